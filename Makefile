@@ -1,0 +1,52 @@
+# Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
+.DELETE_ON_ERROR:
+.PHONY: demo test lint coverage requirements requirements-check clean
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3)
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
+CORE := clock decisions events finishing following identifiers messages model observing pace ports reconciling recording remedies report situation telling text updating visits vocabulary
+
+demo: .venv/made
+	@$(BIN)/python -m simulator.demo
+
+test: .venv/made $(AZURITE)
+	@AZURITE=$(AZURITE) $(BIN)/python -m pytest -n 3 --dist worksteal
+
+lint: .venv/made
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+coverage: .venv/made
+	@$(BIN)/coverage run --source=cmk_rotation -m pytest tests/core tests/test_messages.py tests/test_events.py
+	@$(BIN)/coverage report --fail-under=100 --show-missing --skip-covered $(foreach module,$(CORE),--include=cmk_rotation/$(module).py)
+
+requirements: .venv/made
+	@$(COMPILE) --python-platform linux --output-file requirements.txt
+	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+requirements-check: .venv/made
+	@for file in requirements requirements-dev; do cp $$file.txt .venv/$$file.txt; done
+	@$(COMPILE) --python-platform linux --output-file .venv/requirements.txt
+	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
+	@for file in requirements requirements-dev; do \
+	  cmp -s $$file.txt .venv/$$file.txt || { echo "$$file.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }; done
+
+.venv/made: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed; $(PYTHON) is another"; exit 1; }
+	@echo "Making the environment in .venv (once, about half a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(AZURITE): tools/azurite/package-lock.json
+	@command -v npm > /dev/null || { echo "'make test' checks the simulated storage against Azurite and needs Node 20 or later with npm"; exit 1; }
+	@echo "Installing Azurite (once, about a minute) ..."
+	@npm ci --prefix tools/azurite --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
+clean:
+	@rm -rf .venv .demo tools/azurite/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

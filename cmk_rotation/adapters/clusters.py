@@ -1,0 +1,256 @@
+"""Dedicated clusters in Azure Resource Manager (REST API version 2025-07-01)."""
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline import policies
+from azure.core.rest import HttpRequest
+from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLoggingPolicy
+from azure.mgmt.loganalytics import LogAnalyticsManagementClient
+
+from cmk_rotation.adapters.errors import (
+    TIMEOUTS,
+    UNREADABLE,
+    by_status,
+    patiently,
+    retry_after,
+    translated,
+    unreadable,
+)
+from cmk_rotation.clouds import Cloud
+from cmk_rotation.identifiers import ClusterId, Scope
+from cmk_rotation.model import Accepted, Cluster, Operation, OperationError, Trouble, TroubleKind
+from cmk_rotation.pace import PATCH_TIMEOUT
+from cmk_rotation.ports import AzureTroubleError
+from cmk_rotation.text import one_line
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.core.pipeline import PipelineResponse
+    from azure.core.rest import HttpResponse
+
+_PATCH_TIMEOUTS: Mapping[str, Any] = {
+    "connection_timeout": TIMEOUTS["connection_timeout"],
+    "read_timeout": PATCH_TIMEOUT / timedelta(seconds=1) - TIMEOUTS["connection_timeout"],
+}
+_TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
+_MAY_BE_BUSY = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
+# The documented wordings of "not now" (the tables of errors in Azure Monitor's articles on dedicated clusters and
+# customer-managed keys). "Not now" and "not like this" share the status 400, and no codes are published.
+_BUSY_WORDS = re.compile(
+    r"(?:can.?t|cannot) be executed now|wait for the async(?:hronous)? operation|async(?:hronous)? operation is in "
+    r"(?:progress|a state)|another operation|operation (?:is )?(?:already )?in progress",
+    re.IGNORECASE,
+)
+_BUSY_CODES = frozenset({"anotheroperationinprogress", "operationinprogress", "conflictingconcurrentwritenotallowed"})
+_WORKSPACE_ID = re.compile(
+    r"/subscriptions/([0-9a-f-]{36})/resourceGroups/([^/?#]+)"
+    r"/providers/Microsoft\.OperationalInsights/workspaces/([^/?#]+)/?",
+    re.IGNORECASE,
+)
+_HOLD_TAG, _HOLD = "cmk-rotation", "hold"
+
+
+class ArmClusters:
+    """`ports.Clusters` over azure-mgmt-loganalytics."""
+
+    def __init__(self, credential: "TokenCredential", cloud: Cloud) -> None:
+        self._client: Callable[[str], LogAnalyticsManagementClient] = functools.cache(
+            functools.partial(_client, credential, cloud)
+        )
+
+    def in_scope(self, scope: Scope) -> list[Cluster]:
+        """All clusters in a scope, from all pages of the list."""
+        cluster_id, group = scope.cluster, scope.resource_group
+        if cluster_id is not None:
+            return [self.get(cluster_id)]
+
+        def read() -> list[Cluster]:
+            with translated():
+                clusters = self._client(scope.subscription).clusters
+                found = clusters.list_by_resource_group(group, **TIMEOUTS) if group else clusters.list(**TIMEOUTS)
+                return [_cluster(item) for item in found]
+
+        return patiently(read)
+
+    def get(self, cluster_id: ClusterId) -> Cluster:
+        """One cluster. An answer about another one is no answer."""
+
+        def read() -> Cluster:
+            with translated():
+                clusters = self._client(cluster_id.subscription).clusters
+                cluster = _cluster(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
+            if cluster.id != cluster_id:
+                raise AzureTroubleError(unreadable(f"asked for {cluster_id.name}, got {cluster.id.name}"))
+            return cluster
+
+        return patiently(read)
+
+    def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
+        """Send the PATCH, once. Its 200 and its 202 count the same, and so does any body, or none, or a broken one."""
+        taken: list[Accepted] = []
+
+        def note(response: "PipelineResponse[Any, Any]") -> None:
+            answer = response.http_response
+            if answer.status_code in _TAKEN:
+                taken.append(_accepted(answer.headers))
+
+        properties: dict[str, object] = {
+            "keyVaultUri": cluster.key_vault_uri,
+            "keyName": cluster.key_name,
+            "keyVersion": version,
+        }
+        if cluster.key_rsa_size is not None:
+            properties["keyRsaSize"] = cluster.key_rsa_size
+        body: dict[str, Any] = {"properties": {"keyVaultProperties": properties}}
+        try:
+            with translated(_kind_of_refusal):
+                self._client(cluster.id.subscription).clusters.begin_update(
+                    cluster.id.resource_group,
+                    cluster.id.name,
+                    body,
+                    polling=False,
+                    request_id=attempt_id,
+                    raw_response_hook=note,
+                    **_PATCH_TIMEOUTS,
+                )
+        except AzureTroubleError:
+            if not taken:
+                raise
+        if not taken:
+            raise AzureTroubleError(unreadable("the update was answered with an unknown status"))
+        return taken[0]
+
+    def operation(self, cluster_id: ClusterId, url: str) -> Operation:
+        """Read an operation's status, once. An answer that cannot be understood is a refusal: asking again won't help."""
+        # The SDK formats the URL as a template; a brace in a signature is not one of its fields.
+        request = HttpRequest("GET", url.replace("{", "%7B").replace("}", "%7D"))
+        try:
+            with translated():
+                response = self._client(cluster_id.subscription).send_request(request, **TIMEOUTS)
+                response.raise_for_status()
+                return _operation(response)
+        except AzureTroubleError as error:
+            if error.trouble.code != UNREADABLE:
+                raise
+            raise AzureTroubleError(Trouble(TroubleKind.REFUSED, UNREADABLE, error.trouble.message)) from None
+
+    def workspace_state(self, workspace_id: str) -> str:
+        """The state of a workspace, which may lie in another subscription than its cluster."""
+        found = _WORKSPACE_ID.fullmatch(workspace_id)
+        if found is None:
+            raise AzureTroubleError(Trouble(TroubleKind.GONE, "NotAWorkspace", one_line(workspace_id)))
+        subscription, group, name = found.groups()
+
+        def read() -> str:
+            with translated():
+                workspace = self._client(subscription.lower()).workspaces.get(group, name, **TIMEOUTS)
+                state = _text(_mapping(_mapping(workspace).get("properties")).get("provisioningState"))
+            if state is None:
+                raise AzureTroubleError(unreadable("the workspace shows no provisioningState"))
+            return state
+
+        return patiently(read)
+
+
+def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> LogAnalyticsManagementClient:
+    """A client that does one request for one call.
+
+    Three of the SDK's usual policies are left out: retries and redirects, and the one that answers a 409 by registering
+    resource providers in the customer's subscription and polling until that is done.
+    """
+    return LogAnalyticsManagementClient(
+        credential,
+        subscription,
+        cloud.arm_endpoint,
+        policies=[
+            policies.RequestIdPolicy(),
+            policies.HeadersPolicy(),
+            policies.UserAgentPolicy(base_user_agent="cmk-rotation"),
+            policies.ProxyPolicy(),
+            policies.ContentDecodePolicy(),
+            ARMChallengeAuthenticationPolicy(credential, cloud.arm_scope),
+            policies.CustomHookPolicy(),
+            policies.DistributedTracingPolicy(),
+            ARMHttpLoggingPolicy(),
+        ],
+    )
+
+
+def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> TroubleKind:
+    """What it means that ARM did not take an update."""
+    if error.status_code in _MAY_BE_BUSY and (code.lower() in _BUSY_CODES or _BUSY_WORDS.search(message)):
+        return TroubleKind.BUSY
+    return by_status(error)
+
+
+def _accepted(headers: Mapping[str, str]) -> Accepted:
+    return Accepted(
+        operation_url=headers.get("Azure-AsyncOperation") or headers.get("Location"),
+        correlation_id=headers.get("x-ms-correlation-request-id"),
+        retry_after=retry_after(headers),
+    )
+
+
+def _cluster(item: object) -> Cluster:
+    """Read a cluster, tolerant of what is missing, but not of one that cannot be named: it would be lost unseen."""
+    model = _mapping(item)
+    cluster_id = ClusterId.parse(model.get("id"))
+    if cluster_id is None:
+        raise ValueError(f"not the id of a cluster: {one_line(model.get('id'))}")
+    properties = _mapping(model.get("properties"))
+    key = _mapping(properties.get("keyVaultProperties"))
+    size = key.get("keyRsaSize")
+    linked = properties.get("associatedWorkspaces")
+    workspaces = (_mapping(entry).get("resourceId") for entry in (linked if isinstance(linked, list) else ()))
+    return Cluster(
+        id=cluster_id,
+        state=_text(properties.get("provisioningState")) or "unknown",
+        key_vault_uri=_text(key.get("keyVaultUri")),
+        key_name=_text(key.get("keyName")),
+        key_version=_text(key.get("keyVersion")),
+        key_rsa_size=size if isinstance(size, int) else None,
+        held=_held(_mapping(model.get("tags"))),
+        workspace_ids=tuple(id_ for id_ in workspaces if isinstance(id_, str)),
+    )
+
+
+def _held(tags: Mapping[str, object]) -> bool:
+    return any(
+        name.strip().lower() == _HOLD_TAG and str(value).strip().lower() == _HOLD for name, value in tags.items()
+    )
+
+
+def _operation(response: "HttpResponse") -> Operation:
+    """Read a status document. Its error is nested as ARM's others are, or, as older samples have it, flat.
+
+    A URL that came as `Location` may answer 202 and nothing else while the operation runs
+    (learn.microsoft.com/azure/azure-resource-manager/management/async-operations).
+    """
+    wait = retry_after(response.headers)
+    if response.status_code == HTTPStatus.ACCEPTED and not response.content:
+        return Operation("InProgress", retry_after=wait)
+    fields = _mapping(response.json())
+    status = _text(fields.get("status"))
+    if status is None:
+        raise ValueError("the operation shows no status")
+    outer = _mapping(fields.get("error"))
+    inner = _mapping(outer.get("error")) or outer
+    error = OperationError(
+        code=one_line(inner.get("code") or "unknown", 100),
+        message=one_line(inner.get("message") or "Azure gave no reason."),
+    )
+    return Operation(one_line(status, 100), error if inner else None, wait)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None

@@ -1,0 +1,131 @@
+"""What an SDK's exception means for what comes next."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DecodeError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
+
+from cmk_rotation import clock
+from cmk_rotation.model import Trouble, TroubleKind
+from cmk_rotation.ports import AzureTroubleError
+from cmk_rotation.text import one_line
+
+UNREADABLE = "UnreadableAnswer"
+"""The code of an answer that isn't what its service is documented to send."""
+TIMEOUTS: Mapping[str, Any] = {"connection_timeout": 10, "read_timeout": 30}
+"""Seconds, for each request that Azure answers at once. The SDKs' own default is 300 for each."""
+PAUSES = (0.5, 2.0)
+"""Seconds before a request is tried a second and a third time, where repeating it does no harm."""
+_PATIENCE = 15.0
+"""Seconds. A request that has failed for longer than this is not tried again here: the next visit will."""
+
+type Classify = Callable[[HttpResponseError, str, str], TroubleKind]
+"""What a refusal means, by its exception, its code and its message."""
+
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+# How App Service's identity endpoint names a fault of the request ("identity not found"), as azure-identity words it.
+_NO_SUCH_IDENTITY = re.compile(r"Token request error: \(\w+\) 4(?!08|29)\d\d\b")
+_ODD_ANSWERS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, OSError, RecursionError)
+"""What SDKs raise over answers that their models did not foresee, and where the connection itself is broken."""
+
+
+def by_status(error: HttpResponseError, _code: str = "", _message: str = "") -> TroubleKind:
+    """What an HTTP status means: 404 is gone, other 4xx are refusals, and anything else may be better later."""
+    status = error.status_code or 0
+    if status == HTTPStatus.NOT_FOUND:
+        return TroubleKind.GONE
+    refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
+    return TroubleKind.REFUSED if refused else TroubleKind.UNAVAILABLE
+
+
+@contextmanager
+def translated(classify: Classify = by_status) -> Iterator[None]:
+    """Turn whatever an SDK raises into `AzureTroubleError`."""
+    try:
+        yield
+    except AzureError as error:
+        raise AzureTroubleError(trouble_of(error, classify)) from None
+    except _ODD_ANSWERS as error:
+        raise AzureTroubleError(unreadable(f"{type(error).__name__}: {error}")) from None
+
+
+def patiently[T](call: Callable[[], T]) -> T:
+    """Make a call that may be repeated, again if Azure was unavailable and did not say for how long."""
+    started = time.monotonic()
+    for pause in PAUSES:
+        try:
+            return call()
+        except AzureTroubleError as error:
+            passing = error.trouble.kind is TroubleKind.UNAVAILABLE and error.trouble.retry_after is None
+            if not passing or time.monotonic() - started > _PATIENCE:
+                raise
+        time.sleep(pause)
+    return call()
+
+
+def unreadable(what: str) -> Trouble:
+    """The trouble of an answer that makes no sense."""
+    return Trouble(TroubleKind.UNAVAILABLE, UNREADABLE, one_line(what))
+
+
+def trouble_of(error: AzureError, classify: Classify = by_status) -> Trouble:
+    """What an SDK's exception means."""
+    if isinstance(error, DecodeError):
+        return unreadable(error.message)
+    if isinstance(error, HttpResponseError) and error.response is not None:
+        code, message = _code(error), _message(error)
+        headers = getattr(error.response, "headers", {})
+        return Trouble(classify(error, code, message), code, message, retry_after(headers))
+    if isinstance(error, ResourceNotFoundError):
+        return Trouble(TroubleKind.GONE, "NotFound", one_line(error.message))  # the Event Grid client drops the answer
+    if isinstance(error, ClientAuthenticationError):
+        # Without an answer from the service, it was the token that could not be had; nothing was sent.
+        kind = TroubleKind.REFUSED if _NO_SUCH_IDENTITY.search(error.message) else TroubleKind.UNAVAILABLE
+        return Trouble(kind, "NoToken", one_line(error.message))
+    return Trouble(TroubleKind.UNAVAILABLE, type(error).__name__, one_line(error.message))
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """How long Azure asks to wait: in milliseconds, seconds, or until a date. Nonsense is as good as nothing."""
+    names = {name.lower(): value for name, value in headers.items()}
+    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = names.get(name, "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+            return timedelta(seconds=float(text) * unit)
+    try:
+        until = parsedate_to_datetime(names.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(_utc(until) - clock.utc_now(), timedelta())
+
+
+def _utc(time_of_day: datetime) -> datetime:
+    return time_of_day if time_of_day.tzinfo is not None else time_of_day.replace(tzinfo=UTC)
+
+
+def _code(error: HttpResponseError) -> str:
+    """Azure's code. Storage SDKs keep it in `error_code`, the others in an OData error."""
+    candidates = (getattr(error, "error_code", None), getattr(error.error, "code", None))
+    for candidate in candidates:
+        code = candidate.value if isinstance(candidate, Enum) else candidate
+        if isinstance(code, str) and code:
+            return one_line(code, 100)
+    return f"HTTP {error.status_code}"
+
+
+def _message(error: HttpResponseError) -> str:
+    message = getattr(error.error, "message", None)
+    return one_line(message if isinstance(message, str) and message else error.message)

@@ -1,0 +1,64 @@
+"""Requests for visits, in Azure Queue Storage."""
+
+import math
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
+from cmk_rotation.messages import to_text
+from cmk_rotation.model import VisitRequest
+from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError
+from cmk_rotation.settings import Storage
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+QUEUE = "cluster-visits"
+_LONGEST_WAIT = timedelta(days=7)
+"""Azure's own limit for `visibilitytimeout`."""
+_FOREVER = -1
+"""Time to live: a request waits for as long as the app is down. The default of seven days would lose it."""
+
+
+class QueueRequests:
+    """`ports.Requests` over azure-storage-queue."""
+
+    def __init__(self, storage: Storage, credential: "TokenCredential") -> None:
+        options: dict[str, Any] = {
+            "message_encode_policy": TextBase64EncodePolicy(),  # the host's default for a queue trigger
+            "retry_total": 0,
+            "permit_redirects": False,
+            **TIMEOUTS,
+        }
+        if storage.connection_string is not None:
+            self._queue = QueueClient.from_connection_string(storage.connection_string, QUEUE, **options)
+        else:
+            self._queue = QueueClient(storage.queue_url or "", QUEUE, credential=credential, **options)
+
+    def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
+        """Put a message on the queue. Where an answer is lost it may be there twice, which costs one more look."""
+        text = to_text(visit)
+        wait = math.ceil(min(max(after, timedelta()), _LONGEST_WAIT).total_seconds())
+        try:
+            patiently(lambda: self._send(text, wait))
+        except AzureTroubleError as error:
+            raise StorageUnavailableError(str(error)) from None
+
+    def _send(self, text: str, wait: int) -> None:
+        """Send a message. The queue is created when Azure says that there is none, and never asked for before."""
+        try:
+            with translated():
+                self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+        except AzureTroubleError as error:
+            if error.trouble.code != "QueueNotFound":
+                raise
+        else:
+            return
+        with translated():
+            with suppress(ResourceExistsError):
+                self._queue.create_queue()
+            self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)

@@ -1,0 +1,351 @@
+"""What to do about a cluster: a frozen situation in, a decision with a stable reason out.
+
+`RULES` is the specification: the rules stand in order, each says one thing, and the first with an opinion wins.
+First an update of our own is seen through (`following.py`); then comes what is here.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from cmk_rotation import following
+from cmk_rotation.following import Rule
+from cmk_rotation.model import (
+    KeyMode,
+    KeyVersion,
+    Reason,
+    RequestedBy,
+    Rotation,
+    Stage,
+    Trouble,
+    TroubleKind,
+    Verdict,
+)
+from cmk_rotation.pace import CALL_OUT_AFTER, CLOCKS_DIFFER, believed, trouble_after
+from cmk_rotation.situation import Decision, Finish, Situation, Unseen, ended, move, same_version, since
+
+
+def decide(situation: Situation | Unseen) -> Decision | Finish:
+    """The first opinion among the rules. The last rule always has one."""
+    if isinstance(situation, Unseen):
+        return cluster_cannot_be_read(situation)
+    for rule in RULES:
+        opinion = rule(situation)
+        if opinion is not None:
+            return opinion
+    return version_is_behind(situation)
+
+
+# --- the cluster ---------------------------------------------------------------------------------------------------
+
+
+def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
+    """Without the cluster nothing is decided: it is gone, forbidden, or out of reach for now."""
+    trouble, name = unseen.trouble, unseen.cluster_id.name
+    if trouble.kind is TroubleKind.GONE:
+        said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
+        for rotation in unseen.unfinished:
+            return Finish(ended(rotation, Stage.SUPERSEDED, reason, said, unseen.now))
+        return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
+    why = f"{trouble.code}: {trouble.message}"
+    if trouble.kind is TroubleKind.UNAVAILABLE:
+        reason = Reason.CLUSTER_UNREACHABLE
+        lasted = unseen.now - since(unseen.status, reason, unseen.now)
+        return _unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", trouble, lasted)
+    reason = Reason.CLUSTER_ACCESS_DENIED
+    return Decision(Verdict.ATTENTION, reason, f"{name}: the cluster may not be read ({why})")
+
+
+def cluster_is_going(situation: Situation) -> Decision | None:
+    """A cluster that is being deleted needs no key."""
+    if not situation.cluster.deleting:
+        return None
+    return _nothing(situation, Reason.CLUSTER_DELETING, "the cluster is being deleted")
+
+
+def no_customer_key(situation: Situation) -> Decision | None:
+    """Without a customer-managed key there is nothing to rotate."""
+    if situation.cluster.mode is not KeyMode.NONE:
+        return None
+    return _nothing(situation, Reason.NO_CUSTOMER_KEY, "no customer-managed key")
+
+
+def follows_newest_itself(situation: Situation) -> Decision | None:
+    """An empty version is Azure's own automatic rotation; a PATCH would silently turn it off."""
+    if situation.cluster.mode is not KeyMode.AUTO:
+        return None
+    said = f"key {situation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
+    return _nothing(situation, Reason.FOLLOWS_NEWEST_ITSELF, said)
+
+
+# --- the key -------------------------------------------------------------------------------------------------------
+
+
+def vault_is_not_in_this_cloud(situation: Situation) -> Decision | None:
+    """A vault outside the cloud is never called: its name came from elsewhere, and our token would go there."""
+    if situation.vault_in_cloud:
+        return None
+    said = f"the key's vault {situation.cluster.key_vault_uri} is not in this cloud"
+    return _attention(situation, Reason.VAULT_NOT_IN_CLOUD, said)
+
+
+def key_cannot_be_read(situation: Situation) -> Decision | None:
+    """Without the key's versions nothing can be decided about them."""
+    trouble = situation.versions
+    if not isinstance(trouble, Trouble):
+        return None
+    said = f"key {situation.cluster.key_name} cannot be read ({trouble.code}: {trouble.message})"
+    if trouble.kind in {TroubleKind.UNAVAILABLE, TroubleKind.BUSY}:
+        reason = Reason.KEY_UNREACHABLE
+        lasted = situation.now - since(situation.status, reason, situation.now)
+        return _unavailable(reason, f"{situation.cluster.id.name}: {said}", trouble, lasted)
+    reasons = {TroubleKind.BLOCKED: Reason.KEY_VAULT_BLOCKED, TroubleKind.GONE: Reason.KEY_NOT_FOUND}
+    return _attention(situation, reasons.get(trouble.kind, Reason.KEY_ACCESS_DENIED), said)
+
+
+def version_in_use_is_unknown(situation: Situation) -> Decision | None:
+    """Nothing is known of the version in use, so nothing can be known to be newer."""
+    if situation.in_use is not None:
+        return None
+    said = f"Key Vault does not list version {situation.cluster.key_version} of key {situation.cluster.key_name}"
+    return _attention(situation, Reason.IN_USE_UNKNOWN, said)
+
+
+def version_in_use_is_disabled(situation: Situation) -> Decision | None:
+    """Disabling the version in use is how a customer revokes access: never go around that."""
+    if situation.in_use is None or situation.in_use.enabled:
+        return None
+    said = (
+        f"version {situation.in_use.version} of key {situation.cluster.key_name}, which the cluster uses, is disabled"
+    )
+    return _attention(situation, Reason.IN_USE_DISABLED, said)
+
+
+def version_in_use_has_expired(situation: Situation) -> Decision | None:
+    """Azure keeps such a cluster running but refuses to update its key."""
+    if situation.in_use is None or not situation.in_use.expired(situation.now):
+        return None
+    said = (
+        f"version {situation.in_use.version} of key {situation.cluster.key_name}, which the cluster uses, has expired"
+    )
+    return _attention(situation, Reason.IN_USE_EXPIRED, said)
+
+
+def no_version_is_usable(situation: Situation) -> Decision | None:
+    """All are disabled, expired or not yet valid."""
+    if situation.target is not None:
+        return None
+    return _attention(situation, Reason.NO_USABLE_VERSION, f"key {situation.cluster.key_name} has no usable version")
+
+
+def order_is_unknown(situation: Situation) -> Decision | None:
+    """Key Vault counts creation in whole seconds: two newest versions of one second have no order."""
+    newest = [version for version in situation.usable if version.created_at == situation.usable[-1].created_at]
+    in_use, target = situation.in_use, situation.target
+    tied = len(newest) > 1 or (in_use is not None and target is not None and _tie(in_use, target))
+    if not tied:
+        return None
+    said = f"the newest versions of key {situation.cluster.key_name} were created in the same second"
+    return _attention(situation, Reason.ORDER_UNKNOWN, said)
+
+
+def would_go_back(situation: Situation) -> Decision | None:
+    """Only forward: the newest usable version is older than the one in use."""
+    in_use, target = situation.in_use, situation.target
+    if in_use is None or target is None or target.created_at >= in_use.created_at:
+        return None
+    said = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
+    return _attention(situation, Reason.WOULD_GO_BACK, said)
+
+
+# --- is anything called for? ---------------------------------------------------------------------------------------
+
+
+def target_was_replaced(situation: Situation) -> Finish | None:
+    """A rotation that was never sent, or never took effect, yields to a newer version."""
+    for rotation in situation.unfinished:
+        if situation.target is not None and not same_version(rotation.to_version, situation.target.version):
+            said, reason = f"version {situation.target.version} is newer", Reason.NEWER_VERSION
+            return Finish(ended(rotation, Stage.SUPERSEDED, reason, said, situation.now))
+    return None
+
+
+def failed_cluster_is_not_ours(situation: Situation) -> Decision | None:
+    """A Failed cluster is neither busy nor up to date; whose failure isn't ours, we do not touch."""
+    if not situation.cluster.failed or _ours(situation):
+        return None
+    said = f"the cluster is {situation.cluster.state}, and not by an update of ours"
+    return _attention(situation, Reason.CLUSTER_FAILED, said)
+
+
+def already_there(situation: Situation) -> Decision | Finish | None:
+    """The cluster reached the newest version without a confirmed update of ours: put that on record."""
+    cluster, target = situation.cluster, situation.target
+    if target is None or not situation.at_newest or cluster.failed:
+        return None
+    known = situation.toward(target.version)
+    if known is not None and known.stage is Stage.SUCCEEDED:
+        return None
+    if cluster.busy:
+        said = f"the cluster shows version {target.version} already, but is {cluster.state}"
+        return _wait_for_cluster(situation, said)
+    rotation = known or proposed(situation, target)
+    said = "the cluster is on the newest version; no update of ours put it there"
+    end = ended(rotation, Stage.SUCCEEDED, Reason.ALREADY_THERE, said, situation.now)
+    return Finish(replace(end, cluster_state=cluster.state))
+
+
+def linked_workspace_failed(situation: Situation) -> Decision | None:
+    """A key update can leave a linked workspace Failed; the product reports it and never touches it."""
+    failed = [workspace.id.rsplit("/", 1)[-1] for workspace in situation.workspaces if _is_failed(workspace.state)]
+    if not failed or not situation.at_newest:
+        return None
+    said = f"linked workspaces are Failed after the update: {', '.join(failed[:5])}" + (" …" if len(failed) > 5 else "")  # noqa: PLR2004
+    return _attention(situation, Reason.WORKSPACE_FAILED, said)
+
+
+def up_to_date(situation: Situation) -> Decision | None:
+    """The cluster pins the newest usable version."""
+    if not situation.at_newest or situation.cluster.failed:
+        return None
+    said = f"key {situation.cluster.key_name}: on the newest version {situation.cluster.key_version}"
+    return _nothing(situation, Reason.UP_TO_DATE, said)
+
+
+# --- may we, now? --------------------------------------------------------------------------------------------------
+
+
+def on_hold(situation: Situation) -> Decision | None:
+    """The operator's tag stops us."""
+    if not situation.cluster.held:
+        return None
+    said = f"{_call(situation)}: the tag cmk-rotation = hold is set"
+    return Decision(Verdict.NOTHING, Reason.ON_HOLD, said)
+
+
+def moved_back(situation: Situation) -> Decision | None:
+    """The target has been on this cluster before: somebody put the cluster back, on purpose."""
+    known = situation.toward(situation.target.version) if situation.target else None
+    if known is None or known.stage is not Stage.SUCCEEDED:
+        return None
+    when = f"{known.finished_at:%Y-%m-%d %H:%M}Z" if known.finished_at else "before"
+    said = f"{_call(situation)}: the cluster was on the newer version ({when}) and was put back"
+    return Decision(Verdict.ATTENTION, Reason.MOVED_BACK, said)
+
+
+def failed_recently(situation: Situation) -> Decision | None:
+    """A refused or failed update rests, longer each time; an operator may cut that short."""
+    known = situation.toward(situation.target.version) if situation.target else None
+    if known is None or known.stage is not Stage.FAILED or situation.by is RequestedBy.OPERATOR:
+        return None
+    finished = believed(known.finished_at, latest=situation.now + CLOCKS_DIFFER)
+    again = finished + situation.pace.backoff(known.attempts) if finished else situation.now
+    if again <= situation.now:
+        return None
+    said = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
+    return Decision(Verdict.ATTENTION, known.reason, said, remedy=known.remedy)
+
+
+def cluster_is_busy(situation: Situation) -> Decision | None:
+    """ARM refuses an update while another operation runs."""
+    if not situation.cluster.busy:
+        return None
+    return _wait_for_cluster(situation, f"{_call(situation)}: the cluster is {situation.cluster.state}")
+
+
+def version_is_behind(situation: Situation) -> Decision:
+    """Nothing speaks against it: update."""
+    return Decision(
+        Verdict.UPDATE,
+        Reason.VERSION_IS_BEHIND,
+        f"{_call(situation)}: a newer version exists",
+        target=situation.target,
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    *following.RULES,
+    cluster_is_going,
+    no_customer_key,
+    follows_newest_itself,
+    vault_is_not_in_this_cloud,
+    key_cannot_be_read,
+    version_in_use_is_unknown,
+    version_in_use_is_disabled,
+    version_in_use_has_expired,
+    no_version_is_usable,
+    order_is_unknown,
+    would_go_back,
+    target_was_replaced,
+    failed_cluster_is_not_ours,
+    already_there,
+    linked_workspace_failed,
+    up_to_date,
+    on_hold,
+    moved_back,
+    failed_recently,
+    cluster_is_busy,
+)
+
+
+# --- helpers -------------------------------------------------------------------------------------------------------
+
+
+def proposed(situation: Situation, target: KeyVersion) -> Rotation:
+    """A rotation to the target, not yet on record."""
+    cluster = situation.cluster
+    return Rotation(
+        cluster_id=cluster.id,
+        key_vault_uri=cluster.key_vault_uri or "",
+        key_name=cluster.key_name or "",
+        from_version=None if situation.at_newest else cluster.key_version,
+        to_version=target.version,
+        to_version_created_at=target.created_at,
+        stage=Stage.WAITING,
+        reason=Reason.VERSION_IS_BEHIND,
+        message="",
+        requested_at=situation.now,
+        requested_by=situation.by,
+        cluster_state=cluster.state,
+    )
+
+
+def _ours(situation: Situation) -> bool:
+    """Whether the cluster's failure follows our own update: the last one that was sent is open or failed."""
+    sent = [rotation for rotation in situation.rotations if rotation.started_at is not None]
+    last = max(sent, key=lambda rotation: rotation.started_at or rotation.requested_at, default=None)
+    return last is not None and last.stage in {Stage.UPDATING, Stage.FAILED}
+
+
+def _wait_for_cluster(situation: Situation, said: str) -> Decision:
+    """Look again while the cluster is busy; past the deadline, call a person and leave looking to reconcile."""
+    stuck = situation.status is not None and situation.status.reason is Reason.CLUSTER_STUCK
+    elapsed = situation.now - since(situation.status, Reason.CLUSTER_BUSY, situation.now)
+    if stuck or elapsed >= situation.pace.update_deadline:
+        return _attention(situation, Reason.CLUSTER_STUCK, said)
+    return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, look_after=situation.pace.look_after(elapsed))
+
+
+def _unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
+    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
+    return Decision(verdict, reason, said, look_after=trouble_after(lasted, trouble.retry_after))
+
+
+def _attention(situation: Situation, reason: Reason, said: str) -> Decision:
+    return Decision(Verdict.ATTENTION, reason, f"{situation.cluster.id.name}: {said}")
+
+
+def _nothing(situation: Situation, reason: Reason, said: str) -> Decision:
+    return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
+
+
+def _call(situation: Situation) -> str:
+    cluster, target = situation.cluster, situation.target
+    return move(cluster.id.name, cluster.key_name, cluster.key_version, target.version if target else None)
+
+
+def _tie(one: KeyVersion, other: KeyVersion) -> bool:
+    return not same_version(one.version, other.version) and one.created_at == other.created_at
+
+
+def _is_failed(state: str | None) -> bool:
+    return state is not None and state.lower() == "failed"

@@ -1,0 +1,132 @@
+"""What the four functions call: build the world once, translate errors into lines of the log.
+
+Only a storage failure is raised to the host, which then delivers the message again. Anything else has been dealt with
+or is left to the next reconcile; raising it would only bring the same message back five times in five minutes.
+"""
+
+import logging
+from collections.abc import Callable
+from traceback import extract_tb
+
+from cmk_rotation import clock, events, logs, messages
+from cmk_rotation.model import RequestedBy, VisitRequest
+from cmk_rotation.ports import StorageUnavailableError, World
+from cmk_rotation.text import one_line
+from cmk_rotation.vocabulary import Event
+
+
+def key_event(payload: str) -> str | None:
+    """The queue message that an event leads to; None, and a line in the log, if it leads to none.
+
+    Makes no call and needs no settings: whatever is wrong with them, the event is on the queue.
+    """
+    event = events.parse(payload)
+    now = clock.utc_now()
+    match event:
+        case events.KeyChanged():
+            logs.write(
+                Event.KEY_CHANGED,
+                logging.INFO,
+                keyName=event.key.name,
+                vault=event.key.vault,
+                toVersion=event.version,
+                eventId=event.event_id,
+                eventType=event.event_type,
+                expiresAt=event.expires_at,
+                message=f"{event.event_type} for key {event.key.name} of {event.key.vault}",
+            )
+            return messages.to_text(VisitRequest(RequestedBy.EVENT, now, key=event.key, event_id=event.event_id))
+        case events.Ignored():
+            logs.write(Event.EVENT_IGNORED, logging.INFO, eventId=event.event_id, message=event.why)
+        case events.Rejected():
+            logs.write(
+                Event.EVENT_REJECTED,
+                logging.WARNING,
+                eventId=event.event_id,
+                message=f"an event was rejected and is not delivered again: {event.why}",
+                remedy="Check what else sends to this function. Reconcile finds a rotation that this event may have told of.",
+                since=now,
+            )
+    return None
+
+
+def visit(body: bytes) -> None:
+    """Do what a message on the queue asks for."""
+
+    def carry_out(world: World) -> None:
+        from cmk_rotation import reconciling, visits  # noqa: PLC0415 - on_key_event need not pay for it
+
+        request = messages.from_text(body.decode(errors="replace"), world.now())
+        if isinstance(request, str):
+            visits.reject(world, request)
+        elif request.key is not None:
+            reconciling.key_changed(world, request)
+        else:
+            visits.visit(world, request)
+
+    _in_world(carry_out)
+
+
+def reconcile() -> None:
+    """Look at everything in scope."""
+
+    def carry_out(world: World) -> None:
+        from cmk_rotation import reconciling  # noqa: PLC0415 - as above
+
+        reconciling.reconcile(world)
+
+    _in_world(carry_out)
+
+
+def lost_visit(body: bytes) -> None:
+    """Say which visit was given up."""
+    now = clock.utc_now()
+    request = messages.from_text(body.decode(errors="replace"), now)
+    cluster = request.cluster if isinstance(request, VisitRequest) else None
+    key = request.key if isinstance(request, VisitRequest) else None
+    logs.write(
+        Event.VISIT_LOST,
+        logging.ERROR,
+        clusterId=cluster,
+        keyName=key.name if key else None,
+        eventId=request.event_id if isinstance(request, VisitRequest) else None,
+        message=f"a visit was given up after several tries: {request if isinstance(request, str) else cluster or key}",
+        remedy="Look for visit.failed lines before this one; they say why. The next reconcile visits again.",
+        since=request.requested_at if isinstance(request, VisitRequest) else now,
+    )
+
+
+def _in_world(carry_out: Callable[[World], None]) -> None:
+    """Run something in the function's world, with every error in the log."""
+    from cmk_rotation import wiring  # noqa: PLC0415 - on_key_event must not pay for the Azure SDKs
+    from cmk_rotation.settings import InvalidSettingsError  # noqa: PLC0415
+
+    try:
+        carry_out(wiring.function_world())
+    except InvalidSettingsError as error:
+        logs.write(
+            Event.SETTINGS_INVALID,
+            logging.ERROR,
+            message="; ".join(error.problems),
+            remedy="Correct these app settings; the app restarts by itself, and the next reconcile visits every cluster.",
+            since=clock.utc_now(),
+            problems=error.problems,
+        )
+    except StorageUnavailableError as error:
+        _failed(error, "Check the storage account of AzureWebJobsStorage. The host tries this message again.")
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it goes into the log
+        _failed(error, "Please report this line. The next reconcile visits again.")
+
+
+def _failed(error: Exception, remedy: str) -> None:
+    frames = extract_tb(error.__traceback__)
+    where = " ← ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames[-4:]))
+    logs.write(
+        Event.VISIT_FAILED,
+        logging.ERROR,
+        message=one_line(f"{type(error).__name__}: {error}"),
+        where=where,
+        remedy=remedy,
+        since=clock.utc_now(),
+    )

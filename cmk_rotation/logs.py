@@ -1,0 +1,101 @@
+"""The log: one JSON object per line, in the message itself.
+
+The Functions host passes on only the formatted message of a log record; a logger's `extra` does not reach
+Application Insights.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from cmk_rotation import clock
+from cmk_rotation.identifiers import ClusterId, Key, Scope
+from cmk_rotation.text import one_line
+from cmk_rotation.vocabulary import Event
+
+_LOGGER = logging.getLogger("cmk_rotation")
+_FIRST = (
+    "message",
+    "remedy",
+    "since",
+    "clusterId",
+    "keyName",
+    "fromVersion",
+    "toVersion",
+    "stage",
+    "reason",
+    "operationId",
+    "operationStatus",
+    "attempt",
+    "eventId",
+    "correlationId",
+)
+"""The order in which a person reads a line. Fields that are not named here follow in alphabetical order."""
+_ORDER = {name: place for place, name in enumerate(_FIRST)}
+
+
+def write(event: Event, level: int, /, **fields: object) -> None:
+    """Write one line. Fields that are None are left out, and no value, however odd, makes this fail.
+
+    A line that calls for a person always says what is the matter, what to do and since when. Where a caller
+    did not, the line says so rather than being lost.
+    """
+    if not _LOGGER.isEnabledFor(level):
+        return
+    known = {name: value for name, value in fields.items() if value is not None}
+    if level >= logging.WARNING:
+        honest = {"message": event.value, "remedy": "None is on record for this line.", "since": clock.utc_now()}
+        known = honest | known
+    names = sorted(known, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+    line = {"event": event.value} | {name: _shown(known[name]) for name in names}
+    _LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=False))
+
+
+def _shown(value: object) -> object:
+    """A value as JSON has it, whatever it is."""
+    try:
+        plain = _plain(value)
+        json.dumps(plain)
+    except Exception:  # noqa: BLE001 - a value that cannot be written must not cost the line it stands in
+        return f"a {type(value).__name__} that cannot be shown"
+    return plain
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Mapping():
+            return {one_line(key): _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case Enum():
+            return _plain(value.value)
+        case ClusterId() | Scope():
+            return value.text
+        case Key():
+            return f"{value.vault}/{value.name}"
+        case _:
+            return _scalar(value)
+
+
+def _scalar(value: object) -> object:
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case datetime():
+            return _instant(value)
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return f"{len(value)} bytes"
+        case _:
+            return one_line(value)
+
+
+def _instant(value: datetime) -> str:
+    utc = value if value.tzinfo is None else value.astimezone(UTC)
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

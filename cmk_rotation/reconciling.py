@@ -1,0 +1,238 @@
+"""Looking at everything: which clusters use a key, which need a visit, what a visit would come to."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cmk_rotation.finishing import announcement_owed, old_version_was_freed
+from cmk_rotation.identifiers import ClusterId, Key, Scope
+from cmk_rotation.model import (
+    Cluster,
+    ClusterStatus,
+    KeyMode,
+    KeyVersion,
+    Mode,
+    Reason,
+    Record,
+    RequestedBy,
+    Trouble,
+    TroubleKind,
+    Verdict,
+    VisitRequest,
+)
+from cmk_rotation.observing import assemble, observe, read_versions
+from cmk_rotation.pace import CALL_OUT_AFTER, REMIND_EVERY, believed, trouble_after
+from cmk_rotation.ports import AzureTroubleError, World
+from cmk_rotation.recording import looked, visit_may_come
+from cmk_rotation.situation import Decision, Situation, Unseen
+from cmk_rotation.telling import attention_owed, disabled_early, expiring, recovery_owed
+from cmk_rotation.visits import reject, settle
+from cmk_rotation.vocabulary import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All clusters in scope, as the list calls show them."""
+
+    clusters: Mapping[ClusterId, Cluster]
+    empty: tuple[Scope, ...]
+    failed: Mapping[Scope, Trouble]
+
+
+def survey(world: World) -> Survey:
+    """List every scope; one that fails does not keep the others from being looked after."""
+    clusters: dict[ClusterId, Cluster] = {}
+    empty: list[Scope] = []
+    failed: dict[Scope, Trouble] = {}
+    for scope in world.scopes:
+        try:
+            found = world.clusters.in_scope(scope)
+        except AzureTroubleError as error:
+            failed[scope] = error.trouble
+            continue
+        clusters.update((cluster.id, cluster) for cluster in found)
+        if not found:
+            empty.append(scope)
+    return Survey(clusters, tuple(empty), failed)
+
+
+def key_changed(world: World, request: VisitRequest) -> None:
+    """Request a visit to each cluster in scope that uses the key. May raise `StorageUnavailableError`."""
+    if request.key is None:
+        reject(world, "the message names no key")
+        return
+    found = survey(world)
+    using = [cluster for cluster in found.clusters.values() if cluster.key == request.key]
+    for cluster in using:
+        visit = VisitRequest(request.by, world.now(), cluster=cluster.id, event_id=request.event_id)
+        world.requests.request(visit)
+    elapsed = world.now() - (believed(request.requested_at, latest=world.now()) or world.now())
+    unavailable = [trouble for trouble in found.failed.values() if trouble.kind is TroubleKind.UNAVAILABLE]
+    again = bool(unavailable) and elapsed < CALL_OUT_AFTER
+    if again:
+        # Later than that, reconcile has found them, and has called out the scope.
+        longest = max(unavailable, key=lambda trouble: trouble_after(elapsed, trouble.retry_after))
+        world.requests.request(request, trouble_after(elapsed, longest.retry_after))
+    names = ", ".join(sorted(cluster.id.name for cluster in using)) or "none"
+    world.log(
+        Event.KEY_MATCHED,
+        logging.INFO,
+        keyName=request.key.name,
+        vault=request.key.vault,
+        eventId=request.event_id,
+        clusters=len(using),
+        message=f"clusters in scope that use key {request.key.name} of {request.key.vault}: {names}"
+        + ("; some scopes do not answer and are asked again" if again else ""),
+    )
+
+
+def plan(world: World) -> list[tuple[Situation | Unseen, Decision]]:
+    """Observe every cluster in scope and decide, changing nothing. Scopes that fail come as what they hide."""
+    found = survey(world)
+    records = world.records.everything()
+    planned = [
+        settle(observe(world, cluster_id, records.get(cluster_id, Record()), RequestedBy.RECONCILE))
+        for cluster_id in sorted(found.clusters, key=lambda cluster_id: cluster_id.key)
+    ]
+    return planned + [settle(unseen) for unseen in _unlisted(world, found, records)]
+
+
+def reconcile(world: World) -> None:
+    """Look at every cluster in scope cheaply and request a visit wherever one would do something.
+
+    Cheaply: list pages, one read per distinct key, one query for the records. May raise `StorageUnavailableError`.
+    """
+    began = world.now()
+    found = survey(world)
+    records = world.records.everything()
+    versions: dict[Key | None, tuple[KeyVersion, ...] | Trouble] = {}
+    counts = dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0)
+    situations: list[Situation | Unseen] = list(_unlisted(world, found, records))
+    for cluster in found.clusters.values():
+        if cluster.key not in versions:
+            versions[cluster.key] = read_versions(world, cluster)
+        record = records.get(cluster.id, Record())
+        situations.append(assemble(world, cluster, versions[cluster.key], record, RequestedBy.RECONCILE))
+    for seen in situations:
+        situation, decision = settle(seen)
+        if wants_visit(world, seen, situation, decision, records):
+            cluster_id = seen.cluster_id if isinstance(seen, Unseen) else seen.cluster.id
+            world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
+            counts["visitsRequested"] += 1
+        for name in _counted(seen, decision):
+            counts[name] += 1
+    _tell_finished(world, found, counts, (world.now() - began).total_seconds())
+
+
+def wants_visit(
+    world: World,
+    seen: Situation | Unseen,
+    settled: Situation | Unseen,
+    decision: Decision,
+    records: Mapping[ClusterId, Record],
+) -> bool:
+    """Whether a visit would do something, and none is to come."""
+    status, now = seen.status, seen.now
+    if status is None:
+        return True
+    if visit_may_come(status, now, world.pace.longest_wait):
+        return False
+    after = looked(settled, decision, now)
+    enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
+    freed = isinstance(seen, Situation) and old_version_was_freed(world, records, seen.toward(seen.cluster.key_version))
+    return (
+        status.next_visit_at is not None  # it was requested, and never came
+        or bool(seen.unfinished)
+        or any(announcement_owed(rotation, now) for rotation in seen.rotations)
+        or (world.mode is Mode.ENFORCE and seen is not settled)
+        or enforced
+        or decision.verdict is Verdict.WAIT
+        or _tells_otherwise(status, after)
+        or status.reason is Reason.WORKSPACE_FAILED
+        or now - status.looked_at >= REMIND_EVERY
+        or attention_owed(after, decision)
+        or recovery_owed(after, decision)
+        or expiring(after, seen) is not None
+        or disabled_early(after, seen) is not None
+        or freed
+    )
+
+
+def _tells_otherwise(status: ClusterStatus, after: ClusterStatus) -> bool:
+    """Whether the row would say something else after a visit."""
+    return any(
+        getattr(status, name) != getattr(after, name)
+        for name in (
+            "reason",
+            "mode",
+            "key",
+            "key_version",
+            "newest_version",
+            "cluster_state",
+            "key_version_expires_at",
+        )
+    )
+
+
+def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[Unseen]:
+    """The clusters on record that lie in scope but were not listed: gone, or hidden by a scope that failed."""
+    gone = Trouble(TroubleKind.GONE, "NotListed", "the scope no longer lists it")
+    for cluster_id, record in records.items():
+        holding = [scope for scope in world.scopes if scope.contains(cluster_id)]
+        if cluster_id in found.clusters or not holding:
+            continue
+        trouble = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
+        if record.status is not None or any(rotation.finished_at is None for rotation in record.rotations):
+            yield Unseen(world.now(), cluster_id, trouble, record.rotations, record.status)
+
+
+def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
+    """The numbers of `reconcile.finished` in which a cluster counts: several, or only the first."""
+    if isinstance(seen, Unseen):
+        if decision.verdict is Verdict.ATTENTION:
+            yield "attention"
+        return
+    yield "clusters"
+    if decision.reason in {Reason.UP_TO_DATE, Reason.FOLLOWS_NEWEST_ITSELF, Reason.NO_CUSTOMER_KEY}:
+        yield "current"
+    if seen.cluster.mode is KeyMode.PINNED and seen.target is not None and not seen.at_newest:
+        yield "behind"
+    if seen.open is not None:
+        yield "underWay"
+    called = seen.status is not None and seen.status.attention_reason is not None
+    if decision.verdict is Verdict.ATTENTION or (called and seen.open is not None):
+        yield "attention"
+
+
+def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], seconds: float) -> None:
+    failed = {scope.text: f"{trouble.code}: {trouble.message}" for scope, trouble in found.failed.items()}
+    fields: dict[str, object] = {
+        **counts,
+        "scopes": len(world.scopes),
+        "emptyScopes": len(found.empty),
+        "failedScopes": len(failed),
+        "seconds": round(seconds, 3),
+    }
+    summary = ", ".join(f"{counts[name]} {word}" for name, word in _WORDS)
+    if not failed and not found.empty:
+        world.log(Event.RECONCILE_FINISHED, logging.INFO, **fields, message=summary)
+        return
+    problems = [f"{scope} failed ({why})" for scope, why in failed.items()]
+    problems += [f"{scope.text} holds no cluster" for scope in found.empty]
+    world.log(
+        Event.RECONCILE_FINISHED,
+        logging.ERROR,
+        **fields,
+        message=f"{summary}; {'; '.join(problems)}",
+        remedy="Check CLUSTER_SCOPES for wrong or deleted scopes, and the identity's right clusters/read on each of them.",
+        since=world.now(),
+    )
+
+
+_WORDS = (
+    ("clusters", "clusters in scope"),
+    ("current", "current"),
+    ("behind", "behind"),
+    ("underWay", "under way"),
+    ("attention", "need attention"),
+)

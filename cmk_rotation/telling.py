@@ -1,0 +1,148 @@
+"""What the log says of a visit beside its own steps, and when it is owed.
+
+A line that calls for a person is written after the change it tells of is on record, and only then is it noted as
+said: a crash in between repeats it, and never loses it.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cmk_rotation.model import ClusterStatus, KeyVersion, Reason, Rotation, Stage, Verdict, VisitRequest
+from cmk_rotation.pace import REMIND_EVERY, believed
+from cmk_rotation.ports import World
+from cmk_rotation.situation import Decision, Situation, Unseen, move
+from cmk_rotation.vocabulary import Event
+
+ANNOUNCED_BY_ROTATION = frozenset(
+    {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
+)
+"""Reasons that `rotation.finished` calls out when they arise; `cluster.attention` only repeats them."""
+
+
+def about(rotation: Rotation) -> dict[str, object]:
+    """The ids that every line about a rotation carries."""
+    return {
+        "clusterId": rotation.cluster_id.text,
+        "keyName": rotation.key_name,
+        "fromVersion": rotation.from_version,
+        "toVersion": rotation.to_version,
+        "stage": rotation.stage,
+        "reason": rotation.reason,
+        "operationId": rotation.operation_id,
+        "attempt": rotation.attempts,
+        "eventId": rotation.event_id,
+        "correlationId": rotation.correlation_id,
+    }
+
+
+def about_situation(situation: Situation | Unseen) -> dict[str, object]:
+    """The ids that a line about a cluster carries."""
+    if isinstance(situation, Unseen):
+        return {"clusterId": situation.cluster_id.text}
+    target = situation.target
+    return {
+        "clusterId": situation.cluster.id.text,
+        "keyName": situation.cluster.key_name,
+        "fromVersion": situation.cluster.key_version,
+        "toVersion": target.version if target and not situation.at_newest else None,
+    }
+
+
+def tell_decided(world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest) -> None:
+    """One line per visit; DEBUG unless the reason is new."""
+    changed = situation.status is None or situation.status.reason is not decision.reason
+    world.log(
+        Event.VISIT_DECIDED,
+        logging.INFO if changed else logging.DEBUG,
+        **about_situation(situation),
+        decision=decision.verdict,
+        reason=decision.reason,
+        message=decision.message,
+        by=request.by,
+        eventId=request.event_id,
+    )
+
+
+def attention_owed(status: ClusterStatus, decision: Decision) -> bool:
+    """Whether a person is to be called: for something new, or again after a day."""
+    if decision.verdict is not Verdict.ATTENTION or decision.reason is Reason.UPDATE_OVERDUE:
+        return False  # `update.overdue` is said once, by itself
+    last = believed(status.attention_at, latest=status.looked_at)
+    return status.attention_reason is not decision.reason or last is None or status.looked_at - last >= REMIND_EVERY
+
+
+def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
+    """Whether what a person was called for is over."""
+    return decision.verdict is Verdict.NOTHING and status.attention_reason is not None
+
+
+def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion | None:
+    """The version in use, if it expires soon and that has not been said for a day."""
+    if isinstance(situation, Unseen):
+        return None
+    in_use = situation.in_use
+    if in_use is None or in_use.expires_at is None or not in_use.enabled or in_use.expired(situation.now):
+        return None
+    last = believed(status.expiry_warned_at, latest=situation.now)
+    soon = in_use.expires_at - situation.now <= situation.pace.expiry_warning
+    return in_use if soon and (last is None or situation.now - last >= REMIND_EVERY) else None
+
+
+def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> Rotation | None:
+    """The rotation whose old version was disabled before its time, unless that was said."""
+    if not isinstance(situation, Situation):
+        return None
+    rotation = situation.toward(situation.cluster.key_version)
+    until = rotation.keep_old_version_until if rotation else None
+    if rotation is None or until is None or until <= situation.now or rotation.stage is not Stage.SUCCEEDED:
+        return None
+    old = situation.listed(rotation.from_version)
+    said = status.disabled_early_version == rotation.from_version
+    return rotation if old is not None and not old.enabled and not said else None
+
+
+def tell(
+    world: World, status: ClusterStatus, situation: Situation | Unseen, decision: Decision, *, announced: bool
+) -> ClusterStatus:
+    """Write the lines that are owed; returns the cluster's row with what was said noted in it."""
+    fields = {**about_situation(situation), "reason": decision.reason}
+    if attention_owed(status, decision):
+        if not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
+            world.log(Event.CLUSTER_ATTENTION, logging.ERROR, **fields, **_call(status))
+        status = replace(status, attention_reason=decision.reason, attention_at=status.looked_at)
+    if recovery_owed(status, decision):
+        over = f"{decision.message} (attention for {status.attention_reason} is over)"
+        world.log(Event.CLUSTER_RECOVERED, logging.INFO, **fields, message=over)
+        status = replace(status, attention_reason=None, attention_at=None)
+    in_use = expiring(status, situation)
+    if in_use is not None:
+        what = f"version {in_use.version} of key {status.key_name}"
+        world.log(
+            Event.KEY_EXPIRING,
+            logging.WARNING,
+            **fields,
+            message=f"{status.cluster_id.name}: {what} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
+            remedy="Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired.",
+            since=situation.now,
+            expiresAt=in_use.expires_at,
+        )
+        status = replace(status, expiry_warned_at=situation.now)
+    rotation = disabled_early(status, situation)
+    if rotation is not None:
+        what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+        world.log(
+            Event.OLD_VERSION_DISABLED_EARLY,
+            logging.ERROR,
+            **about(rotation),
+            message=f"{what}: the old version was disabled before {rotation.keep_old_version_until:%Y-%m-%d %H:%M}Z",
+            remedy="Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
+            since=situation.now,
+            keepOldVersionUntil=rotation.keep_old_version_until,
+        )
+        status = replace(status, disabled_early_version=rotation.from_version)
+    return status
+
+
+def _call(status: ClusterStatus) -> Mapping[str, object]:
+    return {"message": status.message, "remedy": status.remedy, "since": status.since}

@@ -1,0 +1,206 @@
+"""Sending an update. The order is the crash safety: claim, request the next visit, send, note.
+
+A crash after any of the four leaves something that the next visit heals: a claim that lapses, a visit that comes, a
+cluster that is busy or has arrived, an operation on record.
+"""
+
+import logging
+from dataclasses import replace
+
+from cmk_rotation.decisions import proposed
+from cmk_rotation.finishing import finish
+from cmk_rotation.identifiers import operation_id
+from cmk_rotation.model import (
+    Accepted,
+    KeyVersion,
+    OperationError,
+    Reason,
+    RequestedBy,
+    Rotation,
+    Stage,
+    Step,
+    Trouble,
+    TroubleKind,
+    Verdict,
+    VisitRequest,
+)
+from cmk_rotation.pace import CALL_OUT_AFTER, CLAIM_LASTS, trouble_after
+from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.remedies import remedy_for
+from cmk_rotation.situation import Decision, Situation, ended, move, same_rotation, since
+from cmk_rotation.telling import about
+from cmk_rotation.vocabulary import Event
+
+_MERGES = 5
+"""How often a note is merged with what others wrote meanwhile before that is given up."""
+
+
+def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation:
+    """Claim, request the next visit, send, note. Returns what to wait for, or the rotation if Azure refused it.
+
+    Raises `ChangedMeanwhileError` if another visit holds the claim, and `StorageUnavailableError` before a next visit
+    has been requested; afterwards nothing.
+    """
+    claim = _claim(world, situation, target, request)
+    follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
+    world.requests.request(follow, CLAIM_LASTS)
+    try:
+        return _send(world, situation, claim)
+    except ChangedMeanwhileError:
+        return Decision(Verdict.WAIT, claim.reason, claim.message)
+    except StorageUnavailableError as error:
+        world.log(
+            Event.VISIT_FAILED,
+            logging.ERROR,
+            **about(claim),
+            message=f"{claim.message}; what came of it could not be put on record ({error})",
+            remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
+            since=claim.started_at,
+        )
+        return Decision(Verdict.WAIT, claim.reason, claim.message)
+
+
+def _claim(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Rotation:
+    """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
+    known = situation.toward(target.version) or replace(proposed(situation, target), event_id=request.event_id)
+    again = known.stage is Stage.UPDATING
+    now = world.now()
+    from_version = known.from_version if situation.at_newest else situation.cluster.key_version
+    what = move(known.cluster_id.name, known.key_name, from_version, known.to_version)
+    claim = replace(
+        known,
+        key_vault_uri=situation.cluster.key_vault_uri or "",
+        key_name=situation.cluster.key_name or "",
+        from_version=from_version,
+        stage=Stage.UPDATING,
+        reason=Reason.UPDATE_RUNNING,
+        message=f"{what}: update is being sent",
+        remedy=None,
+        verified=False,
+        attempts=known.attempts if again else known.attempts + 1,
+        attempt_id=world.new_id(),
+        correlation_id=None,
+        started_at=known.started_at if again else now,
+        finished_at=None,
+        claimed_until=now + CLAIM_LASTS,
+        overdue_at=known.overdue_at if again else None,
+        operation_id=None,
+        operation_url=None,
+        operation_status=None,
+        operation_error=None,
+        accepted_at=None,
+        keep_old_version_until=None,
+        linked_workspaces=(),
+        announced=False,
+        published=False,
+    )
+    return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
+
+
+def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rotation:
+    world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt_id, message=claim.message)
+    try:
+        accepted = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt_id or "")
+    except AzureTroubleError as error:
+        trouble = error.trouble
+    else:
+        return _accepted(world, situation, claim, accepted)
+    if trouble.kind is TroubleKind.UNAVAILABLE:
+        return _unanswered(world, situation, claim, trouble)
+    if trouble.kind is TroubleKind.BUSY or _is_busy_now(world, claim):
+        return _busy(world, situation, claim, trouble)
+    return _refused(world, situation, claim, trouble)
+
+
+def _accepted(world: World, situation: Situation, claim: Rotation, accepted: Accepted) -> Decision:
+    trusted = operation_id(accepted.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    now = world.now()
+    noted = replace(
+        claim,
+        message=f"{what}: update accepted" + ("" if trusted else ", without an operation that can be followed"),
+        accepted_at=now,
+        claimed_until=None,
+        operation_id=trusted,
+        operation_url=accepted.operation_url if trusted else None,
+        correlation_id=accepted.correlation_id,
+    )
+    # Said before it is noted: should the table fail now, the log still knows the operation.
+    world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
+    _note(world, noted, Step("accepted", now, noted))
+    after = situation.pace.look_after(now - (claim.started_at or now), accepted.retry_after)
+    return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
+
+
+def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+    """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's. Not a refusal."""
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    noted = replace(claim, message=f"{what}: an operation, perhaps this update, already runs on the cluster")
+    world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
+    _note(world, noted, Step("busy", world.now(), noted))
+    after = situation.pace.look_after(world.now() - (claim.started_at or world.now()), trouble.retry_after)
+    return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
+
+
+def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+    """Azure did not answer, and the update may have taken effect all the same: look before sending it again."""
+    reason, now = Reason.CLUSTER_UNREACHABLE, world.now()
+    lasted = now - since(situation.status, reason, now)
+    after = max(trouble_after(lasted, trouble.retry_after), CLAIM_LASTS)
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    said = f"{what}: Azure did not answer the update ({trouble.code}: {trouble.message})"
+    noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
+    _note(world, noted, Step("unanswered", now, noted))
+    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
+    return Decision(verdict, reason, said, look_after=after)
+
+
+def _refused(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Rotation:
+    error = OperationError(trouble.code, trouble.message)
+    said = f"Azure refused the update ({trouble.code}: {trouble.message})"
+    end = ended(claim, Stage.FAILED, Reason.UPDATE_REFUSED, said, world.now())
+    end = replace(end, operation_error=error, remedy=remedy_for(Reason.UPDATE_REFUSED, error))
+    world.log(
+        Event.UPDATE_REFUSED,
+        logging.ERROR,
+        **about(end),
+        message=end.message,
+        remedy=end.remedy,
+        since=claim.started_at,
+    )
+    return finish(world, situation, end)
+
+
+def _is_busy_now(world: World, claim: Rotation) -> bool:
+    """Whether the cluster's state says what Azure's words, which are not published, did not."""
+    try:
+        return world.clusters.get(claim.cluster_id).busy
+    except AzureTroubleError:
+        return False
+
+
+def _note(world: World, noted: Rotation, step: Step) -> None:
+    """Put on record what came of the claim, merged with what others wrote meanwhile: an operation is never lost."""
+    for _ in range(_MERGES):
+        try:
+            world.records.save_rotation(noted, step)
+        except ChangedMeanwhileError:
+            rotations = world.records.of_cluster(noted.cluster_id).rotations
+            now_there = next((rotation for rotation in rotations if same_rotation(rotation, noted)), None)
+            if now_there is None:
+                raise
+            noted = _merged(now_there, noted)
+            step = replace(step, rotation=noted)
+        else:
+            return
+
+
+def _merged(now_there: Rotation, noted: Rotation) -> Rotation:
+    """The row as it is now, with the operation of our send; that of another attempt stays what it is."""
+    if now_there.stage is Stage.UPDATING and now_there.attempt_id == noted.attempt_id:
+        return replace(noted, etag=now_there.etag)
+    return replace(
+        now_there,
+        operation_id=now_there.operation_id or noted.operation_id,
+        correlation_id=now_there.correlation_id or noted.correlation_id,
+    )

@@ -1,0 +1,166 @@
+"""A visit: observe, decide, carry out, record; and, if there is more to see, request the next one.
+
+An event, the timer and an operator all do the same one thing: they request a visit. Duplicates, disorder, losses and
+crashes all become "look again".
+"""
+
+import logging
+from dataclasses import replace
+
+from cmk_rotation.decisions import decide, proposed
+from cmk_rotation.finishing import announce, announcement_owed, finish, keep_old_version_until, old_version_was_freed
+from cmk_rotation.following import overdue
+from cmk_rotation.model import Mode, Reason, RequestedBy, Rotation, Stage, Step, Verdict, VisitRequest
+from cmk_rotation.observing import observe
+from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.recording import note_looked
+from cmk_rotation.remedies import REMEDIES
+from cmk_rotation.situation import Decision, Finish, Situation, Unseen, same_rotation
+from cmk_rotation.telling import about, tell_decided
+from cmk_rotation.updating import start
+from cmk_rotation.vocabulary import Event
+
+
+def visit(world: World, request: VisitRequest) -> None:
+    """Look at one cluster and do what is called for.
+
+    Raises `StorageUnavailableError`, and only before a next visit has been requested.
+    """
+    cluster_id = request.cluster
+    if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
+        reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
+        return
+    record = world.records.of_cluster(cluster_id)
+    owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
+    for rotation in owed:
+        announce(world, rotation)
+    if owed:
+        record = world.records.of_cluster(cluster_id)
+    situation = observe(world, cluster_id, record, request.by)
+    try:
+        _act(world, situation, request)
+    except ChangedMeanwhileError:
+        return  # another visit got there first, and requests what is to come
+
+
+def reject(world: World, why: str) -> None:
+    """Say that a message cannot lead anywhere. It is not looked at again."""
+    world.log(
+        Event.VISIT_REJECTED,
+        logging.WARNING,
+        message=f"a visit request was rejected: {why}",
+        remedy="If you sent it, check the id and CLUSTER_SCOPES; if not, see who may write to the queue cluster-visits.",
+        since=world.now(),
+    )
+
+
+def settle(situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision]:
+    """Decide, taking every rotation that has come to its end as ended: what a visit would come to."""
+    decision = decide(situation)
+    while isinstance(decision, Finish):
+        situation = situation.with_rotation(decision.rotation)
+        decision = decide(situation)
+    return situation, decision
+
+
+def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> None:
+    """Carry out and record what the situation calls for. Raises what `visit` handles."""
+    situation, decision, announced = _finish_what_ended(world, situation)
+    tell_decided(world, situation, decision, request)
+    started = False
+    if isinstance(situation, Situation):
+        situation = _note_progress(world, situation, decision)
+        if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
+            result, started = start(world, situation, decision.target, request), True
+            if isinstance(result, Rotation):
+                # The operator's word was for this attempt, not for the next one.
+                situation = replace(situation.with_rotation(result), by=RequestedBy.FOLLOW)
+                situation, decision = settle(situation)
+                announced = True
+            else:
+                decision = result
+    try:
+        if isinstance(situation, Situation):
+            _note_waiting(world, situation, decision, request)
+            _free_old_version(world, situation)
+        note_looked(world, situation, decision, announced=announced)
+    except StorageUnavailableError:
+        if not started:
+            raise
+
+
+def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision, bool]:
+    """Decide until no rotation ends any more. The last of the three tells whether a failure was announced."""
+    announced = False
+    decision = decide(situation)
+    while isinstance(decision, Finish):
+        rotation = decision.rotation
+        follows_update = any(same_rotation(rotation, other) for other in situation.unfinished)
+        if world.mode is Mode.ENFORCE or follows_update:
+            rotation = finish(world, situation, rotation)
+            announced = announced or rotation.stage is Stage.FAILED
+        situation = situation.with_rotation(rotation)
+        if isinstance(situation, Situation) and rotation.linked_workspaces:
+            situation = replace(situation, workspaces=rotation.linked_workspaces)
+        decision = decide(situation)
+    return situation, decision, announced
+
+
+def _note_progress(world: World, situation: Situation, decision: Decision) -> Situation:
+    """Put on record what this look learned of an update under way; call it out, once, when it is overdue."""
+    before = situation.open
+    if before is None:
+        return situation
+    after, step = decision.progress or before, None
+    if after.operation_status != before.operation_status:
+        step = "progress"
+    world.log(
+        Event.UPDATE_PROGRESS,
+        logging.INFO if step else logging.DEBUG,
+        **about(after),
+        operationStatus=after.operation_status,
+        message=after.message,
+    )
+    if overdue(situation) and before.overdue_at is None:
+        remedy = REMEDIES[Reason.UPDATE_OVERDUE]
+        fields = {**about(after), "reason": Reason.UPDATE_OVERDUE}
+        since = before.started_at
+        world.log(Event.UPDATE_OVERDUE, logging.ERROR, **fields, message=decision.message, remedy=remedy, since=since)
+        after, step = replace(after, overdue_at=situation.now), "overdue"
+    if after == before:
+        return situation
+    try:
+        saved = world.records.save_rotation(after, Step(step, situation.now, after) if step else None)
+    except ChangedMeanwhileError:
+        return situation  # another look at the same time noted as much
+    return situation.with_rotation(saved)
+
+
+def _note_waiting(world: World, situation: Situation, decision: Decision, request: VisitRequest) -> None:
+    """Put a rotation on record that is called for and has to wait for the cluster."""
+    waits = decision.reason in {Reason.CLUSTER_BUSY, Reason.CLUSTER_STUCK} and world.mode is Mode.ENFORCE
+    target = situation.target
+    if not waits or target is None or situation.toward(target.version) is not None:
+        return
+    rotation = replace(
+        proposed(situation, target), reason=decision.reason, message=decision.message, event_id=request.event_id
+    )
+    try:
+        world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
+    except ChangedMeanwhileError:
+        return  # another visit put it there
+
+
+def _free_old_version(world: World, situation: Situation) -> None:
+    """Say until when the old version must stay, once the last cluster has left it."""
+    rotation = situation.toward(situation.cluster.key_version)
+    if rotation is None or rotation.from_version is None or rotation.keep_old_version_until is not None:
+        return
+    records = world.records.everything()
+    if not old_version_was_freed(world, records, rotation):
+        return
+    freed = replace(rotation, keep_old_version_until=keep_old_version_until(world, records, rotation))
+    try:
+        world.records.save_rotation(freed, Step("old version free", situation.now, freed))
+    except ChangedMeanwhileError:
+        return  # the next visit sees whether it is still owed

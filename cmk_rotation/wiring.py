@@ -1,0 +1,60 @@
+"""From settings to a world: the only place that builds clients."""
+
+import functools
+import logging
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from azure.identity import ManagedIdentityCredential
+
+from cmk_rotation import clock, logs, settings
+from cmk_rotation.adapters.clusters import ArmClusters
+from cmk_rotation.adapters.errors import TIMEOUTS
+from cmk_rotation.adapters.keys import VaultKeys
+from cmk_rotation.adapters.outcomes import TopicOutcomes
+from cmk_rotation.adapters.records import TableRecords
+from cmk_rotation.adapters.requests import QueueRequests
+from cmk_rotation.ports import World
+from cmk_rotation.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+
+def world(told: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None) -> World:
+    """The outside world as the settings have it, seen by whoever signs in. Nothing is called yet."""
+    topic = told.outcome_topic_endpoint
+    return World(
+        clusters=ArmClusters(credential, told.cloud),
+        keys=VaultKeys(credential),
+        records=TableRecords(told.storage, storage_credential or credential),
+        requests=QueueRequests(told.storage, storage_credential or credential),
+        outcomes=TopicOutcomes(topic, told.app_name, credential) if topic else None,
+        log=logs.write,
+        now=clock.utc_now,
+        new_id=lambda: str(uuid.uuid4()),
+        mode=told.mode,
+        scopes=told.scopes,
+        pace=told.pace,
+        arm_host=told.cloud.arm_host,
+        vault_suffixes=told.cloud.vault_suffixes,
+    )
+
+
+@functools.cache
+def function_world() -> World:
+    """The world of the function app, by its managed identity; one for the process, so that tokens and connections last.
+
+    Raises `InvalidSettingsError`, and does so again at the next call: only a world is kept.
+    """
+    # At INFO the SDKs log every request, and through the host those lines become the customer's.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    told = settings.read(os.environ)
+    credential = _managed_identity(told.client_id)
+    own = told.storage.client_id
+    return world(told, credential, _managed_identity(own) if own else credential)
+
+
+def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:
+    return ManagedIdentityCredential(client_id=client_id, retry_total=2, **TIMEOUTS)

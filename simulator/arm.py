@@ -1,0 +1,242 @@
+"""Azure Resource Manager: the part of Microsoft.OperationalInsights that dedicated clusters need.
+
+Paths ignore case; answers carry ids in Azure's own casing, or in a dirty one if so chosen. Errors have the shape and
+the codes of "Azure Resource Manager error codes".
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from werkzeug.wrappers import Request, Response
+
+from simulator import identity
+from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
+from simulator.clock import Clock
+from simulator.cluster_bodies import Workspace, cluster_body, operation_body, workspace_body
+from simulator.clusters import Cluster, ClusterKey, KeyRefusal, Operation, RefusedError, update
+from simulator.rights import Rights
+
+_PROVIDER = "Microsoft.OperationalInsights"
+_SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
+_GROUP = _SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
+_LOCATION = rf"{_SUBSCRIPTION}/providers/{_PROVIDER}/locations/(?P<location>[^/]+)"
+
+
+class ArmError(Exception):
+    """An answer other than success, in ARM's shape."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(slots=True)
+class Arm:
+    """The control plane of one cloud: a service for its ARM host and the regional ones."""
+
+    host: str
+    audiences: frozenset[str]
+    clock: Clock
+    rights: Rights
+    key_refusal: KeyRefusal
+    newest_version: Callable[[ClusterKey], str]
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    page_size: int = 100
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    """By id in lower case, as are the workspaces. Taking one out deletes it."""
+    workspaces: dict[str, Workspace] = field(default_factory=dict)
+    resource_groups: set[tuple[str, str]] = field(default_factory=set)
+    """Subscription and name, in lower case."""
+    operations: dict[str, Operation] = field(default_factory=dict)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        try:
+            response = self._route(request)
+        except (ArmError, RefusedError) as error:
+            response = _json({"error": {"code": error.code, "message": error.message}}, error.status)
+            if error.status == 401:
+                response.headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{error.code}"'
+        sent = request.headers
+        response.headers["x-ms-request-id"] = str(uuid4())
+        response.headers["x-ms-correlation-request-id"] = sent.get("x-ms-correlation-request-id", str(uuid4()))
+        if "x-ms-client-request-id" in sent:
+            response.headers["x-ms-client-request-id"] = sent["x-ms-client-request-id"]
+        return response
+
+    def behaviour_of(self, cluster: Cluster) -> Behaviour:
+        """The cluster's own behaviour, or Azure's."""
+        return cluster.behaviour or self.behaviour
+
+    def finish_update(self, cluster: Cluster) -> None:
+        """End a running update now, with the outcome it has coming; one that never ends goes on."""
+        if cluster.operation and cluster.operation.outcome is not Outcome.NEVER:
+            cluster.operation = replace(cluster.operation, ends=self.clock.timestamp())
+            self.operations[cluster.operation.id] = cluster.operation
+
+    def _route(self, request: Request) -> Response:
+        token = identity.authorize(request, self.audiences)
+        if token is None:
+            code = "InvalidAuthenticationToken" if "Authorization" in request.headers else "AuthenticationFailed"
+            raise ArmError(
+                401, code, "Authentication failed: the access token is missing, expired or for another audience."
+            )
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-\w+)?", request.args.get("api-version", "")):
+            message = "The api-version query parameter (?api-version=) is required for all requests."
+            raise ArmError(400, "MissingApiVersionParameter", message)
+        routes: dict[str, Callable[[Request, str, dict[str, str]], Response]] = {
+            rf"{_SUBSCRIPTION}/providers/{_PROVIDER}/clusters": self._list,
+            rf"{_GROUP}/providers/{_PROVIDER}/clusters": self._list,
+            rf"{_GROUP}/providers/{_PROVIDER}/clusters/(?P<name>[^/]+)": self._cluster,
+            rf"{_GROUP}/providers/{_PROVIDER}/workspaces/(?P<name>[^/]+)": self._workspace,
+            rf"{_LOCATION}/operation(?:Statuses|Results)/(?P<id>[^/]+)": self._operation,
+        }
+        for pattern, handler in routes.items():
+            if match := re.fullmatch(pattern, request.path.rstrip("/"), re.IGNORECASE):
+                return handler(request, token.principal, match.groupdict())
+        raise ArmError(
+            404, "InvalidResourceType", "The resource type could not be found in the namespace for this api version."
+        )
+
+    def _check_right(self, principal: str, action: str, scope: str) -> None:
+        if not self.rights.allows(principal, f"{_PROVIDER}/{action}", scope):
+            raise ArmError(
+                403,
+                "AuthorizationFailed",
+                f"The client '{principal}' does not have authorization to perform action '{_PROVIDER}/{action}' "
+                f"over scope '{scope}' or the scope is invalid.",
+            )
+
+    def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        scope = f"/subscriptions/{path['subscription']}"
+        self._check_scope_exists(path)
+        if "group" in path:
+            scope += f"/resourceGroups/{path['group']}"
+        self._check_right(principal, "clusters/read", scope)
+        visible = [
+            cluster
+            for id_, cluster in sorted(self.clusters.items())
+            if id_.startswith(scope.lower() + "/")
+            and self.rights.allows(principal, f"{_PROVIDER}/clusters/read", cluster.id)
+        ]
+        start = int(base64.urlsafe_b64decode(request.args.get("$skiptoken", "MA==")))
+        end = start + self.page_size
+        body: dict[str, Any] = {"value": [self._body(cluster) for cluster in visible[start:end]]}
+        if end < len(visible):
+            token = quote(base64.urlsafe_b64encode(str(end).encode()))
+            version = request.args["api-version"]
+            body["nextLink"] = f"https://{self.host}{request.path}?api-version={version}&$skiptoken={token}"
+        return _json(body)
+
+    def _cluster(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        if request.method not in {"GET", "PATCH"}:
+            raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} clusters.")
+        self._check_right(principal, "clusters/read" if request.method == "GET" else "clusters/write", request.path)
+        cluster = self.clusters.get(request.path.rstrip("/").lower())
+        if cluster is None:
+            raise self._not_found("clusters", path)
+        if request.method == "GET":
+            return _json(self._body(cluster))
+        behaviour = self.behaviour_of(cluster)
+        operation = update(
+            cluster, request.get_json(force=True, silent=True), self.clock.timestamp(), behaviour, self.key_refusal
+        )
+        if operation is None:
+            return _json(self._body(cluster))
+        self.operations[operation.id] = operation
+        return self._accepted(cluster, operation, behaviour, request.args["api-version"])
+
+    def _accepted(self, cluster: Cluster, operation: Operation, behaviour: Behaviour, version: str) -> Response:
+        body = json.dumps(self._body(cluster)) if behaviour.accepted_body else ""
+        response = Response(body, behaviour.accepted_status, content_type="application/json; charset=utf-8")
+        host = f"{cluster.location}.{self.host}" if behaviour.regional_operation_url else self.host
+        base = f"https://{host}/subscriptions/{cluster.subscription}/providers/{_PROVIDER}/locations/{cluster.location}"
+        query = f"{operation.id}?api-version={version}&t={operation.secret}&c=MIIsimulated"
+        if behaviour.accepted_headers in {AcceptedHeaders.BOTH, AcceptedHeaders.AZURE_ASYNC_OPERATION}:
+            response.headers["Azure-AsyncOperation"] = f"{base}/operationStatuses/{query}"
+        if behaviour.accepted_headers in {AcceptedHeaders.BOTH, AcceptedHeaders.LOCATION}:
+            response.headers["Location"] = f"{base}/operationResults/{query}"
+        if behaviour.accepted_headers is not AcceptedHeaders.NONE:
+            _retry_after(response, behaviour)
+        # Werkzeug would rewrite a Location that it takes for a relative one.
+        response.autocorrect_location_header = False
+        return response
+
+    def _workspace(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        self._check_right(principal, "workspaces/read", request.path)
+        workspace = self.workspaces.get(request.path.rstrip("/").lower())
+        if workspace is None:
+            raise self._not_found("workspaces", path)
+        return _json(workspace_body(workspace))
+
+    def _operation(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        kind = "operationStatuses" if "/operationstatuses/" in request.path.lower() else "operationResults"
+        self._check_right(principal, f"locations/{kind}/read", f"/subscriptions/{path['subscription']}")
+        operation = self.operations.get(path["id"].lower())
+        if operation is None or request.args.get("t") != operation.secret or "c" not in request.args:
+            raise ArmError(404, "ResourceNotFound", "The operation was not found.")
+        cluster = self.clusters.get(operation.cluster_id.lower())
+        behaviour = self.behaviour_of(cluster) if cluster else self.behaviour
+        match behaviour.reading:
+            case OperationReading.NOT_FOUND:
+                message = f"The resource type 'locations/{kind}' could not be found in the namespace '{_PROVIDER}'."
+                raise ArmError(404, "InvalidResourceType", message)
+            case OperationReading.FORBIDDEN:
+                raise ArmError(403, "AuthorizationFailed", f"No authorization to read {kind}.")
+            case OperationReading.ERROR:
+                raise ArmError(500, "InternalServerError", "The server encountered an error.")
+            case OperationReading.EMPTY:
+                return Response("", 200, content_type="application/json")
+            case OperationReading.FINE:
+                return self._status(operation, cluster, behaviour, request.path)
+
+    def _status(self, operation: Operation, cluster: Cluster | None, behaviour: Behaviour, path: str) -> Response:
+        now = self.clock.timestamp()
+        running = now < operation.ends
+        if "/operationstatuses/" in path.lower():
+            response = _json(operation_body(operation, path, now, nested_error=behaviour.nested_error))
+        elif running:
+            response = Response("", 202)
+        elif operation.outcome is Outcome.SUCCEEDED and cluster:
+            response = _json(self._body(cluster))
+        else:
+            code, message = operation.error or ("OperationFailed", "The operation failed.")
+            raise ArmError(400, code, message)
+        if running:
+            _retry_after(response, behaviour)
+        return response
+
+    def _body(self, cluster: Cluster) -> dict[str, Any]:
+        behaviour = self.behaviour_of(cluster)
+        return cluster_body(cluster, self.clock.timestamp(), behaviour, self.newest_version)
+
+    def _check_scope_exists(self, path: dict[str, str]) -> None:
+        subscription = path["subscription"].lower()
+        if subscription not in {known for known, _ in self.resource_groups}:
+            raise ArmError(
+                404, "SubscriptionNotFound", f"The subscription '{path['subscription']}' could not be found."
+            )
+        if "group" in path and (subscription, path["group"].lower()) not in self.resource_groups:
+            raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{path['group']}' could not be found.")
+
+    def _not_found(self, kind: str, path: dict[str, str]) -> ArmError:
+        self._check_scope_exists(path)
+        message = (
+            f"The Resource '{_PROVIDER}/{kind}/{path['name']}' under resource group '{path['group']}' was not found."
+        )
+        return ArmError(404, "ResourceNotFound", message)
+
+
+def _retry_after(response: Response, behaviour: Behaviour) -> None:
+    if behaviour.retry_after is not None:
+        response.headers["Retry-After"] = str(behaviour.retry_after)
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(body), status, content_type="application/json; charset=utf-8")

@@ -1,0 +1,292 @@
+"""The simulated Azure, put together: one object to build a fleet in, break and look at."""
+
+import base64
+import secrets
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from werkzeug.wrappers import Request
+
+from simulator import identity
+from simulator.arm import Arm
+from simulator.behaviour import Behaviour
+from simulator.clock import Clock
+from simulator.clouds import PUBLIC, Cloud
+from simulator.cluster_bodies import Workspace
+from simulator.clusters import Cluster, ClusterKey
+from simulator.event_grid import EventGrid
+from simulator.exchanges import Exchange
+from simulator.faults import Faults
+from simulator.rights import Rights
+from simulator.server import Server
+from simulator.storage import QueueService, StorageError, TableService
+from simulator.topics import Topic
+from simulator.vaults import Key, Vault
+
+SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
+RESOURCE_GROUP = "rg-Logs"
+LOCATION = "westeurope"
+FUNCTION = "function"
+"""The principal that the product's function app runs as."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAccount:
+    """A storage account's queues and tables."""
+
+    name: str
+    key: str | None
+    """None for an account that takes tokens only."""
+    suffix: str
+    queues: QueueService
+    tables: TableService
+
+    @property
+    def connection_string(self) -> str:
+        """As the portal gives it; only for an account with a key."""
+        return (
+            f"DefaultEndpointsProtocol=https;AccountName={self.name};AccountKey={self.key};EndpointSuffix={self.suffix}"
+        )
+
+
+class Azure:
+    """One cloud. Use it as a context manager, and give `environment()` to the processes that are to live in it.
+
+    What a story or test does to it directly takes effect between two requests when done under `lock`.
+    """
+
+    def __init__(self, clock: Clock, cloud: Cloud = PUBLIC) -> None:
+        self.clock = clock
+        self.cloud = cloud
+        self.rights = Rights()
+        self.server = Server(clock)
+        self.event_grid = EventGrid(clock)
+        self.identities = identity.IdentityEndpoint()
+        self.vaults: dict[str, Vault] = {}
+        """By host."""
+        self.topics: dict[str, Topic] = {}
+        self.arm = Arm(cloud.arm_host, cloud.arm_audiences, clock, self.rights, self._key_refusal, self._newest_version)
+        self._accounts: dict[str, StorageAccount] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.server.hosts["127.0.0.1"] = self.identities
+        self.server.hosts[cloud.arm_host] = self.arm
+        self.identities.add(FUNCTION)
+        self.arm.resource_groups.add((SUBSCRIPTION, RESOURCE_GROUP.lower()))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Open the port and begin to deliver events."""
+        self._folder = tempfile.TemporaryDirectory(prefix="simulated-azure-")
+        self.server.authority.cert_pem.write_to_path(self._authority_file)
+        self.server.start()
+        self.event_grid.start()
+
+    def stop(self) -> None:
+        """Close everything. Raises if the simulator itself went wrong meanwhile."""
+        self.event_grid.stop()
+        try:
+            self.server.stop()
+        finally:
+            if self._folder:
+                self._folder.cleanup()
+
+    @property
+    def _authority_file(self) -> Path:
+        if self._folder is None:
+            raise RuntimeError("start the simulated Azure first")
+        return Path(self._folder.name) / "authority.pem"
+
+    def environment(self, principal: str = FUNCTION) -> dict[str, str]:
+        """The variables that make a process live in this Azure, signed in as a principal."""
+        self.identities.add(principal)
+        port = f"http://127.0.0.1:{self.server.port}"
+        local = "127.0.0.1,localhost"
+        authority = str(self._authority_file)
+        return {
+            # Clients differ in which case they read, and which of the two they prefer.
+            **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), port),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), local),
+            "REQUESTS_CA_BUNDLE": authority,
+            "SSL_CERT_FILE": authority,
+            "IDENTITY_ENDPOINT": f"{port}/msi/token",
+            "IDENTITY_HEADER": self.identities.header(principal),
+        }
+
+    # The server's and ARM's, under the names by which tests know them.
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Held while a request takes effect."""
+        return self.server.lock
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Every request so far, in the order of effect."""
+        return self.server.exchanges
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on the wire."""
+        return self.server.faults
+
+    @property
+    def after_effect(self) -> list[Callable[[Exchange], None]]:
+        """Called after a request's effect and before its answer is sent."""
+        return self.server.after_effect
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How clusters behave that have no behaviour of their own."""
+        return self.arm.behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviour) -> None:
+        self.arm.behaviour = behaviour
+
+    def add_vault(
+        self,
+        name: str,
+        *,
+        hsm: bool = False,
+        subscription: str = SUBSCRIPTION,
+        resource_group: str = RESOURCE_GROUP,
+    ) -> Vault:
+        """Make an empty vault or Managed HSM."""
+        suffix = self.cloud.hsm_suffix if hsm else self.cloud.vault_suffix
+        kind = "managedHSMs" if hsm else "vaults"
+        group = f"/subscriptions/{subscription}/resourceGroups/{resource_group}"
+        vault = Vault(
+            name=name,
+            host=f"{name}.{suffix}".lower(),
+            resource_id=f"{group}/providers/Microsoft.KeyVault/{kind}/{name}",
+            audience=f"https://{suffix}",
+            login_host=self.cloud.login_host,
+            clock=self.clock,
+            rights=self.rights,
+            announce=self._announce,
+            hsm=hsm,
+        )
+        self.vaults[vault.host] = self.server.hosts[vault.host] = vault
+        return vault
+
+    def vault(self, name: str) -> Vault:
+        """A vault by its name."""
+        return next(vault for vault in self.vaults.values() if vault.name == name)
+
+    def add_key(self, vault: str, name: str, *, size: int = 2048, lifetime: int | None = None) -> Key:
+        """Make a key with one version."""
+        return self.vault(vault).add_key(name, size=size, lifetime=lifetime)
+
+    def add_cluster(
+        self,
+        name: str,
+        *,
+        key: ClusterKey | None = None,
+        subscription: str = SUBSCRIPTION,
+        resource_group: str = RESOURCE_GROUP,
+        location: str = LOCATION,
+    ) -> Cluster:
+        """Make a cluster that uses a key, see `pinned`, or Microsoft's."""
+        cluster = Cluster(name, subscription, resource_group, location, key)
+        self.arm.clusters[cluster.id.lower()] = cluster
+        self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
+        self.server.hosts[f"{location}.{self.cloud.arm_host}"] = self.arm
+        return cluster
+
+    def pinned(self, vault: str, name: str) -> ClusterKey:
+        """The newest version of a key, as a cluster would be told to use it."""
+        found = self.vault(vault)
+        return ClusterKey(found.uri, name, found.keys[name.lower()].newest.version)
+
+    def add_workspace(self, name: str, cluster: Cluster) -> Workspace:
+        """Make a workspace linked to a cluster."""
+        id_ = cluster.id.rpartition("/clusters/")[0] + f"/workspaces/{name}"
+        workspace = Workspace(id_, cluster.location, cluster.id)
+        self.arm.workspaces[id_.lower()] = workspace
+        cluster.workspaces.append(id_)
+        return workspace
+
+    def add_topic(self, name: str, *, region: str = LOCATION, cloud_events: bool = True) -> Topic:
+        """Make a custom topic."""
+        group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+        topic = Topic(
+            name,
+            f"{name}.{region}-1.{self.cloud.event_grid_suffix}".lower(),
+            f"{group}/providers/Microsoft.EventGrid/topics/{name}",
+            self.rights,
+            cloud_events,
+        )
+        self.topics[name] = self.server.hosts[topic.host] = topic
+        return topic
+
+    def storage_account(self, name: str, *, keyless: bool = False) -> StorageAccount:
+        """A storage account, made when first asked for; a keyless one takes tokens only."""
+        if name not in self._accounts:
+            key = None if keyless else base64.b64encode(secrets.token_bytes(64)).decode()
+            queue_host, table_host = (f"{name}.{kind}.{self.cloud.storage_suffix}" for kind in ("queue", "table"))
+            account = StorageAccount(
+                name,
+                key,
+                self.cloud.storage_suffix,
+                QueueService(name, self.clock, self._authorize_storage(name, queue_host), key=key),
+                TableService(name, self.clock, self._authorize_storage(name, table_host), key=key),
+            )
+            self.server.hosts[queue_host], self.server.hosts[table_host] = account.queues, account.tables
+            self._accounts[name] = account
+        return self._accounts[name]
+
+    def _authorize_storage(self, account: str, host: str) -> Callable[[Request], bool]:
+        group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+        resource = f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
+
+        def authorize(request: Request) -> bool:
+            token = identity.authorize(request, {"https://storage.azure.com", f"https://{host}"})
+            if token is None:
+                return False
+            # One right for each service in place of Azure's many data actions: the product needs all of them.
+            kind = host.split(".")[1]
+            if not self.rights.allows(token.principal, f"Microsoft.Storage/storageAccounts/{kind}Services", resource):
+                message = "This request is not authorized to perform this operation using this permission."
+                raise StorageError(403, "AuthorizationPermissionMismatch", message)
+            return True
+
+        return authorize
+
+    def _key_refusal(self, cluster: Cluster, key: ClusterKey) -> str | None:
+        vault = self._vault_at(key)
+        if vault is None:
+            return "Failed to validate key in Key Vault. Could be due to lack of permissions or when key doesn't exist"
+        return vault.refusal(cluster.id, key)
+
+    def _newest_version(self, key: ClusterKey) -> str:
+        vault = self._vault_at(key)
+        return vault.keys[key.name.lower()].newest.version if vault and key.name.lower() in vault.keys else ""
+
+    def _vault_at(self, key: ClusterKey) -> Vault | None:
+        return self.vaults.get((urlsplit(key.vault_uri).hostname or "").lower())
+
+    def _announce(self, vault: Vault, event: str, key: Key) -> None:
+        if vault.hsm:
+            return  # Managed HSM has no Event Grid notifications.
+        version = key.newest
+        data = {
+            "Id": f"{vault.uri}keys/{key.name}/{version.version}",
+            "VaultName": vault.name,
+            "ObjectType": "Key",
+            "ObjectName": key.name,
+            "Version": version.version,
+            "NBF": version.not_before,
+            "EXP": version.expires,
+        }
+        self.event_grid.publish(vault.resource_id, f"Microsoft.KeyVault.{event}", key.name, data)

@@ -1,0 +1,280 @@
+"""Event Grid's system topics: delivery of Key Vault's events to a Functions host, at least once and in no order.
+
+From "Event Grid message delivery and retry": the schedule of tries, the time an endpoint has to answer, and which
+answers are final. Tries are not randomised here, and an endpoint that keeps failing is not put on probation.
+"""
+
+import contextlib
+import heapq
+import http.client
+import itertools
+import json
+import socket
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from simulator.clock import Clock
+from simulator.clusters import iso
+
+RETRY_SECONDS = (10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0)
+"""Simulated seconds from one try to the next; the last is repeated until the event is too old."""
+ANSWER_SECONDS = 30.0
+"""Simulated seconds after which a try counts as unanswered and the next is queued."""
+LATE_ANSWER_SECONDS = 180.0
+"""Simulated seconds within which a late answer still takes the queued try back."""
+FINAL_STATUSES = frozenset({400, 401, 403, 413})
+"""Answers of a webhook after which Event Grid gives an event up."""
+
+
+class Schema(StrEnum):
+    """How an event is written in a delivery."""
+
+    EVENT_GRID = "EventGridSchema"
+    CLOUD_EVENTS = "CloudEventSchemaV1_0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What is delivered, and where to."""
+
+    source: str
+    """The ARM id of the vault."""
+    url: str
+    """The webhook of the Functions host, with the function's name and the key in its query."""
+    schema: Schema = Schema.EVENT_GRID
+    event_types: frozenset[str] = frozenset(
+        {
+            "Microsoft.KeyVault.KeyNewVersionCreated",
+            "Microsoft.KeyVault.KeyNearExpiry",
+            "Microsoft.KeyVault.KeyExpired",
+        }
+    )
+    max_attempts: int = 30
+    ttl_seconds: float = 86_400.0
+    """Simulated; looked at only when the next try is due."""
+    dead_letter: bool = False
+    """Whether an event that is given up is kept. Off by default in Azure too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to deliver an event."""
+
+    at: datetime
+    event_id: str
+    number: int
+    status: int | None
+    """None when nothing answered in time."""
+
+
+@dataclass(slots=True)
+class _Delivery:
+    event: Mapping[str, Any]
+    subscription: Subscription
+    born: float
+    tries: int = 0
+    done: bool = False
+    queued: int = 0
+    """Number of the try that is queued; an older one still in the queue is void."""
+
+
+class EventGrid:
+    """Delivers events from threads of its own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.least_real_seconds = 5.0
+        """An endpoint's computing does not get faster when simulated time does, so it always has this long in reality."""
+        self.subscriptions: list[Subscription] = []
+        self.published: list[Mapping[str, Any]] = []
+        """Every event raised, delivered or not."""
+        self.attempts: list[Attempt] = []
+        self.dead_letters: list[Mapping[str, Any]] = []
+        self.dropped: list[Mapping[str, Any]] = []
+        self._queue: list[tuple[float, int, int, _Delivery]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._lose = 0
+        self._copies = 0
+        self._delays: list[float] = []
+        self._held: list[_Delivery] | None = None
+        self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._open: set[http.client.HTTPConnection] = set()
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._pool = ThreadPoolExecutor(16, thread_name_prefix="event-grid")
+        self._thread = threading.Thread(target=self._run, daemon=True, name="event-grid")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, and hang up on endpoints that have not answered."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+            for connection in self._open:
+                with contextlib.suppress(OSError):  # The endpoint may have hung up by itself.
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+        if self._thread and self._pool:
+            self._thread.join()
+            self._pool.shutdown(cancel_futures=True)
+
+    def publish(self, source: str, event_type: str, subject: str, data: Mapping[str, Any]) -> str:
+        """Raise an event; returns its id."""
+        event = {
+            "id": str(uuid4()),
+            "source": source,
+            "type": event_type,
+            "subject": subject,
+            "time": iso(self.clock.timestamp()),
+            "data": data,
+        }
+        with self._changed:
+            self.published.append(event)
+            for subscription in self.subscriptions:
+                if subscription.source.lower() == source.lower() and event_type in subscription.event_types:
+                    self._take(_Delivery(event, subscription, self.clock.timestamp()))
+        return str(event["id"])
+
+    def lose_next(self, count: int = 1) -> None:
+        """Never deliver the next events."""
+        self._lose += count
+
+    def duplicate_next(self, copies: int = 1) -> None:
+        """Deliver the next event this many more times."""
+        self._copies = copies
+
+    def delay_next(self, seconds: float) -> None:
+        """Deliver the next event this many simulated seconds late."""
+        self._delays.append(seconds)
+
+    def hold(self) -> None:
+        """Keep back what comes, for `release` to deliver in another order."""
+        self._held = []
+
+    def release(self) -> None:
+        """Deliver what was kept back, the newest first."""
+        with self._changed:
+            held, self._held = self._held or [], None
+            # Far enough apart, in reality, that the threads that deliver keep the order.
+            for place, delivery in enumerate(reversed(held)):
+                self._push(delivery, place * 0.03 * self.clock.speed)
+
+    def deliver_raw(self, url: str, body: bytes, content_type: str = "application/json") -> int:
+        """Post anything at all as a notification, as whoever holds the endpoint's key can; returns the status."""
+        return self._post(url, body, content_type, 30.0)
+
+    def _take(self, delivery: _Delivery) -> None:
+        if self._lose:
+            self._lose -= 1
+            return
+        if self._held is not None:
+            self._held.append(delivery)
+            return
+        delay = self._delays.pop(0) if self._delays else 0.0
+        self._push(delivery, delay)
+        for _ in range(self._copies):
+            self._push(_Delivery(delivery.event, delivery.subscription, delivery.born), delay)
+        self._copies = 0
+
+    def _push(self, delivery: _Delivery, delay: float) -> None:
+        delivery.queued += 1
+        due = self.clock.timestamp() + delay
+        heapq.heappush(self._queue, (due, next(self._order), delivery.queued, delivery))
+        self._changed.notify()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                if not self._queue:
+                    self._changed.wait()
+                    continue
+                wait = self.clock.real_seconds(self._queue[0][0] - self.clock.timestamp())
+                if wait > 0:
+                    self._changed.wait(min(wait, 3_600.0))
+                    continue
+                _, _, number, delivery = heapq.heappop(self._queue)
+                if number == delivery.queued and not delivery.done:
+                    self._try(delivery)
+
+    def _try(self, delivery: _Delivery) -> None:
+        if delivery.tries and self.clock.timestamp() > delivery.born + delivery.subscription.ttl_seconds:
+            self._give_up(delivery)
+            return
+        delivery.tries += 1
+        pause = RETRY_SECONDS[min(delivery.tries, len(RETRY_SECONDS)) - 1]
+        if delivery.tries < delivery.subscription.max_attempts:
+            # In case this try stays unanswered; an answer in the meantime takes it back or replaces it.
+            self._push(delivery, self._patience(ANSWER_SECONDS) * self.clock.speed + pause)
+        if self._pool:
+            self._pool.submit(self._deliver, delivery, delivery.tries, pause)
+
+    def _deliver(self, delivery: _Delivery, number: int, pause: float) -> None:
+        body, content_type = written(delivery.event, delivery.subscription)
+        at = self.clock.now()
+        try:
+            status = self._post(delivery.subscription.url, body, content_type, self._patience(LATE_ANSWER_SECONDS))
+        except (OSError, http.client.HTTPException):
+            status = None
+        with self._changed:
+            self.attempts.append(Attempt(at, str(delivery.event["id"]), number, status))
+            if delivery.done:
+                return
+            if status is not None and 200 <= status <= 204:
+                delivery.done = True
+            elif delivery.tries > number:
+                pass  # The next try is under way; this answer came too late to matter.
+            elif status in FINAL_STATUSES or number >= delivery.subscription.max_attempts:
+                self._give_up(delivery)
+            else:
+                self._push(delivery, pause)
+
+    def _give_up(self, delivery: _Delivery) -> None:
+        delivery.done = True
+        (self.dead_letters if delivery.subscription.dead_letter else self.dropped).append(delivery.event)
+
+    def _post(self, url: str, body: bytes, content_type: str, real_timeout: float) -> int:
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=real_timeout)
+        try:
+            connection.connect()
+            with self._changed:
+                self._open.add(connection)
+            headers = {"Content-Type": content_type, "aeg-event-type": "Notification"}
+            connection.request("POST", f"{parts.path}?{parts.query}", body, headers)
+            response = connection.getresponse()
+            response.read()
+            return response.status
+        finally:
+            with self._changed:
+                self._open.discard(connection)
+            connection.close()
+
+    def _patience(self, simulated_seconds: float) -> float:
+        return max(self.clock.real_seconds(simulated_seconds), self.least_real_seconds)
+
+
+def written(event: Mapping[str, Any], subscription: Subscription) -> tuple[bytes, str]:
+    """An event as a delivery's body and content type: the Event Grid schema goes in an array, a CloudEvent alone."""
+    if subscription.schema is Schema.CLOUD_EVENTS:
+        return json.dumps({**event, "specversion": "1.0"}).encode(), "application/cloudevents+json; charset=utf-8"
+    body = {
+        "id": event["id"],
+        "topic": event["source"],
+        "subject": event["subject"],
+        "eventType": event["type"],
+        "eventTime": event["time"],
+        "data": event["data"],
+        "dataVersion": "1",
+        "metadataVersion": "1",
+    }
+    return json.dumps([body]).encode(), "application/json; charset=utf-8"

@@ -1,0 +1,116 @@
+"""`python -m simulator.host`: host one app, in this process, until SIGTERM.
+
+Everything not on the command line comes from environment variables, which are the app settings, as in production. One
+line of JSON on standard output says that the host is ready. Exit codes: 0 stopped, 1 refused (why, on standard error), 3
+a function ran past `functionTimeout`, 4 the host itself failed.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import simulator
+from simulator.clock import Clock
+from simulator.host import host_json, runtime
+from simulator.host.errors import HostError
+from simulator.host.exit_codes import BROKEN, REFUSED, STOPPED
+from simulator.host.host import Host
+from simulator.host.invocations import Invocations
+from simulator.host.logs import HostLog, LogLevel, WorkerHandler
+from simulator.host.settings import Queues, refuse_unknown
+from simulator.host.timers import ScheduleMonitor
+
+_STDOUT = 1
+_GRACE_SECONDS = 5.0
+"""Real time that invocations under way get to finish when the host is stopped."""
+
+
+def main() -> int:
+    """Run the host; the result is the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m simulator.host", description="A local Azure Functions host.")
+    parser.add_argument("--app", type=Path, required=True, help="the directory of function_app.py and host.json")
+    parser.add_argument("--port", type=int, default=0, help="the loopback port to serve; 0 chooses a free one")
+    parser.add_argument("--log", type=Path, required=True, help="the file that log lines are appended to")
+    parser.add_argument("--timers", type=Path, required=True, help="the file that remembers when timers ran")
+    parser.add_argument("--event-grid-key", required=True, help="the system key eventgrid_extension")
+    parser.add_argument("--master-key", required=True, help="the host's master key")
+    parser.add_argument("--clock", help="a simulated clock, as Clock.to_json writes it; real time without")
+    parser.add_argument("--app-clock", help="MODULE:FUNCTION of the app that returns the time; replaced by the clock's")
+    arguments = parser.parse_args()
+    threading.excepthook = _end
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # What the app prints must not be taken for the ready line.
+            asyncio.run(_serve(arguments))
+    except HostError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    return STOPPED
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    app: Path = arguments.app.resolve()
+    clock = Clock.from_json(arguments.clock) if arguments.clock else Clock()
+    refuse_unknown(os.environ)
+    configuration = host_json.read(app / "host.json")
+    log = HostLog(arguments.log, clock, configuration.log_levels)
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(runtime.task_factory)
+    queues = Queues(os.environ, configuration.queues.message_encoding)
+    invocations = Invocations(loop, queues, log, clock, configuration.function_timeout)
+    host = Host(configuration, os.environ, log, clock, queues, invocations, ScheduleMonitor(arguments.timers))
+    root = logging.getLogger()
+    debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true", "t", "yes", "y"}
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    root.addHandler(WorkerHandler(log, runtime.current_invocation_id, invocations.running))
+
+    _see_only(app)
+    if arguments.app_clock:
+        module, _, function = arguments.app_clock.partition(":")
+        setattr(importlib.import_module(module), function, clock.now)
+    functions = await runtime.index(app)
+
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    port = host.start(functions, arguments.port, arguments.event_grid_key, arguments.master_key)
+    log.write(LogLevel.INFORMATION, "Host.Startup", f"Host started; {len(functions)} functions found")
+    ready = {
+        "port": port,
+        "functions": {function.name: function.bindings for function in functions},
+        "errors": dict(host.errors),
+    }
+    os.write(_STDOUT, (json.dumps(ready) + "\n").encode())
+    await stop.wait()
+    await asyncio.to_thread(host.stop, _GRACE_SECONDS)
+    log.write(LogLevel.INFORMATION, "Host.Startup", "Host stopped")
+    # Invocations that outlived the grace sit in threads that Python would wait for.
+    os._exit(STOPPED)
+
+
+def _end(failure: threading.ExceptHookArgs) -> None:
+    """A host that lost one of its threads would look like an app that has nothing to do."""
+    sys.excepthook(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
+    os._exit(BROKEN)
+
+
+def _see_only(app: Path) -> None:
+    """Let the app import its own modules and installed packages only, the latter first, as in production.
+
+    The worker appends the app's directory to the path. The folder that this module came from is taken off: its
+    function_app.py, if it has one, would win over the app's.
+    """
+    own_folder = Path(simulator.__file__).resolve().parent.parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != own_folder]
+    sys.path.append(str(app))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The host's own HTTP surface: the Event Grid webhook and two admin routes.
+
+After EventGridExtensionConfigProvider and HttpRequestProcessor of the Event Grid extension (Azure/azure-sdk-for-net) and
+https://learn.microsoft.com/azure/azure-functions/functions-manually-run-non-http.
+"""
+
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from simulator.host.invocations import BoundFunction, Invocations
+from simulator.host.logs import HOST_THREAD
+from simulator.host.runtime import Message
+
+_ORIGINS = {
+    "eventgrid.azure.net",
+    "eventgrid.azure.us",
+    "eventgrid.azure.cn",
+    "eventgrid.azure.eaglex.ic.gov",
+    "eventgrid.azure.microsoft.scloud",
+}
+"""Event Grid's origin in each cloud, for the CloudEvents validation handshake."""
+_MOST_AT_ONCE = 32
+"""Events of one POST that are handed to the worker at the same time; the real host has no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Answers what Event Grid and an administrator send. Functions in error are not among its functions."""
+
+    functions: Mapping[str, BoundFunction]
+    errors: Mapping[str, str]
+    """Functions in error, and why."""
+    by_hand: Mapping[str, Callable[[str], object]]
+    """Starts a function with the `input` of an admin request."""
+    invocations: Invocations
+    background: ThreadPoolExecutor
+    event_grid_key: str
+    """The system key `eventgrid_extension`."""
+    master_key: str
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        path = request.path.lower()
+        if path == "/runtime/webhooks/eventgrid":
+            if not self._authorized(request, self.event_grid_key, self.master_key):
+                return Response(status=401)
+            return self._event_grid(request)
+        if path.startswith("/admin/"):
+            if not self._authorized(request, self.master_key):
+                return Response(status=401)
+            return self._admin(request, path.removeprefix("/admin/"))
+        return Response(status=404)
+
+    def _authorized(self, request: Request, *keys: str) -> bool:
+        given = request.args.get("code") or request.headers.get("x-functions-key", "")
+        return any(hmac.compare_digest(given.encode(), key.encode()) for key in keys)
+
+    def _event_grid(self, request: Request) -> Response:
+        name = request.args.get("functionName", "")
+        bound = self.functions.get(name)
+        if bound is None or bound.function.trigger["type"] != "eventGridTrigger":
+            return Response(f"cannot find function: '{name}'", 404)
+        if request.method == "OPTIONS":
+            origin = request.headers.get("WebHook-Request-Origin", "")
+            allowed = origin if origin in _ORIGINS else "eventgrid.azure.net"
+            return Response(status=200, headers={"Webhook-Allowed-Origin": allowed})
+        try:
+            match request.headers.get("aeg-event-type", "").lower():
+                case "subscriptionvalidation":
+                    return _json({"validationResponse": _validation_code(json.loads(request.get_data()))})
+                case "notification":
+                    return self._notification(bound, json.loads(request.get_data()))
+                case "unsubscribe":
+                    return Response(status=202)
+                case _:
+                    return Response(status=400)
+        except (ValueError, LookupError, TypeError):
+            # The extension does not expect such a body: its exception becomes the host's 500.
+            return Response("The request content could not be read.", 500)
+
+    def _notification(self, bound: BoundFunction, body: Any) -> Response:
+        """Run the function on each event, in parallel. One failure fails the whole POST, and all are sent again."""
+        events = body if isinstance(body, list) else [body]
+        if not isinstance(body, list | dict):
+            raise TypeError("neither an object nor an array")
+        if not events:
+            return Response(status=202)
+        with ThreadPoolExecutor(min(len(events), _MOST_AT_ONCE), HOST_THREAD) as pool:
+            errors = list(pool.map(lambda event: self._run_event(bound, event), events))
+        if any(errors):
+            return Response(f"Exception while executing function: Functions.{bound.function.name}", 500)
+        return Response(status=202)
+
+    def _run_event(self, bound: BoundFunction, event: Any) -> str | None:
+        text = json.dumps(event)
+        # An Event Grid trigger that declares a data type gets something the runtime then cannot decode, as in Azure.
+        match bound.function.trigger.get("dataType"):
+            case "STRING":
+                data = Message(string=text)
+            case "BINARY" | "STREAM":
+                data = Message(bytes=text.encode())
+            case _:
+                data = Message(json=text)
+        return self.invocations.run(bound, data, "EventGrid trigger fired")
+
+    def _admin(self, request: Request, path: str) -> Response:
+        if path == "host/status":
+            return _json({"state": "Running", "version": "4", "errors": [*self.errors.values()]})
+        start = next((start for name, start in self.by_hand.items() if path == f"functions/{name.lower()}"), None)
+        if start is None:
+            return Response(status=404)
+        if request.method != "POST":
+            return Response(status=405)
+        body = request.get_json(silent=True)
+        if not isinstance(body, dict):
+            return Response(status=400)
+        self.background.submit(start, str(body.get("input", "")))
+        return Response(status=202)
+
+
+def _validation_code(body: Any) -> str:
+    """The code of the handshake: in an array of events, or in a CloudEvent whose data is JSON inside a string."""
+    if isinstance(body, list):
+        return str(body[0]["data"]["validationCode"])
+    data = body["data"]
+    return str((json.loads(data) if isinstance(data, str) else data)["validationCode"])
+
+
+def _json(value: Any) -> Response:
+    return Response(json.dumps(value), content_type="application/json")

@@ -1,0 +1,114 @@
+"""Who may call: shared keys are checked here, bearer tokens by whoever issued them.
+
+Source: "Authorize with Shared Key" in the Storage REST reference.
+"""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from werkzeug.wrappers import Request
+
+from simulator.storage.errors import StorageError
+
+type Service = Literal["queue", "table"]
+type Authorize = Callable[[Request], bool]
+
+_FRESH_SECONDS = 15 * 60
+_SIGNED_BY_QUEUES = (
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-MD5",
+    "Content-Type",
+    "Date",
+    "If-Modified-Since",
+    "If-Match",
+    "If-None-Match",
+    "If-Unmodified-Since",
+    "Range",
+)
+
+
+def require_authorized(request: Request, account: str, service: Service, key: str | None, authorize: Authorize) -> None:
+    """Refuse a request that proves no right to call. An account without a `key` takes bearer tokens only."""
+    scheme, _, _ = request.headers.get("Authorization", "").partition(" ")
+    match scheme:
+        case "":
+            message = "Server failed to authenticate the request. Please refer to the information in the "
+            raise StorageError(401, "NoAuthenticationInformation", message + "www-authenticate header.")
+        case "Bearer":
+            if not authorize(request):
+                message = "Server failed to authenticate the request. Please refer to the information in the "
+                raise StorageError(401, "InvalidAuthenticationInfo", message + "www-authenticate header.")
+        case _ if key is None:
+            message = "Key based authentication is not permitted on this storage account."
+            raise StorageError(403, "KeyBasedAuthenticationNotPermitted", message)
+        case _ if not shared_key_ok(request, account, key, service):
+            message = "Server failed to authenticate the request. Make sure the value of Authorization header is "
+            raise StorageError(403, "AuthenticationFailed", message + "formed correctly including the signature.")
+
+
+def shared_key_ok(request: Request, account: str, key: str, service: Service) -> bool:
+    """Whether the request is recent and signed with `key` (base64) as SharedKey or, for tables, SharedKeyLite."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    name, _, signature = credentials.partition(":")
+    match service, scheme:
+        case "queue", "SharedKey":
+            signed = _queue_text(request, account)
+        case "table", "SharedKey":
+            signed = _table_text(request, account)
+        case "table", "SharedKeyLite":
+            signed = f"{_date(request)}\n{_table_resource(request, account)}"
+        case _:
+            return False
+    digest = hmac.digest(base64.b64decode(key), signed.encode(), hashlib.sha256)
+    return name == account and _is_fresh(request) and hmac.compare_digest(base64.b64encode(digest), signature.encode())
+
+
+def _queue_text(request: Request, account: str) -> str:
+    headers = {name: request.headers.get(name, "") for name in _SIGNED_BY_QUEUES}
+    if headers["Content-Length"] == "0":
+        headers["Content-Length"] = ""
+    if "x-ms-date" in request.headers:
+        headers["Date"] = ""
+    ms_headers = sorted((name.lower(), value) for name, value in request.headers if name.lower().startswith("x-ms-"))
+    parameters = sorted((name.lower(), ",".join(sorted(values))) for name, values in request.args.lists())
+    lines = [request.method, *headers.values()]
+    lines += [f"{name}:{value.strip()}" for name, value in ms_headers]
+    lines += [f"/{account}{raw_path(request)}"]
+    lines += [f"{name}:{value}" for name, value in parameters]
+    return "\n".join(lines)
+
+
+def _table_text(request: Request, account: str) -> str:
+    headers = [request.headers.get(name, "") for name in ("Content-MD5", "Content-Type")]
+    return "\n".join([request.method, *headers, _date(request), _table_resource(request, account)])
+
+
+def _table_resource(request: Request, account: str) -> str:
+    comp = f"?comp={request.args['comp']}" if "comp" in request.args else ""
+    return f"/{account}{raw_path(request)}{comp}"
+
+
+def _date(request: Request) -> str:
+    return request.headers.get("x-ms-date") or request.headers.get("Date", "")
+
+
+def _is_fresh(request: Request) -> bool:
+    """Clients sign the machine's time, which is not the simulated one."""
+    try:
+        signed_at = parsedate_to_datetime(_date(request)).timestamp()
+    except ValueError:
+        return False
+    return abs(time.time() - signed_at) <= _FRESH_SECONDS
+
+
+def raw_path(request: Request) -> str:
+    """The path as it was sent, still percent-encoded: what clients sign."""
+    path: str = request.environ["REQUEST_URI"].partition("?")[0]
+    return path

@@ -1,0 +1,70 @@
+"""What the two services share: whose request it is, whether it may, and what every answer carries."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from werkzeug.wrappers import Request, Response
+
+from simulator.clock import Clock
+from simulator.storage.auth import Authorize, Service, require_authorized
+from simulator.storage.errors import StorageError, trailer
+
+REMOVAL_SECONDS = 40
+"""A deleted queue or table is "likely to take at least 40 seconds" to go (Delete Queue, Delete Table); requests that
+name it get 409 until then."""
+
+_CHALLENGE = (
+    "Bearer authorization_uri=https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/oauth2/authorize"
+    " resource_id=https://storage.azure.com"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A storage account, as one of its services sees it."""
+
+    name: str
+    service: Service
+    clock: Clock
+    authorize: Authorize
+    key: str | None
+
+    def answer(
+        self,
+        request: Request,
+        handle: Callable[[Request, str], Response],
+        render: Callable[[StorageError, str], Response],
+    ) -> Response:
+        """Answer with what `handle` says about the path within the account, or with a refusal."""
+        request_id = str(uuid.uuid4())
+        try:
+            path = self.path(request)
+            require_authorized(request, self.name, self.service, self.key, self.authorize)
+            response = handle(request, path)
+        except StorageError as error:
+            response = render(error, trailer(request_id, self.clock.now()))
+            response.headers["x-ms-error-code"] = error.code
+            if error.status == 401:
+                response.headers["WWW-Authenticate"] = _CHALLENGE
+        response.headers["x-ms-request-id"] = request_id
+        for name in ("x-ms-version", "x-ms-client-request-id"):
+            if value := request.headers.get(name):
+                response.headers[name] = value
+        return response
+
+    def path(self, request: Request) -> str:
+        """Azure names the account in the host; emulators on an IP address name it first in the path."""
+        if request.host.startswith(f"{self.name}."):
+            return request.path
+        first, _, rest = request.path.removeprefix("/").partition("/")
+        if first != self.name:
+            raise StorageError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+        return f"/{rest}"
+
+
+def operation[K, **P, R](operations: dict[K, Callable[P, R]], asked: K) -> Callable[P, R]:
+    """The operation that a resource has for what was asked of it."""
+    if asked not in operations:
+        raise StorageError(405, "UnsupportedHttpVerb", "The resource doesn't support specified Http Verb.")
+    return operations[asked]

@@ -1,0 +1,345 @@
+import json
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from azure.identity import ManagedIdentityCredential
+
+from cmk_rotation import clouds
+from cmk_rotation.adapters.clusters import ArmClusters
+from cmk_rotation.identifiers import ClusterId, Scope, operation_id
+from cmk_rotation.model import Cluster, Operation, TroubleKind
+from cmk_rotation.ports import AzureTroubleError
+from simulator import clusters
+from simulator.azure import SUBSCRIPTION, Azure
+from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome
+from simulator.clock import Clock
+from simulator.clouds import US_GOVERNMENT
+from simulator.faults import Fault, FaultKind
+
+OTHER_SUBSCRIPTION = "1b1f6471-1bf0-4dda-aec3-cb9272f09590"
+ATTEMPT = "7b7e0b3c-4f0e-4c6f-9b87-000000000001"
+
+
+def scope(text: str = f"/subscriptions/{SUBSCRIPTION}") -> Scope:
+    found = Scope.parse(text)
+    assert found is not None
+    return found
+
+
+def id_of(cluster: clusters.Cluster) -> ClusterId:
+    found = ClusterId.parse(cluster.id)
+    assert found is not None
+    return found
+
+
+def trouble(error: pytest.ExceptionInfo[AzureTroubleError]) -> tuple[TroubleKind, str]:
+    return error.value.trouble.kind, error.value.trouble.code
+
+
+def patches(azure: Azure) -> int:
+    return sum(exchange.method == "PATCH" for exchange in azure.exchanges)
+
+
+def read(arm: ArmClusters, cluster: clusters.Cluster) -> Cluster:
+    return arm.get(id_of(cluster))
+
+
+def update(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> tuple[Operation | None, str | None]:
+    """Rotate, send the update, and read its operation if there is one."""
+    version = azure.vault("contoso").rotate("la-cmk").version
+    accepted = arm.set_key_version(read(arm, cluster), version, ATTEMPT)
+    url = accepted.operation_url
+    return (arm.operation(id_of(cluster), url) if url else None), url
+
+
+def test_a_cluster_is_read_as_arm_shows_it(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
+    workspace = azure.add_workspace("ws-1", cluster)
+    cluster.tags = {"CMK-Rotation": " Hold "}
+    found = read(arm, cluster)
+    assert cluster.key is not None
+    assert (found.key_vault_uri, found.key_name, found.key_version) == (
+        cluster.key.vault_uri,
+        cluster.key.name,
+        cluster.key.version,
+    )
+    assert (found.id.text, found.state, found.held) == (cluster.id, "Succeeded", True)
+    assert found.workspace_ids == (workspace.id,)
+
+
+@pytest.mark.parametrize("tags", [{}, {"cmk-rotation": "no"}, {"other": "hold"}])
+def test_only_the_tag_hold_holds_a_cluster(arm: ArmClusters, cluster: clusters.Cluster, tags: dict[str, str]) -> None:
+    cluster.tags = tags
+    assert not read(arm, cluster).held
+
+
+@pytest.mark.parametrize("shown", [AutoModeShows.EMPTY, AutoModeShows.ABSENT])
+def test_no_version_is_none_however_arm_writes_it(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, shown: AutoModeShows
+) -> None:
+    azure.behaviour = Behaviour(auto_mode_shows=shown)
+    assert cluster.key is not None
+    cluster.key = clusters.ClusterKey(cluster.key.vault_uri, cluster.key.name, "")
+    assert read(arm, cluster).key_version is None
+
+
+def test_ids_in_other_casing_are_the_same_cluster(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
+    azure.behaviour = Behaviour(dirty_ids=True)
+    assert read(arm, cluster).id == id_of(cluster)
+
+
+def test_a_scope_is_read_through_all_pages(azure: Azure, arm: ArmClusters) -> None:
+    azure.arm.page_size = 2
+    for number in range(5):
+        azure.add_cluster(f"cluster-{number}")
+    azure.add_cluster("elsewhere", resource_group="rg-other")
+    everywhere = {found.id.name for found in arm.in_scope(scope())}
+    in_group = {found.id.name for found in arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-logs"))}
+    assert everywhere == {f"cluster-{number}" for number in range(5)} | {"elsewhere"}
+    assert in_group == everywhere - {"elsewhere"}
+
+
+def test_a_scope_may_be_one_cluster_of_another_subscription(azure: Azure, arm: ArmClusters) -> None:
+    cluster = azure.add_cluster("far", subscription=OTHER_SUBSCRIPTION)
+    assert [found.id.name for found in arm.in_scope(scope(cluster.id))] == ["far"]
+
+
+@pytest.mark.parametrize("path", ["/resourceGroups/rg-gone", "/resourceGroups/rg-Logs{cluster}"])
+def test_what_is_not_there_is_gone(arm: ArmClusters, path: str) -> None:
+    path = path.format(cluster="/providers/Microsoft.OperationalInsights/clusters/gone")
+    with pytest.raises(AzureTroubleError) as error:
+        arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}{path}"))
+    assert error.value.trouble.kind is TroubleKind.GONE
+
+
+def test_a_missing_right_is_refused(azure: Azure, arm: ArmClusters) -> None:
+    azure.rights.deny("function", "Microsoft.OperationalInsights/clusters/read")
+    with pytest.raises(AzureTroubleError) as error:
+        arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Logs"))
+    assert trouble(error) == (TroubleKind.REFUSED, "AuthorizationFailed")
+
+
+def test_an_entry_that_names_no_cluster_makes_the_list_unreadable(azure: Azure, arm: ArmClusters) -> None:
+    body = b'{"value": [{"id": "nonsense"}]}'
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host="management*", body=body, times=None))
+    with pytest.raises(AzureTroubleError) as error:
+        arm.in_scope(scope())
+    assert trouble(error) == (TroubleKind.UNAVAILABLE, "UnreadableAnswer")
+
+
+@pytest.mark.parametrize("properties", ["null", '"text"', "[]", '{"keyVaultProperties": [], "associatedWorkspaces": 3}'])
+def test_odd_properties_are_as_good_as_none(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, properties: str
+) -> None:
+    body = f'{{"id": "{cluster.id}", "tags": null, "properties": {properties}}}'.encode()
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host="management*", body=body))
+    assert read(arm, cluster) == Cluster(id_of(cluster), "unknown")
+
+
+@pytest.mark.parametrize("rsa_size", [None, 2048])
+def test_an_update_sends_the_key_alone_and_its_attempt(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, rsa_size: int | None
+) -> None:
+    assert cluster.key is not None
+    cluster.key = replace(cluster.key, rsa_size=rsa_size)
+    version = azure.vault("contoso").rotate("la-cmk").version
+    accepted = arm.set_key_version(read(arm, cluster), version, ATTEMPT)
+    sent = next(exchange for exchange in azure.exchanges if exchange.method == "PATCH")
+    properties = {"keyVaultUri": cluster.key.vault_uri, "keyName": "la-cmk", "keyVersion": version}
+    properties |= {"keyRsaSize": rsa_size} if rsa_size else {}
+    assert sent.request_headers["x-ms-client-request-id"] == ATTEMPT
+    assert json.loads(sent.request_body) == {"properties": {"keyVaultProperties": properties}}
+    assert accepted.correlation_id
+    assert accepted.retry_after == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize("body", [True, False])
+@pytest.mark.parametrize("headers", list(AcceptedHeaders))
+def test_every_documented_way_to_accept_an_update_is_accepted(  # noqa: PLR0913, PLR0917 - three variants of one answer
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, status: int, headers: AcceptedHeaders, *, body: bool
+) -> None:
+    azure.behaviour = Behaviour(accepted_status=status, accepted_headers=headers, accepted_body=body)
+    operation, url = update(azure, arm, cluster)
+    assert (url is None) == (headers is AcceptedHeaders.NONE)
+    assert operation is None or operation.status in {"InProgress", "Updating"}
+    assert patches(azure) == 1
+
+
+@pytest.mark.parametrize("kind", [FaultKind.EMPTY_BODY, FaultKind.TRUNCATED_BODY, FaultKind.REPLACED_BODY])
+def test_a_broken_body_does_not_undo_an_accepted_update(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, kind: FaultKind
+) -> None:
+    azure.faults.add(Fault(kind=kind, method="PATCH", body=b"<html>\xff"))
+    operation, url = update(azure, arm, cluster)
+    assert url is not None
+    assert operation is not None
+
+
+@pytest.mark.parametrize("answer", list(BusyAnswer))
+def test_a_cluster_with_an_update_under_way_is_busy(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, answer: BusyAnswer
+) -> None:
+    azure.behaviour = Behaviour(busy_answer=answer)
+    update(azure, arm, cluster)
+    with pytest.raises(AzureTroubleError) as error:
+        update(azure, arm, cluster)
+    assert error.value.trouble.kind is TroubleKind.BUSY
+
+
+REFUSALS = [
+    (400, "BadRequest", "Failed to validate key in Key Vault.", TroubleKind.REFUSED),
+    (400, "BadRequest", "Cluster is in deleting state. Async operation is in progress.", TroubleKind.BUSY),
+    (400, "AnotherOperationInProgress", "Try later.", TroubleKind.BUSY),
+    (401, "InvalidAuthenticationToken", "no", TroubleKind.REFUSED),
+    (403, "AuthorizationFailed", "can't be executed now", TroubleKind.REFUSED),
+    (404, "ResourceNotFound", "no", TroubleKind.GONE),
+    (408, "RequestTimeout", "no", TroubleKind.UNAVAILABLE),
+    (409, "ScopeLocked", "A lock is on the cluster.", TroubleKind.REFUSED),
+    (409, "Conflict", "Another operation is running.", TroubleKind.BUSY),
+    (409, "MissingSubscriptionRegistration", "namespace 'Microsoft.OperationalInsights'", TroubleKind.REFUSED),
+    (412, "PreconditionFailed", "no", TroubleKind.REFUSED),
+    (429, "TooManyRequests", "no", TroubleKind.UNAVAILABLE),
+    (500, "InternalServerError", "no", TroubleKind.UNAVAILABLE),
+    (503, "ServiceUnavailable", "no", TroubleKind.UNAVAILABLE),
+    (307, "Moved", "no", TroubleKind.UNAVAILABLE),
+]
+
+
+@pytest.mark.parametrize("retry_after", [None, "17"])
+@pytest.mark.parametrize(("status", "code", "message", "kind"), REFUSALS)
+def test_a_refused_update_is_sent_once_and_understood(  # noqa: PLR0913, PLR0917 - a row of the table
+    azure: Azure,
+    arm: ArmClusters,
+    cluster: clusters.Cluster,
+    status: int,
+    code: str,
+    message: str,
+    kind: TroubleKind,
+    retry_after: str | None,
+) -> None:
+    before = read(arm, cluster)
+    headers = {"Content-Type": "application/json", "Location": "https://management.azure.com/elsewhere"}
+    headers |= {"Retry-After": retry_after} if retry_after else {}
+    body = f'{{"error": {{"code": "{code}", "message": "{message}"}}}}'.encode()
+    azure.faults.add(
+        Fault(kind=FaultKind.ANSWER, method="PATCH", status=status, headers=headers, body=body, times=None)
+    )
+    with pytest.raises(AzureTroubleError) as error:
+        arm.set_key_version(before, "v2", ATTEMPT)
+    assert trouble(error) == (kind, code)
+    assert error.value.trouble.retry_after == (timedelta(seconds=17) if retry_after else None)
+    assert patches(azure) == 1
+    assert {exchange.method for exchange in azure.exchanges} == {"GET", "PATCH"}
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.RESET_AFTER, FaultKind.HANG_AFTER])
+def test_an_update_whose_answer_is_lost_is_not_sent_again(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, kind: FaultKind
+) -> None:
+    azure.faults.add(Fault(kind=kind, method="PATCH", times=None))
+    with pytest.raises(AzureTroubleError) as error:
+        update(azure, arm, cluster)
+    assert error.value.trouble.kind is TroubleKind.UNAVAILABLE
+    assert patches(azure) == 1
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_failed_operation_says_why_in_either_shape(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, *, nested: bool
+) -> None:
+    azure.behaviour = Behaviour(update_seconds=0, outcome=Outcome.FAILED, nested_error=nested, error_code="NoKey")
+    operation, _ = update(azure, arm, cluster)
+    assert operation is not None
+    assert operation.failed
+    assert operation.error is not None
+    assert operation.error.code == "NoKey"
+
+
+READINGS = [
+    (OperationReading.NOT_FOUND, TroubleKind.GONE),
+    (OperationReading.FORBIDDEN, TroubleKind.REFUSED),
+    (OperationReading.ERROR, TroubleKind.UNAVAILABLE),
+    (OperationReading.EMPTY, TroubleKind.REFUSED),
+]
+
+
+@pytest.mark.parametrize(("reading", "kind"), READINGS)
+def test_an_unreadable_operation_is_told_from_an_unavailable_one(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, reading: OperationReading, kind: TroubleKind
+) -> None:
+    azure.behaviour = Behaviour(reading=reading)
+    with pytest.raises(AzureTroubleError) as error:
+        update(azure, arm, cluster)
+    assert error.value.trouble.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(kind=FaultKind.ANSWER, path="*operationStatuses*", status=429, headers={"Retry-After": "3600"}), "unavailable"),
+        (Fault(kind=FaultKind.ANSWER, path="*operationStatuses*", status=302, headers={"Location": "https://x"}), "refused"),
+        (Fault(kind=FaultKind.RESET, path="*operationStatuses*"), "unavailable"),
+        (Fault(kind=FaultKind.REPLACED_BODY, path="*operationStatuses*", body=b"<html>"), "refused"),
+        (Fault(kind=FaultKind.REPLACED_BODY, path="*operationStatuses*", body=b'{"status": 5}'), "refused"),
+        (Fault(kind=FaultKind.REPLACED_BODY, path="*operationStatuses*", body=b"[1]"), "refused"),
+    ],
+)
+def test_an_operation_is_read_once(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, fault: Fault, kind: str
+) -> None:
+    azure.faults.add(fault)
+    with pytest.raises(AzureTroubleError) as error:
+        update(azure, arm, cluster)
+    assert error.value.trouble.kind == kind
+    assert sum("operationStatuses" in exchange.path for exchange in azure.exchanges) == 1
+
+
+def test_a_signed_url_is_trusted_by_the_core_and_stays_out_of_troubles_and_logs(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    _, url = update(azure, arm, cluster)
+    assert url is not None
+    assert operation_id(url, arm_host=clouds.PUBLIC.arm_host, subscription=SUBSCRIPTION)
+    signature = url.partition("?")[2].partition("t=")[2].split("&")[0]
+    assert len(signature) > 10
+    caplog.set_level(logging.WARNING)
+    caplog.clear()
+    with pytest.raises(AzureTroubleError) as error:
+        arm.operation(id_of(cluster), url.replace("management.azure.com", "nowhere.azure.com"))
+    assert signature not in str(error.value)
+    assert signature not in caplog.text
+
+
+def test_a_brace_in_a_signed_url_is_not_a_template(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    _, url = update(azure, arm, cluster)
+    assert arm.operation(id_of(cluster), f"{url}&x={{y}}").status == "InProgress"
+
+
+def test_a_workspace_of_another_subscription_is_read_there(azure: Azure, arm: ArmClusters) -> None:
+    cluster = azure.add_cluster("far", subscription=OTHER_SUBSCRIPTION)
+    workspace = azure.add_workspace("ws", cluster)
+    assert arm.workspace_state(workspace.id) == "Succeeded"
+    assert OTHER_SUBSCRIPTION in azure.exchanges[-1].path
+
+
+@pytest.mark.parametrize("workspace", ["", "/subscriptions/x", "https://example.org/"])
+def test_what_is_no_workspace_is_gone_unasked(azure: Azure, arm: ArmClusters, workspace: str) -> None:
+    with pytest.raises(AzureTroubleError) as error:
+        arm.workspace_state(workspace)
+    assert error.value.trouble.kind is TroubleKind.GONE
+    assert not azure.exchanges
+
+
+def test_azure_government_wants_its_own_audience(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Azure(Clock.starting_now(), US_GOVERNMENT) as azure:
+        for name, value in azure.environment().items():
+            monkeypatch.setenv(name, value)
+        azure.add_cluster("gov")
+        with ManagedIdentityCredential() as credential:
+            found = ArmClusters(credential, clouds.US_GOVERNMENT).in_scope(scope())
+        assert [one.id.name for one in found] == ["gov"]

@@ -1,0 +1,111 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cmk_rotation.adapters.keys import VaultKeys
+from cmk_rotation.identifiers import Key
+from cmk_rotation.model import TroubleKind
+from cmk_rotation.ports import AzureTroubleError
+from simulator.azure import Azure
+from simulator.faults import Fault, FaultKind
+from simulator.vaults import Network, Vault
+
+KEY = Key("contoso.vault.azure.net", "la-cmk")
+
+
+@pytest.fixture
+def vault(azure: Azure) -> Vault:
+    azure.add_vault("contoso").add_key("la-cmk")
+    return azure.vault("contoso")
+
+
+def test_all_versions_are_listed_with_their_times(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    vault.page_size = 2
+    for _ in range(4):
+        vault.rotate("la-cmk")
+    soon = int(azure.clock.timestamp()) + 3600
+    newest = vault.keys["la-cmk"].newest
+    vault.set_attributes("la-cmk", newest.version, enabled=False, not_before=soon, expires=soon + 1)
+    found = {version.version: version for version in keys.versions(KEY)}
+    assert set(found) == {version.version for version in vault.keys["la-cmk"].versions}
+    assert len(found) == 5
+    seen = found[newest.version]
+    assert seen.created_at == datetime.fromtimestamp(newest.created, UTC)
+    assert (seen.enabled, seen.not_before) == (False, datetime.fromtimestamp(soon, UTC))
+    assert seen.expires_at == datetime.fromtimestamp(soon, UTC) + timedelta(seconds=1)
+    assert found[vault.keys["la-cmk"].versions[0].version].enabled
+
+
+def test_a_managed_hsm_answers_like_a_vault(azure: Azure, keys: VaultKeys) -> None:
+    azure.add_vault("hsm1", hsm=True).add_key("la-cmk")
+    assert len(keys.versions(Key("hsm1.managedhsm.azure.net", "la-cmk"))) == 1
+
+
+def test_a_version_without_a_creation_time_is_left_out(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    kid = f"{vault.uri}keys/la-cmk/"
+    body = f'{{"value": [{{"kid": "{kid}a", "attributes": {{"enabled": true}}}}, {{"kid": "{kid}b"}}]}}'
+    keys.versions(KEY)
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host=vault.host, body=body.encode()))
+    assert keys.versions(KEY) == ()
+
+
+@pytest.mark.parametrize("network", [Network.FIREWALL, Network.PRIVATE])
+def test_a_firewall_is_told_from_a_missing_right(vault: Vault, keys: VaultKeys, network: Network) -> None:
+    vault.network = network
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(KEY)
+    assert error.value.trouble.kind is TroubleKind.BLOCKED
+
+
+def test_a_missing_right_is_refused(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    azure.rights.deny("function", "Microsoft.KeyVault/*", vault.resource_id)
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(KEY)
+    assert (error.value.trouble.kind, error.value.trouble.code) == (TroubleKind.REFUSED, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("inner", "message", "kind"),
+    [
+        ("ForbiddenByNsp", "no", TroubleKind.BLOCKED),
+        ("AccessDenied", "Access is denied by the network security perimeter.", TroubleKind.BLOCKED),
+        ("AccessDenied", "The user does not have keys list permission.", TroubleKind.REFUSED),
+        ("ForbiddenByPolicy", "no", TroubleKind.REFUSED),
+    ],
+)
+def test_a_403_is_read_by_its_inner_code_and_its_words(
+    azure: Azure, vault: Vault, keys: VaultKeys, inner: str, message: str, kind: TroubleKind
+) -> None:
+    body = f'{{"error": {{"code": "Forbidden", "message": "{message}", "innererror": {{"code": "{inner}"}}}}}}'
+    headers = {"Content-Type": "application/json"}
+    azure.faults.add(
+        Fault(kind=FaultKind.ANSWER, host=vault.host, status=403, headers=headers, body=body.encode(), times=None)
+    )
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(KEY)
+    assert error.value.trouble.kind is kind
+
+
+def test_a_key_that_is_not_there_is_gone(vault: Vault, keys: VaultKeys) -> None:
+    assert vault.keys
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(Key(KEY.vault, "other"))
+    assert (error.value.trouble.kind, error.value.trouble.code) == (TroubleKind.GONE, "KeyNotFound")
+
+
+def test_a_vault_that_is_not_there_is_unavailable(azure: Azure, keys: VaultKeys) -> None:
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(Key("nobody.vault.azure.net", "la-cmk"))
+    assert error.value.trouble.kind is TroubleKind.UNAVAILABLE
+    assert not azure.vaults
+
+
+def test_a_challenge_for_another_domain_gets_no_token(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    challenge = 'Bearer authorization="https://login.microsoftonline.com/t", resource="https://evil.example"'
+    fault = Fault(
+        kind=FaultKind.ANSWER, host=vault.host, status=401, headers={"WWW-Authenticate": challenge}, times=None
+    )
+    azure.faults.add(fault)
+    with pytest.raises(AzureTroubleError):
+        keys.versions(KEY)
+    assert not any("evil" in exchange.query for exchange in azure.exchanges)

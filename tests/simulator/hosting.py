@@ -1,0 +1,146 @@
+"""Hosts toy apps over simulated Queue Storage, each in a process of its own."""
+
+import base64
+import json
+import os
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import requests
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue import QueueClient
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+from simulator.clock import Clock
+from simulator.host.process import HostProcess, HostSpec
+from simulator.storage.queues import QueueService
+
+ACCOUNT = "toys"
+KEY = base64.b64encode(b"not a secret").decode()
+HOST_JSON = {
+    "version": "2.0",
+    "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.0.0, 5.0.0)"},
+    "extensions": {"queues": {"maxPollingInterval": "00:00:01"}},
+}
+
+
+class SilentHandler(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Simulated Queue Storage, and how to reach it."""
+
+    service: QueueService
+    connection_string: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The app setting that an app needs to use it."""
+        return {"AzureWebJobsStorage": self.connection_string}
+
+    def put(self, queue: str, *bodies: str) -> None:
+        for body in bodies:
+            self.put_text(queue, base64.b64encode(body.encode()).decode())
+
+    def put_text(self, queue: str, text: str) -> None:
+        with QueueClient.from_connection_string(self.connection_string, queue) as client:
+            with suppress(ResourceExistsError):
+                client.create_queue()
+            client.send_message(text)
+
+    def bodies(self, queue: str) -> list[str]:
+        """What the queue holds, whether due or not."""
+        return [base64.b64decode(message.text).decode() for message in self.service.messages(queue)]
+
+
+@contextmanager
+def storage(clock: Clock | None = None) -> Iterator[Storage]:
+    service = QueueService(ACCOUNT, clock or Clock(), lambda _: False, key=KEY)
+    lock = threading.Lock()
+
+    @Request.application
+    def application(request: Request) -> Response:
+        with lock:
+            return service(request)
+
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=SilentHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}/{ACCOUNT}"
+    try:
+        yield Storage(
+            service,
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={endpoint};",
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def spec(
+    folder: Path,
+    app: str,
+    *,
+    host_json: Mapping[str, Any] = HOST_JSON,
+    settings: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> HostSpec:
+    """Write a toy app down and say how to host it."""
+    directory = folder / "app"
+    directory.mkdir()
+    (directory / "function_app.py").write_text(textwrap.dedent(app))
+    (directory / "host.json").write_text(json.dumps(host_json))
+    env = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"} | dict(settings or {})
+    return HostSpec(directory, env, folder / "host", clock)
+
+
+@contextmanager
+def running(what: HostSpec) -> Iterator[HostProcess]:
+    process = HostProcess(what)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def post_events(process: HostProcess, function: str, body: Any, **headers: str) -> requests.Response:
+    headers = {"aeg-event-type": "Notification"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.post(process.event_grid_url(function), data=json.dumps(body), headers=headers, timeout=30)
+
+
+def run_by_hand(process: HostProcess, function: str, text: str = "", key: str | None = None) -> int:
+    return requests.post(
+        f"{process.url}/admin/functions/{function}",
+        json={"input": text},
+        headers={"x-functions-key": process.spec.master_key if key is None else key},
+        timeout=10,
+    ).status_code
+
+
+def messages_of(process: HostProcess, category: str) -> list[str]:
+    return [line["message"] for line in process.log_lines() if line["category"] == category]
+
+
+def wait_until[T](look: Callable[[], T], seconds: float = 15.0) -> T:
+    """The first true answer of `look`."""
+    end = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+    return seen
+
+
+def fast(speed: float) -> Clock:
+    return replace(Clock.starting_now(), speed=speed)

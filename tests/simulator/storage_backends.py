@@ -1,0 +1,134 @@
+"""The two storages that the contract tests run against: the simulated one and Azurite, both over plain HTTP."""
+
+import base64
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+from simulator.clock import Clock
+from simulator.storage import QueueService, TableService
+
+ACCOUNT = "contoso"
+KEY = base64.b64encode(b"an invented account key").decode()
+WRONG_KEY = base64.b64encode(b"another account key").decode()
+_AZURITE = Path(__file__).parents[2] / "tools/azurite/node_modules/azurite/dist/src/azurite.js"
+_INSTALL = "npm ci --prefix tools/azurite --ignore-scripts --no-audit --no-fund"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A storage account that answers on this machine."""
+
+    name: str
+    queue_port: int
+    table_port: int
+
+    def connection_string(self, key: str = KEY) -> str:
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};"
+            f"QueueEndpoint=http://127.0.0.1:{self.queue_port}/{ACCOUNT};"
+            f"TableEndpoint=http://127.0.0.1:{self.table_port}/{ACCOUNT};"
+        )
+
+
+@contextlib.contextmanager
+def simulated(queues: QueueService | None = None, tables: TableService | None = None) -> Iterator[Backend]:
+    """Serve the simulated services; by default, empty ones in real time."""
+    clock = Clock.starting_now()
+    lock = threading.RLock()
+    with contextlib.ExitStack() as running:
+        ports = [
+            running.enter_context(_served(service, lock))
+            for service in (
+                queues or QueueService(ACCOUNT, clock, refuse_tokens, key=KEY),
+                tables or TableService(ACCOUNT, clock, refuse_tokens, key=KEY),
+            )
+        ]
+        yield Backend("simulated", *ports)
+
+
+@contextlib.contextmanager
+def azurite() -> Iterator[Backend]:
+    """Run Azurite. Its absence is a failure unless CMK_WITHOUT_AZURITE=1 says that it is meant."""
+    if os.environ.get("CMK_WITHOUT_AZURITE") == "1":
+        pytest.skip("CMK_WITHOUT_AZURITE=1")
+    script, node = Path(os.environ.get("AZURITE") or _AZURITE), shutil.which("node")
+    if node is None or not script.exists():
+        pytest.fail(
+            f"Azurite needs Node.js ({node or 'not found'}) and {script}. Install it with `{_INSTALL}`, "
+            "or set CMK_WITHOUT_AZURITE=1 to run without this half of the storage contract."
+        )
+    ports = _free_ports(3)
+    names = ("--blobPort", "--queuePort", "--tablePort")
+    options = [text for name, port in zip(names, ports, strict=True) for text in (name, str(port))]
+    # The version check refuses SDKs that are newer than Azurite, and telemetry is on by default.
+    flags = ["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    with subprocess.Popen(  # noqa: S603 - the command is ours
+        [node, str(script), *flags, *options],
+        env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"},
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            for port in ports:
+                _wait_for(port, process)
+            yield Backend("azurite", *ports[1:])
+        finally:
+            process.terminate()
+
+
+def refuse_tokens(_request: Request) -> bool:
+    """No bearer token is good."""
+    return False
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        """Say nothing: a request is no news."""
+
+
+@contextlib.contextmanager
+def _served(service: QueueService | TableService, lock: threading.RLock) -> Iterator[int]:
+    @Request.application
+    def application(request: Request) -> Response:
+        with lock:
+            return service(request)
+
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"Azurite did not start (exit code {process.poll()}).")

@@ -1,0 +1,146 @@
+"""What the app sees of its worker: logs, threads, time, timeout, end."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.simulator.hosting import HOST_JSON, fast, messages_of, run_by_hand, running, spec, wait_until
+
+APP = """
+    import asyncio, logging, sys, threading, time
+    import azure.functions as func
+    import toytime
+    from toytime import utc_now
+
+    log = logging.getLogger("toy")
+    log.info("indexing")
+    print("to standard output")
+    app = func.FunctionApp()
+
+    @app.timer_trigger(arg_name="timer", schedule="1.00:00:00")
+    def on_log(timer: func.TimerRequest) -> None:
+        log.debug("too quiet")
+        log.info("in the function", extra={"lost": "extra"})
+        logging.getLogger("azure.functions.toy").error("a system log")
+        thread = threading.Thread(target=lambda: log.info("in a thread"))
+        thread.start()
+        thread.join()
+        try:
+            raise KeyError("x")
+        except KeyError:
+            log.exception("with a traceback")
+
+    @app.timer_trigger(arg_name="timer", schedule="1.00:00:00")
+    async def on_async_log(timer: func.TimerRequest) -> None:
+        log.warning("in the coroutine")
+        await asyncio.create_task(child())
+        await asyncio.to_thread(log.warning, "in to_thread")
+
+    async def child() -> None:
+        log.warning("in a child task")
+
+    @app.timer_trigger(arg_name="timer", schedule="1.00:00:00")
+    def on_time(timer: func.TimerRequest) -> None:
+        log.info("%s", utc_now().isoformat())
+
+    @app.timer_trigger(arg_name="timer", schedule="1.00:00:00")
+    def on_slow(timer: func.TimerRequest) -> None:
+        log.info("slow begins")
+        time.sleep(1)
+        log.info("slow ends")
+"""
+TOYTIME = "def utc_now():\n    raise AssertionError('the real clock')\n"
+
+
+def toy_spec(folder: Path, **options: Any) -> Any:
+    what = spec(folder, APP, **options)
+    (what.app / "toytime.py").write_text(TOYTIME)
+    return what
+
+
+def lines_about(lines: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    return [line for line in lines if line["message"].startswith(text)]
+
+
+def test_logs_travel_as_the_worker_sends_them(tmp_path: Path) -> None:
+    with running(toy_spec(tmp_path)) as host:
+        run_by_hand(host, "on_log")
+        run_by_hand(host, "on_async_log")
+        wait_until(lambda: any("Executed" in text for text in messages_of(host, "Function.on_log")))
+        wait_until(lambda: any("Executed" in text for text in messages_of(host, "Function.on_async_log")))
+        lines = host.log_lines()
+    (inside,) = lines_about(lines, "in the function")
+    assert (inside["category"], inside["functionName"], inside["level"]) == (
+        "Function.on_log.User",
+        "on_log",
+        "Information",
+    )
+    assert any(f"Id={inside['invocationId']}" in text["message"] for text in lines_about(lines, "Executing"))
+    assert "lost" not in json.dumps(lines)
+    for text in ("in the coroutine", "in a child task"):
+        assert [line["functionName"] for line in lines_about(lines, text)] == ["on_async_log"]
+    for text in ("indexing", "in a thread", "in to_thread"):
+        (line,) = lines_about(lines, text)
+        assert (line["category"], line["functionName"], line["invocationId"]) == ("Worker", None, None)
+    (failure,) = lines_about(lines, "with a traceback")
+    assert "KeyError: 'x'" in failure["message"]
+    assert lines_about(lines, "too quiet") == []
+    assert lines_about(lines, "a system log") == []
+
+
+def test_host_json_chooses_the_level_of_each_category(tmp_path: Path) -> None:
+    levels = {"default": "Warning", "Function": "Error", "Function.on_log.User": "Information", "Host.Startup": "Trace"}
+    host_json = HOST_JSON | {"logging": {"logLevel": levels}}
+    with running(toy_spec(tmp_path, host_json=host_json)) as host:
+        run_by_hand(host, "on_async_log")
+        run_by_hand(host, "on_log")
+        wait_until(lambda: any("traceback" in text for text in messages_of(host, "Function.on_log.User")))
+        assert host.stop() == 0
+        lines = host.log_lines()
+    assert {line["category"] for line in lines} == {"Host.Startup", "Function.on_log.User", "Worker"}
+    assert {line["level"] for line in lines if line["category"] == "Worker"} == {"Warning"}
+
+
+def test_the_app_is_told_the_simulated_time(tmp_path: Path) -> None:
+    clock = replace(fast(1), simulated_origin=datetime(2031, 5, 1, tzinfo=UTC).timestamp())
+    what = replace(toy_spec(tmp_path, clock=clock), app_clock="toytime:utc_now")
+    with running(what) as host:
+        run_by_hand(host, "on_time")
+        (said,) = wait_until(lambda: messages_of(host, "Function.on_time.User"))
+        assert said.startswith("2031-05-01T00:00:0")
+        assert host.log_lines()[0]["time"].startswith("2031-05-01T00:00:0")
+
+
+def test_a_function_past_its_timeout_takes_the_process_with_it_and_the_host_comes_back(tmp_path: Path) -> None:
+    host_json = HOST_JSON | {"functionTimeout": "00:01:00"}
+    with running(toy_spec(tmp_path, host_json=host_json, clock=fast(120))) as host:
+        port = host.port
+        run_by_hand(host, "on_slow")
+        wait_until(lambda: len(lines_about(host.log_lines(), "Host started")) == 2)
+        said = messages_of(host, "Function.on_slow")
+        assert said[-1].startswith("Timeout value of 0:01:00 exceeded by function 'Functions.on_slow'")
+        assert messages_of(host, "Function.on_slow.User") == ["slow begins"]
+        assert wait_until(lambda: run_by_hand(host, "on_log")) == 202
+        assert host.port == port
+
+
+def test_stopping_waits_for_the_function_that_runs(tmp_path: Path) -> None:
+    with running(toy_spec(tmp_path)) as host:
+        run_by_hand(host, "on_slow")
+        wait_until(lambda: messages_of(host, "Function.on_slow.User"))
+        assert host.stop() == 0
+        assert messages_of(host, "Function.on_slow.User") == ["slow begins", "slow ends"]
+        assert messages_of(host, "Host.Startup")[-1] == "Host stopped"
+
+
+def test_sync_functions_share_a_pool_of_the_configured_size(tmp_path: Path) -> None:
+    with running(toy_spec(tmp_path, settings={"PYTHON_THREADPOOL_THREAD_COUNT": "1"})) as host:
+        started = time.monotonic()
+        for _ in range(2):
+            run_by_hand(host, "on_slow")
+        wait_until(lambda: messages_of(host, "Function.on_slow.User").count("slow ends") == 2)
+        assert time.monotonic() - started >= 2
+        assert messages_of(host, "Function.on_slow.User") == ["slow begins", "slow ends"] * 2

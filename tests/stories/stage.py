@@ -1,0 +1,213 @@
+"""A stage for stories: a simulated Azure, and the app in the real Python runtime, in a process of its own."""
+
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simulator.azure import FUNCTION, SUBSCRIPTION, Azure, StorageAccount
+from simulator.behaviour import Behaviour
+from simulator.clock import Clock
+from simulator.clouds import PUBLIC, Cloud
+from simulator.clusters import Cluster
+from simulator.event_grid import Schema, Subscription
+from simulator.exchanges import Exchange
+from simulator.host.process import HostProcess, HostSpec
+
+APP = Path(__file__).parent.parent.parent
+SPEED = 100.0
+"""Simulated seconds in a real one: a claim of two minutes still outlasts what a busy machine makes of a request."""
+NEVER = "0 0 0 1 1 *"
+"""A reconcile schedule for stories that are to do without it: once a year."""
+QUEUE = "cluster-visits"
+
+
+@dataclass
+class Stage:
+    """One story's world, and how to look at it."""
+
+    azure: Azure
+    host: HostProcess
+    account: StorageAccount
+    folder: Path
+    checked: list[str] = field(default_factory=list)
+
+    # --- doing ---
+
+    def rotate(self, vault: str = "contoso", key: str = "la-cmk") -> str:
+        """Rotate a key; returns the new version."""
+        self.a_second_passes()
+        with self.azure.lock:
+            return self.azure.vault(vault).rotate(key).version
+
+    def a_second_passes(self) -> None:
+        """Key Vault counts creation in whole seconds: the next version is to be younger than the last."""
+        self.azure.clock.sleep(1.5)
+
+    def reconcile(self) -> None:
+        """Run the timer's function now, and wait until it has finished."""
+        before = len(self.lines("reconcile.finished"))
+        self.run("on_reconcile")
+        self.until(lambda: len(self.lines("reconcile.finished")) > before, "reconcile to finish")
+
+    def run(self, function: str) -> None:
+        """Run a function by hand, as the portal does."""
+        request = urllib.request.Request(  # noqa: S310 - the local host
+            f"{self.host.url}/admin/functions/{function}",
+            data=b'{"input": ""}',
+            headers={"x-functions-key": self.host.spec.master_key, "Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - the local host
+
+    def ask_for_visit(self, cluster: Cluster, by: str = "operator") -> None:
+        """Put a visit request on the queue, as the command line does."""
+        self.put_message(json.dumps({"cluster": cluster.id, "by": by}))
+
+    def put_message(self, text: str) -> None:
+        """Put any message on the queue."""
+        import base64
+
+        with self.azure.lock:
+            self.account.queues.put(QUEUE, base64.b64encode(text.encode()).decode())
+
+    # --- waiting ---
+
+    def until(self, happened: Callable[[], object], what: str, real_seconds: float = 40) -> None:
+        """Wait for something; fail with the function's log if it does not come."""
+        ends = time.monotonic() + real_seconds
+        while not happened():
+            if time.monotonic() > ends:
+                log = "\n".join(json.dumps(line)[:300] for line in self.lines())
+                raise AssertionError(f"waited {real_seconds} s for {what}; the log:\n{log}")
+            time.sleep(0.02)
+
+    def finished(self, cluster: Cluster, version: str, real_seconds: float = 40) -> dict[str, Any]:
+        """Wait until a rotation is on record as ended and announced; returns its row."""
+
+        def row() -> dict[str, Any] | None:
+            found = self.rotation(cluster, version)
+            return found if found and found.get("finishedAt") and found.get("announced") else None
+
+        self.until(row, f"{cluster.name} to finish {version}", real_seconds)
+        found = row()
+        assert found is not None
+        return found
+
+    def reason(self, cluster: Cluster, reason: str, real_seconds: float = 40) -> dict[str, Any]:
+        """Wait until a cluster's row gives a reason; returns the row."""
+        self.until(lambda: self.status(cluster).get("reason") == reason, f"{cluster.name} to be {reason}", real_seconds)
+        return self.status(cluster)
+
+    def quiet(self, simulated_seconds: float) -> None:
+        """Let time pass."""
+        self.azure.clock.sleep(simulated_seconds)
+
+    # --- looking ---
+
+    def lines(self, event: str | None = None, cluster: Cluster | None = None) -> list[dict[str, Any]]:
+        """The product's lines in the function log, parsed."""
+        parsed = []
+        for line in self.host.log_lines():
+            if not line["message"].startswith('{"event"'):
+                continue
+            fields = {**json.loads(line["message"]), "level": line["level"], "time": line["time"]}
+            same = cluster is None or str(fields.get("clusterId", "")).lower() == cluster.id.lower()
+            if same and event in {None, fields["event"]}:
+                parsed.append(fields)
+        return parsed
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The product's table."""
+        with self.azure.lock:
+            return [dict(row) for row in self.account.tables.entities("rotations")]
+
+    def of(self, cluster: Cluster) -> list[dict[str, Any]]:
+        """A cluster's rows."""
+        partition = cluster.id.lower().replace("/", "|")
+        return [row for row in self.rows() if row["PartitionKey"] == partition]
+
+    def status(self, cluster: Cluster) -> dict[str, Any]:
+        """A cluster's own row; empty if there is none."""
+        return next((row for row in self.of(cluster) if row["RowKey"] == "~cluster"), {})
+
+    def rotations(self, cluster: Cluster) -> list[dict[str, Any]]:
+        """The rotations of a cluster."""
+        return [row for row in self.of(cluster) if not row["RowKey"].startswith("~")]
+
+    def rotation(self, cluster: Cluster, version: str) -> dict[str, Any] | None:
+        """One rotation of a cluster."""
+        return next((row for row in self.rotations(cluster) if row["toVersion"] == version), None)
+
+    def history(self, cluster: Cluster, version: str) -> list[str]:
+        """The steps of one rotation, in order."""
+        rows = (row for row in self.of(cluster) if row["RowKey"].startswith("~history") and row["toVersion"] == version)
+        return [row["step"] for row in sorted(rows, key=lambda row: str(row["RowKey"]))]
+
+    def patches(self, cluster: Cluster) -> list[Exchange]:
+        """The updates that reached ARM for a cluster."""
+        return [
+            exchange
+            for exchange in list(self.azure.exchanges)
+            if exchange.method == "PATCH" and exchange.path.lower() == cluster.id.lower()
+        ]
+
+    def waiting_messages(self) -> int:
+        """How many visits are requested and have not been made."""
+        with self.azure.lock:
+            return len(self.account.queues.messages(QUEUE))
+
+    def poisoned(self) -> int:
+        """How many messages were given up."""
+        with self.azure.lock:
+            return len(self.account.queues.messages(f"{QUEUE}-poison"))
+
+
+@contextmanager
+def stage(  # noqa: PLR0913 - each is something a story may want otherwise
+    folder: Path,
+    *,
+    cloud: Cloud = PUBLIC,
+    speed: float = SPEED,
+    behaviour: Behaviour | None = None,
+    settings: Mapping[str, str] | None = None,
+    schema: Schema = Schema.EVENT_GRID,
+    keyless: bool = False,
+    build: Callable[[Azure], None] | None = None,
+) -> Iterator[Stage]:
+    """Raise the stage: vault `contoso` with key `la-cmk`, then what `build` adds, then the app."""
+    with Azure(Clock.starting_now(speed), cloud) as azure:
+        azure.behaviour = behaviour or Behaviour(update_seconds=240, retry_after=10)
+        vault = azure.add_vault("contoso")
+        azure.add_key("contoso", "la-cmk")
+        if build:
+            build(azure)
+        account = azure.storage_account("cmkrotation", keyless=keyless)
+        env = {
+            **azure.environment(),
+            "PATH": os.environ["PATH"],
+            "CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}",
+            "MODE": "enforce",
+            "RECONCILE_SCHEDULE": NEVER,
+            **({} if keyless else {"AzureWebJobsStorage": account.connection_string}),
+            **(settings or {}),
+        }
+        spec = HostSpec(APP, env, folder, azure.clock, "cmk_rotation.clock:utc_now")
+        host = HostProcess(spec)
+        host.start()
+        try:
+            assert host.errors == {}
+            subscription = Subscription(
+                source=vault.resource_id, url=host.event_grid_url("on_key_event"), schema=schema
+            )
+            azure.event_grid.subscriptions.append(subscription)
+            yield Stage(azure, host, account, folder)
+        finally:
+            host.kill()
+
+
+__all__ = ["FUNCTION", "NEVER", "SUBSCRIPTION", "Stage", "stage"]
