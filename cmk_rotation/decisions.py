@@ -164,8 +164,8 @@ def target_was_replaced(situation: Situation) -> Finish | None:
     """A rotation that was never sent, or never took effect, yields to a newer version."""
     for rotation in situation.unfinished:
         if situation.target is not None and not same_version(rotation.to_version, situation.target.version):
-            said, reason = f"version {situation.target.version} is newer", Reason.NEWER_VERSION
-            return Finish(ended(rotation, Stage.SUPERSEDED, reason, said, situation.now))
+            said = f"version {situation.target.version} is now the newest that can be used"
+            return Finish(ended(rotation, Stage.SUPERSEDED, Reason.NEWER_VERSION, said, situation.now))
     return None
 
 
@@ -186,7 +186,7 @@ def already_there(situation: Situation) -> Decision | Finish | None:
     if known is not None and known.stage is Stage.SUCCEEDED:
         return None
     if cluster.busy:
-        said = f"the cluster shows version {target.version} already, but is {cluster.state}"
+        said = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
         return _wait_for_cluster(situation, said)
     rotation = known or proposed(situation, target)
     said = "the cluster is on the newest version; no update of ours put it there"
@@ -197,8 +197,8 @@ def already_there(situation: Situation) -> Decision | Finish | None:
 def linked_workspace_failed(situation: Situation) -> Decision | None:
     """A key update can leave a linked workspace Failed; the product reports it and never touches it."""
     failed = [workspace.id.rsplit("/", 1)[-1] for workspace in situation.workspaces if _is_failed(workspace.state)]
-    if not failed or not situation.at_newest:
-        return None
+    if not failed or not situation.at_newest or situation.cluster.failed:
+        return None  # a cluster that is Failed itself comes first: its update is tried again
     said = f"linked workspaces are Failed after the update: {', '.join(failed[:5])}" + (" …" if len(failed) > 5 else "")  # noqa: PLR2004
     return _attention(situation, Reason.WORKSPACE_FAILED, said)
 
@@ -321,7 +321,7 @@ def _wait_for_cluster(situation: Situation, said: str) -> Decision:
     stuck = situation.status is not None and situation.status.reason is Reason.CLUSTER_STUCK
     elapsed = situation.now - since(situation.status, Reason.CLUSTER_BUSY, situation.now)
     if stuck or elapsed >= situation.pace.update_deadline:
-        return _attention(situation, Reason.CLUSTER_STUCK, said)
+        return Decision(Verdict.ATTENTION, Reason.CLUSTER_STUCK, said)
     return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, look_after=situation.pace.look_after(elapsed))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cmk_rotation.identifiers import Key
+from cmk_rotation.text import one_line
 
 _KEY_EVENTS = "microsoft.keyvault.key"
 """KeyNewVersionCreated, KeyNearExpiry, KeyExpired, and any key event to come (Event Grid schema of Key Vault)."""
@@ -54,7 +55,7 @@ def parse(payload: str) -> KeyChanged | Ignored | Rejected:
         return Rejected("the event is not JSON")
     if event is None:
         return Rejected("the event is not a JSON object")
-    event_id = _text(event.get("id"))
+    event_id = _event_id(event.get("id"))
     event_type = _text(event.get("type" if "specversion" in event else "eventtype"))
     if event_type is None:
         return Rejected("the event has no type", event_id)
@@ -112,6 +113,12 @@ def _key(data: Mapping[str, Any]) -> tuple[Key | None, str | None]:
 def _text(value: object) -> str | None:
     """A non-empty string without the blanks around it."""
     return value.strip() or None if isinstance(value, str) else None
+
+
+def _event_id(value: object) -> str | None:
+    """The event's id, short enough for a queue message: a forged one may be a megabyte long."""
+    text = _text(value)
+    return one_line(text) or None if text is not None else None
 
 
 def _epoch(value: object) -> datetime | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import OPEN, KeyMode, Record, Rotation, Stage, Step
+from cmk_rotation.model import OPEN, KeyMode, Reason, Record, Rotation, Stage, Step
 from cmk_rotation.observing import read_workspaces
 from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, World
@@ -90,6 +90,8 @@ def _pins(world: World, record: Record, rotation: Rotation) -> bool:
     status = record.status
     if status is None or status.mode is not KeyMode.PINNED or status.key != rotation.key:
         return False
+    if status.reason is Reason.CLUSTER_GONE:
+        return False  # its row stays, and still says what it pinned
     if not any(scope.contains(status.cluster_id) for scope in world.scopes):
         return False
     left = any(
@@ -106,10 +108,11 @@ def _publish(world: World, rotation: Rotation) -> bool:
     if world.outcomes is None:
         return True
     finished_at = believed(rotation.finished_at, latest=world.now()) or world.now()
+    # With its stage: a failed attempt that somebody else completes ends a second time, and is not the same news.
     attempt = f"{rotation.cluster_id.key}/{rotation.key_vault_uri}/{rotation.key_name}/{rotation.to_version}"
     try:
         world.outcomes.publish(
-            id=str(uuid5(NAMESPACE_URL, f"{attempt.lower()}/{rotation.attempts}")),
+            id=str(uuid5(NAMESPACE_URL, f"{attempt.lower()}/{rotation.attempts}/{rotation.stage}")),
             subject=rotation.cluster_id.text,
             time=finished_at,
             data=rotation_json(rotation),

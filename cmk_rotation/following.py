@@ -163,7 +163,9 @@ def update_is_running(situation: Situation) -> Decision | None:
         hours = f"{situation.pace.update_deadline.total_seconds() / 3600:g} hours"
         status = operation.status if operation else "unknown"
         said = f"{_what(rotation)}: not finished after {hours}; operation {status}, cluster {situation.cluster.state}"
-        return Decision(Verdict.ATTENTION, Reason.UPDATE_OVERDUE, said, progress=_learned(situation, rotation))
+        reason = Reason.UPDATE_OVERDUE
+        progress = replace(_learned(situation, rotation), reason=reason, message=said, remedy=remedy_for(reason))
+        return Decision(Verdict.ATTENTION, reason, said, progress=progress)
     if rotation.accepted_at is None and rotation.claimed_until and may_be_in_flight(rotation, situation.now):
         # Not before the claim has lapsed: a look before that could decide nothing.
         after = max(rotation.claimed_until - situation.now, situation.pace.poll_floor)
@@ -254,5 +256,6 @@ def _running(situation: Situation, progress: Rotation, said: str, after: timedel
     elapsed = situation.now - (believed(progress.started_at, latest=situation.now) or situation.now)
     if after is None:
         after = situation.pace.look_after(elapsed, operation.retry_after if operation else None)
-    progress = replace(progress, reason=Reason.UPDATE_RUNNING, message=f"{_what(progress)}: {said}")
+    said = f"{_what(progress)}: {said}"
+    progress = replace(progress, reason=Reason.UPDATE_RUNNING, message=said, remedy=None)
     return Decision(Verdict.WAIT, progress.reason, progress.message, look_after=after, progress=progress)

@@ -7,7 +7,7 @@ comparing (`key`, lower case) beside the form made for reading (`text`).
 import re
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 _SUBSCRIPTION = r"/subscriptions/(?P<subscription>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 _GROUP = r"/resourceGroups/(?P<group>[\w().-]{0,89}[\w()-])"
@@ -17,7 +17,7 @@ _CLUSTER_ID = re.compile(_SUBSCRIPTION + _GROUP + _CLUSTER, re.IGNORECASE)
 _SCOPE = re.compile(f"{_SUBSCRIPTION}(?:{_GROUP}(?:{_CLUSTER})?)?", re.IGNORECASE)
 _OPERATION_PATH = re.compile(
     _SUBSCRIPTION + r"/providers/Microsoft\.OperationalInsights/locations/[a-z0-9-]+/operationStatuses/"
-    r"(?P<operation>[a-z0-9._-]*[a-z0-9][a-z0-9._-]*)",
+    r"(?P<operation>(?=[._-]*[a-z0-9])[a-z0-9._-]+)",
     re.IGNORECASE,
 )
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+")
@@ -37,7 +37,7 @@ class ClusterId:
     def parse(cls, text: object) -> Self | None:
         """Read an id, strictly: nothing may stand before, after or between its parts."""
         found = _CLUSTER_ID.fullmatch(text) if isinstance(text, str) else None
-        if found is None:
+        if found is None or not found["name"].isascii():  # without regard to case, the Kelvin sign is a k
             return None
         canonical = (
             f"/subscriptions/{found['subscription']}/resourceGroups/{found['group']}"
@@ -151,4 +151,4 @@ def operation_id(url: object, *, arm_host: str, subscription: str) -> str | None
         and found is not None
         and found["subscription"].lower() == subscription.lower()
     )
-    return unquote(found["operation"]) if trusted and found else None
+    return found["operation"] if trusted and found else None

@@ -288,8 +288,6 @@ class Rotation:
     """Since when the cluster, at rest, has contradicted an update that ARM took."""
     silent_since: datetime | None = None
     """Since when Azure has not answered for the operation."""
-    overdue_at: datetime | None = None
-    """When this attempt was called overdue."""
     announced: bool = False
     """Whether the end of this attempt was logged."""
     published: bool = False
@@ -330,14 +328,16 @@ class ClusterStatus:
     cluster_state: str | None = None
     next_visit_at: datetime | None = None
     """When the next requested visit is due; None if none was requested."""
-    next_visit_after: timedelta | None = None
-    """The interval that was chosen for it."""
+    next_visit_asked_at: datetime | None = None
+    """When it was requested, to the millisecond: by this the visit is known when it comes."""
     attention_reason: Reason | None = None
     """What a person was last called for; None once that is over."""
     attention_at: datetime | None = None
     expiry_warned_at: datetime | None = None
     disabled_early_version: str | None = None
     """The old version whose early end was last called out."""
+    saying_since: datetime | None = None
+    """When a visit noted here that it says something; None once it has said it."""
     etag: str | None = None
 
     @property

@@ -46,8 +46,9 @@ class Pace:
 
     def backoff(self, attempts: int) -> timedelta:
         """How long a refused or failed update rests before it is tried again: doubling, capped."""
-        doublings = min(max(attempts, 1) - 1, 32)
-        return min(self.retry_floor * (1 << doublings), self.retry_ceiling)
+        doublings = min(max(attempts, 1) - 1, 64)
+        longest = self.retry_ceiling // self.retry_floor + 1  # more would only overflow what a timedelta can hold
+        return min(self.retry_floor * min(1 << doublings, longest), self.retry_ceiling)
 
     @property
     def longest_wait(self) -> timedelta:

@@ -200,7 +200,9 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
     if seen.open is not None:
         yield "underWay"
     called = seen.status is not None and seen.status.attention_reason is not None
-    if decision.verdict is Verdict.ATTENTION or (called and seen.open is not None):
+    # Neither a workspace nor an operation is read here: of these, the last visit knows.
+    unread = seen.open is not None or (seen.status is not None and seen.status.reason is Reason.WORKSPACE_FAILED)
+    if decision.verdict is Verdict.ATTENTION or (called and unread):
         yield "attention"
 
 

@@ -4,69 +4,125 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cmk_rotation.model import ClusterStatus, RequestedBy, VisitRequest
-from cmk_rotation.pace import CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
+from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.remedies import remedy_for
 from cmk_rotation.situation import Decision, Situation, Unseen, since
-from cmk_rotation.telling import tell
+from cmk_rotation.telling import owed
+
+_TRIES = 3
+"""How often a row is written on top of what other visits wrote at the same time."""
 
 
-def visit_is_due(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
-    """Whether a requested visit is still to come.
-
-    One that comes up to half its interval early counts as having come: the clocks of the queue and of two instances
-    differ, and an exact comparison would let the last visit of a chain request no other.
-    """
-    if status is None:
-        return False
-    due = believed(status.next_visit_at, latest=now + longest_wait + CLOCKS_DIFFER)
-    return due is not None and now < due - (status.next_visit_after or timedelta()) / 2
-
-
-def visit_may_come(status: ClusterStatus, now: datetime, longest_wait: timedelta) -> bool:
-    """Whether a requested visit is to come, or is only late."""
-    due = believed(status.next_visit_at, latest=now + longest_wait + CLOCKS_DIFFER)
+def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
+    """Whether a requested visit is still to come, be it a little late."""
+    due = believed(status.next_visit_at, latest=now + longest_wait + CLOCKS_DIFFER) if status else None
     return due is not None and now < due + VISIT_COMES_WITHIN
 
 
-def note_looked(world: World, situation: Situation | Unseen, decision: Decision, *, announced: bool) -> None:
+def note_looked(
+    world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest, *, announced: bool
+) -> None:
     """Request first, note second: the spare visit of a crash in between is harmless, a missing one is not.
 
     `announced` tells that a failure behind this decision was called out in this very visit. Raises
     `StorageUnavailableError`, and only if it requested no visit.
     """
     status = looked(situation, decision, world.now())
-    requested = False
-    if decision.look_after is not None and not _comes_in_time(world, status, decision.look_after):
-        follow = VisitRequest(RequestedBy.FOLLOW, status.looked_at, cluster=status.cluster_id)
-        world.requests.request(follow, decision.look_after)
-        requested = True
-        due = status.looked_at + decision.look_after
-        status = replace(status, next_visit_at=due, next_visit_after=decision.look_after)
-    elif not visit_is_due(status, status.looked_at, world.pace.longest_wait):
-        status = replace(status, next_visit_at=None, next_visit_after=None)
+    expected = visit_may_come(status, status.looked_at, world.pace.longest_wait) and not _is_the_due_one(
+        request, status
+    )
+    if not expected:
+        status = replace(status, next_visit_at=None, next_visit_asked_at=None)
+    after = decision.look_after
+    requested = after is not None and not (expected and _in_time(status, after))
+    if requested and after is not None:
+        asked_at = status.looked_at.replace(microsecond=status.looked_at.microsecond // 1000 * 1000)
+        world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=status.cluster_id), after)
+        status = replace(status, next_visit_at=status.looked_at + after, next_visit_asked_at=asked_at)
     try:
-        saved = world.records.save_status(status)
-        told = tell(world, saved, situation, decision, announced=announced)
-        if told != saved:
-            world.records.save_status(told)
-    except ChangedMeanwhileError:
-        return  # a visit at the same time recorded first; the next one tells what is still owed
+        _record_and_tell(world, status, situation, decision, request, announced=announced)
     except StorageUnavailableError:
         if not requested:
             raise
 
 
-def _comes_in_time(world: World, status: ClusterStatus, after: timedelta) -> bool:
-    """Whether a visit is due, and not so late that this look would come long after it is called for."""
-    now = status.looked_at
-    due = visit_is_due(status, now, world.pace.longest_wait)
-    return due and status.next_visit_at is not None and status.next_visit_at <= now + 2 * after
+def _record_and_tell(  # noqa: PLR0913 - what `note_looked` was given, and the row
+    world: World,
+    status: ClusterStatus,
+    situation: Situation | Unseen,
+    decision: Decision,
+    request: VisitRequest,
+    *,
+    announced: bool,
+) -> None:
+    """Write the row, then the lines it notes as being said, then that they were. The later of two looks wins."""
+    for _ in range(_TRIES):
+        noted, lines = owed(status, situation, decision, announced=announced)
+        try:
+            saved = world.records.save_status(replace(noted, saying_since=status.looked_at) if lines else noted)
+        except ChangedMeanwhileError:
+            there = world.records.of_cluster(status.cluster_id).status
+            if there is None or there.looked_at >= status.looked_at:
+                return
+            before = situation.status.next_visit_asked_at if situation.status else None
+            # The visit there is to come unless it is the one that was due before, or this one, come that soon.
+            is_new = there.next_visit_asked_at not in {None, before} and not _is_the_due_one(request, there)
+            status = _on_top_of(there, status, keep_its_visit=is_new)
+            continue
+        for line in lines:
+            world.log(line.event, line.level, **line.fields)
+        if lines:
+            _confirm_said(world, saved)
+        return
+
+
+def _on_top_of(there: ClusterStatus, status: ClusterStatus, *, keep_its_visit: bool) -> ClusterStatus:
+    """A look on top of one that was recorded in the meantime, with what that one has said and requested."""
+    visit = there if keep_its_visit else status
+    return replace(
+        status,
+        since=since(there, status.reason, status.looked_at),
+        next_visit_at=visit.next_visit_at,
+        next_visit_asked_at=visit.next_visit_asked_at,
+        attention_reason=there.attention_reason,
+        attention_at=there.attention_at,
+        expiry_warned_at=there.expiry_warned_at,
+        disabled_early_version=there.disabled_early_version,
+        saying_since=there.saying_since,
+        etag=there.etag,
+    )
+
+
+def _confirm_said(world: World, saved: ClusterStatus) -> None:
+    there: ClusterStatus | None = saved
+    for _ in range(_TRIES):
+        if there is None or there.saying_since != saved.saying_since:
+            return
+        try:
+            world.records.save_status(replace(there, saying_since=None))
+        except ChangedMeanwhileError:
+            there = world.records.of_cluster(saved.cluster_id).status
+        else:
+            return
+
+
+def _is_the_due_one(request: VisitRequest, status: ClusterStatus) -> bool:
+    """Whether this is the very visit that the row says is due, early or late.
+
+    Any other is a spare, however close to the due time it comes: ten of them at once would each start a chain.
+    """
+    return request.by is RequestedBy.FOLLOW and request.requested_at == status.next_visit_asked_at
+
+
+def _in_time(status: ClusterStatus, after: timedelta) -> bool:
+    """Whether the visit that is due does not come long after this look wants one."""
+    return status.next_visit_at is not None and status.next_visit_at <= status.looked_at + 2 * after
 
 
 def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> ClusterStatus:
     """A cluster's row after a look. What could not be read stays as it was last seen."""
-    before = situation.status
+    before = _said_for_sure(situation.status, now)
     cluster_id = situation.cluster_id if isinstance(situation, Unseen) else situation.cluster.id
     status = replace(
         before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
@@ -89,4 +145,18 @@ def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> 
         key_version_expires_at=in_use.expires_at if in_use else None,
         newest_version=newest.version if newest else None,
         cluster_state=cluster.state,
+    )
+
+
+def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus | None:
+    """The row without the lines that a visit noted and, having died, may never have written."""
+    if status is None or status.saying_since is None or now - status.saying_since < ANNOUNCED_WITHIN:
+        return status
+    return replace(
+        status,
+        attention_reason=None,
+        attention_at=None,
+        expiry_warned_at=None,
+        disabled_early_version=None,
+        saying_since=None,
     )

@@ -19,7 +19,7 @@ from cmk_rotation.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One app setting, for the documentation."""
+    """One app setting, as it is documented."""
 
     name: str
     default: str
@@ -101,8 +101,8 @@ class Settings:
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from an environment. An empty value counts as unset."""
-    given = {name: value for name, value in environ.items() if value.strip()}
+    """Read the settings from an environment. An empty value counts as unset; what `SETTINGS` lacks is not seen."""
+    given = {setting.name: environ[setting.name] for setting in SETTINGS if environ.get(setting.name, "").strip()}
     problems: list[str] = []
     cloud = _cloud(given, problems)
     settings = Settings(
@@ -113,7 +113,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         pace=_pace(given, problems),
         client_id=_guid(given, "AZURE_CLIENT_ID", problems),
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
-        app_name=given.get("WEBSITE_SITE_NAME", "local"),
+        app_name=environ.get("WEBSITE_SITE_NAME") or "local",
     )
     if problems:
         raise InvalidSettingsError(tuple(problems))

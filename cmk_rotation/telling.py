@@ -1,12 +1,13 @@
 """What the log says of a visit beside its own steps, and when it is owed.
 
-A line that calls for a person is written after the change it tells of is on record, and only then is it noted as
-said: a crash in between repeats it, and never loses it.
+A line that calls for a person is noted in the cluster's row before it is written, so that of two visits at once only
+one writes it, and confirmed there after: a crash in between repeats it, and never loses it.
 """
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from cmk_rotation.model import ClusterStatus, KeyVersion, Reason, Rotation, Stage, Verdict, VisitRequest
 from cmk_rotation.pace import REMIND_EVERY, believed
@@ -18,6 +19,15 @@ ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
 )
 """Reasons that `rotation.finished` calls out when they arise; `cluster.attention` only repeats them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to be written."""
+
+    event: Event
+    level: int
+    fields: Mapping[str, object]
 
 
 def about(rotation: Rotation) -> dict[str, object]:
@@ -65,11 +75,13 @@ def tell_decided(world: World, situation: Situation | Unseen, decision: Decision
 
 
 def attention_owed(status: ClusterStatus, decision: Decision) -> bool:
-    """Whether a person is to be called: for something new, or again after a day."""
-    if decision.verdict is not Verdict.ATTENTION or decision.reason is Reason.UPDATE_OVERDUE:
-        return False  # `update.overdue` is said once, by itself
+    """Whether a person is to be called: for something new, or, but for an overdue update, again after a day."""
+    if decision.verdict is not Verdict.ATTENTION:
+        return False
+    if status.attention_reason is not decision.reason:
+        return True
     last = believed(status.attention_at, latest=status.looked_at)
-    return status.attention_reason is not decision.reason or last is None or status.looked_at - last >= REMIND_EVERY
+    return decision.reason is not Reason.UPDATE_OVERDUE and (last is None or status.looked_at - last >= REMIND_EVERY)
 
 
 def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
@@ -102,47 +114,55 @@ def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> Rota
     return rotation if old is not None and not old.enabled and not said else None
 
 
-def tell(
-    world: World, status: ClusterStatus, situation: Situation | Unseen, decision: Decision, *, announced: bool
-) -> ClusterStatus:
-    """Write the lines that are owed; returns the cluster's row with what was said noted in it."""
+def owed(
+    status: ClusterStatus, situation: Situation | Unseen, decision: Decision, *, announced: bool
+) -> tuple[ClusterStatus, list[Line]]:
+    """The lines that are to be said, and the cluster's row with each of them noted."""
+    lines: list[Line] = []
     fields = {**about_situation(situation), "reason": decision.reason}
     if attention_owed(status, decision):
-        if not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
-            world.log(Event.CLUSTER_ATTENTION, logging.ERROR, **fields, **_call(status))
+        call = {"message": status.message, "remedy": status.remedy, "since": status.since}
+        if decision.reason is Reason.UPDATE_OVERDUE:
+            lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(situation), **call}))
+        elif not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
+            lines.append(Line(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
         status = replace(status, attention_reason=decision.reason, attention_at=status.looked_at)
     if recovery_owed(status, decision):
         over = f"{decision.message} (attention for {status.attention_reason} is over)"
-        world.log(Event.CLUSTER_RECOVERED, logging.INFO, **fields, message=over)
+        lines.append(Line(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
         status = replace(status, attention_reason=None, attention_at=None)
     in_use = expiring(status, situation)
     if in_use is not None:
-        what = f"version {in_use.version} of key {status.key_name}"
-        world.log(
-            Event.KEY_EXPIRING,
-            logging.WARNING,
-            **fields,
-            message=f"{status.cluster_id.name}: {what} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
-            remedy="Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired.",
-            since=situation.now,
-            expiresAt=in_use.expires_at,
-        )
+        lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, situation.now)}))
         status = replace(status, expiry_warned_at=situation.now)
     rotation = disabled_early(status, situation)
     if rotation is not None:
-        what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
-        world.log(
-            Event.OLD_VERSION_DISABLED_EARLY,
-            logging.ERROR,
-            **about(rotation),
-            message=f"{what}: the old version was disabled before {rotation.keep_old_version_until:%Y-%m-%d %H:%M}Z",
-            remedy="Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
-            since=situation.now,
-            keepOldVersionUntil=rotation.keep_old_version_until,
-        )
+        early = {**about(rotation), **_too_early(rotation, situation.now)}
+        lines.append(Line(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
         status = replace(status, disabled_early_version=rotation.from_version)
-    return status
+    return status, lines
 
 
-def _call(status: ClusterStatus) -> Mapping[str, object]:
-    return {"message": status.message, "remedy": status.remedy, "since": status.since}
+def _about_open(situation: Situation | Unseen) -> Mapping[str, object]:
+    rotation = situation.open if isinstance(situation, Situation) else None
+    return {**about(rotation), "reason": Reason.UPDATE_OVERDUE} if rotation else {}
+
+
+def _expiry(status: ClusterStatus, in_use: KeyVersion, now: datetime) -> Mapping[str, object]:
+    what = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
+    return {
+        "message": f"{what} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
+        "remedy": "Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired.",
+        "since": now,
+        "expiresAt": in_use.expires_at,
+    }
+
+
+def _too_early(rotation: Rotation, now: datetime) -> Mapping[str, object]:
+    what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+    return {
+        "message": f"{what}: the old version was disabled before {rotation.keep_old_version_until:%Y-%m-%d %H:%M}Z",
+        "remedy": "Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
+        "since": now,
+        "keepOldVersionUntil": rotation.keep_old_version_until,
+    }

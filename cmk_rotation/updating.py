@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cmk_rotation.decisions import proposed
 from cmk_rotation.finishing import finish
+from cmk_rotation.following import overdue
 from cmk_rotation.identifiers import operation_id
 from cmk_rotation.model import (
     Accepted,
@@ -83,12 +84,14 @@ def _claim(world: World, situation: Situation, target: KeyVersion, request: Visi
         started_at=known.started_at if again else now,
         finished_at=None,
         claimed_until=now + CLAIM_LASTS,
-        overdue_at=known.overdue_at if again else None,
         operation_id=None,
         operation_url=None,
         operation_status=None,
         operation_error=None,
         accepted_at=None,
+        at_target_since=None,
+        elsewhere_since=None,
+        silent_since=None,
         keep_old_version_until=None,
         linked_workspaces=(),
         announced=False,
@@ -135,11 +138,15 @@ def _accepted(world: World, situation: Situation, claim: Rotation, accepted: Acc
 def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
     """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's. Not a refusal."""
     what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
-    noted = replace(claim, message=f"{what}: an operation, perhaps this update, already runs on the cluster")
+    now = world.now()
+    after = max(situation.pace.look_after(now - (claim.started_at or now), trouble.retry_after), CLAIM_LASTS)
+    said = f"{what}: an operation, perhaps this update, already runs on the cluster"
+    late = overdue(situation)
+    reason = Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING
+    noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
-    _note(world, noted, Step("busy", world.now(), noted))
-    after = situation.pace.look_after(world.now() - (claim.started_at or world.now()), trouble.retry_after)
-    return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
+    _note(world, noted, Step("busy", now, noted))
+    return Decision(Verdict.ATTENTION if late else Verdict.WAIT, reason, said, look_after=after)
 
 
 def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:

@@ -9,12 +9,10 @@ from dataclasses import replace
 
 from cmk_rotation.decisions import decide, proposed
 from cmk_rotation.finishing import announce, announcement_owed, finish, keep_old_version_until, old_version_was_freed
-from cmk_rotation.following import overdue
 from cmk_rotation.model import Mode, Reason, RequestedBy, Rotation, Stage, Step, Verdict, VisitRequest
 from cmk_rotation.observing import observe
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.recording import note_looked
-from cmk_rotation.remedies import REMEDIES
 from cmk_rotation.situation import Decision, Finish, Situation, Unseen, same_rotation
 from cmk_rotation.telling import about, tell_decided
 from cmk_rotation.updating import start
@@ -83,7 +81,7 @@ def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> 
         if isinstance(situation, Situation):
             _note_waiting(world, situation, decision, request)
             _free_old_version(world, situation)
-        note_looked(world, situation, decision, announced=announced)
+        note_looked(world, situation, decision, request, announced=announced)
     except StorageUnavailableError:
         if not started:
             raise
@@ -107,26 +105,22 @@ def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Sit
 
 
 def _note_progress(world: World, situation: Situation, decision: Decision) -> Situation:
-    """Put on record what this look learned of an update under way; call it out, once, when it is overdue."""
+    """Put on record what this look learned of an update under way."""
     before = situation.open
     if before is None:
         return situation
     after, step = decision.progress or before, None
-    if after.operation_status != before.operation_status:
+    if after.reason is not before.reason and after.reason is Reason.UPDATE_OVERDUE:
+        step = "overdue"
+    elif after.operation_status != before.operation_status:
         step = "progress"
     world.log(
         Event.UPDATE_PROGRESS,
-        logging.INFO if step else logging.DEBUG,
+        logging.INFO if after.operation_status != before.operation_status else logging.DEBUG,
         **about(after),
         operationStatus=after.operation_status,
         message=after.message,
     )
-    if overdue(situation) and before.overdue_at is None:
-        remedy = REMEDIES[Reason.UPDATE_OVERDUE]
-        fields = {**about(after), "reason": Reason.UPDATE_OVERDUE}
-        since = before.started_at
-        world.log(Event.UPDATE_OVERDUE, logging.ERROR, **fields, message=decision.message, remedy=remedy, since=since)
-        after, step = replace(after, overdue_at=situation.now), "overdue"
     if after == before:
         return situation
     try:

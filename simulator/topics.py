@@ -69,10 +69,14 @@ class Topic:
         events = request.get_json(force=True, silent=True)
         in_schema = (request.mimetype == _CLOUD_EVENTS) == self.cloud_events
         required = _REQUIRED[self.cloud_events]
-        if not in_schema or not isinstance(events, list) or not all(required <= event.keys() for event in events):
+        if not in_schema or not isinstance(events, list) or not all(_has(event, required) for event in events):
             return _refusal(400, "BadRequest", "The events are not in the topic's input schema.")
         self.events.extend(events)
         return Response("", 200)
+
+
+def _has(event: Any, names: set[str]) -> bool:
+    return isinstance(event, dict) and names <= event.keys()
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

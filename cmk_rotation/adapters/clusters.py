@@ -122,8 +122,6 @@ class ArmClusters:
         except AzureTroubleError:
             if not taken:
                 raise
-        if not taken:
-            raise AzureTroubleError(unreadable("the update was answered with an unknown status"))
         return taken[0]
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:

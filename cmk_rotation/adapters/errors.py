@@ -38,7 +38,16 @@ type Classify = Callable[[HttpResponseError, str, str], TroubleKind]
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 # How App Service's identity endpoint names a fault of the request ("identity not found"), as azure-identity words it.
 _NO_SUCH_IDENTITY = re.compile(r"Token request error: \(\w+\) 4(?!08|29)\d\d\b")
-_ODD_ANSWERS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, OSError, RecursionError)
+_ODD_ANSWERS = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    OSError,
+    RecursionError,
+    SyntaxError,  # XML that isn't
+)
 """What SDKs raise over answers that their models did not foresee, and where the connection itself is broken."""
 
 

@@ -1,9 +1,11 @@
 """Outcomes of rotations, to an Event Grid custom topic."""
 
+import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 EVENT_TYPE = "CmkRotation.RotationFinished"
+
+# The client's constructor drops what it is told of retries and timeouts, so each request is told. Those words then also
+# reach the event's own constructor, which warns that it ignores them.
+logging.getLogger("azure.eventgrid._legacy._generated._serialization").setLevel(logging.ERROR)
 
 
 class TopicOutcomes:
@@ -23,20 +29,10 @@ class TopicOutcomes:
 
     def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - CloudEvents' own word
         """Publish one CloudEvent. One that arrives twice has the same source and id, by which CloudEvents are told apart."""
-        # A dict, because the client takes what it is told of one request for attributes of a `CloudEvent` too.
-        event = {
-            "specversion": "1.0",
-            "type": EVENT_TYPE,
-            "source": self._source,
-            "id": id,
-            "subject": subject,
-            "time": time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "data": dict(data),
-        }
+        event = CloudEvent(self._source, EVENT_TYPE, id=id, subject=subject, time=time, data=dict(data))
 
         def send() -> None:
             with translated():
-                # The client's constructor drops what it is told of retries and timeouts.
                 self._client.send(event, retry_total=0, permit_redirects=False, **TIMEOUTS)
 
         patiently(send)

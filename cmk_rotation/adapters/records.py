@@ -42,7 +42,7 @@ _WRITE_ID = "writeId"
 class TableRecords:
     """`ports.Records` over azure-data-tables."""
 
-    def __init__(self, storage: Storage, credential: "TokenCredential") -> None:
+    def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
         options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, **TIMEOUTS}
         if storage.connection_string is not None:
             self._table = TableClient.from_connection_string(storage.connection_string, TABLE, **options)

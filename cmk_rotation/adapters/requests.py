@@ -27,7 +27,7 @@ _FOREVER = -1
 class QueueRequests:
     """`ports.Requests` over azure-storage-queue."""
 
-    def __init__(self, storage: Storage, credential: "TokenCredential") -> None:
+    def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
         options: dict[str, Any] = {
             "message_encode_policy": TextBase64EncodePolicy(),  # the host's default for a queue trigger
             "retry_total": 0,

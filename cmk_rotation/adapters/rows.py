@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from cmk_rotation.identifiers import ClusterId, vault_host
@@ -66,13 +66,11 @@ def cluster_of(row: Row) -> ClusterId | None:
 
 def rotation_key(rotation: Rotation) -> str:
     """The row key of a rotation: vault, key and target version. It sorts before `~`."""
-    vault = vault_host(rotation.key_vault_uri) or rotation.key_vault_uri
-    return "|".join(_UNSAFE.sub("_", part.lower())[:250] for part in (vault, rotation.key_name, rotation.to_version))
+    return "|".join(map(_key_part, (rotation.key_vault_uri, rotation.key_name, rotation.to_version)))
 
 
 def from_status(status: ClusterStatus) -> Row:
     """The row of a cluster."""
-    after = status.next_visit_after
     return _row(
         PartitionKey=partition(status.cluster_id),
         RowKey=STATUS_ROW,
@@ -90,11 +88,12 @@ def from_status(status: ClusterStatus) -> Row:
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
         nextVisitAt=status.next_visit_at,
-        nextVisitAfterSeconds=after.total_seconds() if after is not None else None,
+        nextVisitAskedAt=status.next_visit_asked_at,
         attentionReason=status.attention_reason,
         attentionAt=status.attention_at,
         expiryWarnedAt=status.expiry_warned_at,
         disabledEarlyVersion=status.disabled_early_version,
+        sayingSince=status.saying_since,
     )
 
 
@@ -115,11 +114,12 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
         next_visit_at=_time(row, "nextVisitAt"),
-        next_visit_after=_span(row, "nextVisitAfterSeconds"),
+        next_visit_asked_at=_time(row, "nextVisitAskedAt"),
         attention_reason=_word(row, "attentionReason", Reason),
         attention_at=_time(row, "attentionAt"),
         expiry_warned_at=_time(row, "expiryWarnedAt"),
         disabled_early_version=_text(row, "disabledEarlyVersion"),
+        saying_since=_time(row, "sayingSince"),
         etag=etag,
     )
 
@@ -162,7 +162,6 @@ def from_rotation(rotation: Rotation) -> Row:
         atTargetSince=rotation.at_target_since,
         elsewhereSince=rotation.elsewhere_since,
         silentSince=rotation.silent_since,
-        overdueAt=rotation.overdue_at,
         announced=rotation.announced,
         published=rotation.published,
         **dict(_spread(rotation.linked_workspaces)),
@@ -178,10 +177,10 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
     error_code, error_message = _text(row, "operationErrorCode"), _text(row, "operationErrorMessage")
     return Rotation(
         cluster_id=cluster_id,
-        key_vault_uri=_text(row, "keyVaultUri") or f"https://{found['vault']}",
-        key_name=_text(row, "keyName") or found["key"],
+        key_vault_uri=_agreeing(row, "keyVaultUri", found["vault"]) or f"https://{found['vault']}",
+        key_name=_agreeing(row, "keyName", found["key"]) or found["key"],
         from_version=_text(row, "fromVersion"),
-        to_version=_text(row, "toVersion") or found["version"],
+        to_version=_agreeing(row, "toVersion", found["version"]) or found["version"],
         to_version_created_at=_time(row, "toVersionCreatedAt"),
         stage=stage,
         reason=_word(row, "reason", Reason) or _REASON_OF[stage],
@@ -210,7 +209,6 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
         at_target_since=_time(row, "atTargetSince"),
         elsewhere_since=_time(row, "elsewhereSince"),
         silent_since=_time(row, "silentSince"),
-        overdue_at=_time(row, "overdueAt"),
         announced=row.get("announced") is True,
         published=row.get("published") is True,
         etag=etag,
@@ -232,6 +230,16 @@ def to_step(row: Row, cluster_id: ClusterId) -> Step | None:
     """The line of history that a row holds, unless it lacks its name or its time."""
     name, at, rotation = _text(row, "step"), _time(row, "at"), to_rotation(row, cluster_id, None)
     return Step(name, at, rotation) if name and at and rotation else None
+
+
+def _key_part(text: str) -> str:
+    return _UNSAFE.sub("_", (vault_host(text) or text).lower())[:250]
+
+
+def _agreeing(row: Row, name: str, key_part: str) -> str | None:
+    """A text, if it is what the row's key says it is: the key decides which rotation a row is."""
+    text = _text(row, name)
+    return text if text is not None and _key_part(text) == key_part else None
 
 
 def _row(**columns: object) -> Row:
@@ -285,14 +293,6 @@ def _time(row: Row, name: str) -> datetime | None:
 def _number(row: Row, name: str) -> int | None:
     value = row.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _span(row: Row, name: str) -> timedelta | None:
-    value = row.get(name)
-    try:
-        return timedelta(seconds=value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _word[W: StrEnum](row: Row, name: str, words: type[W]) -> W | None:

@@ -66,6 +66,11 @@ class QueueService:
         """Every unexpired message of a queue, also those not yet due; none if there is no such queue."""
         return self._queues[queue].messages.all(self._now()) if queue in self._queues else []
 
+    def put(self, queue: str, text: str) -> None:
+        """Put a message from nowhere, visible at once and for good; the queue is made if it is not there."""
+        now = self._now()
+        self._queues.setdefault(queue, _Queue({})).messages.add(text, now, now, expiry(now, None))
+
     def lose_next(self) -> None:
         """Accept the next message that is put, in whichever queue, and never deliver it."""
         self._mishaps.append(_Mishap.LOST)

@@ -128,7 +128,9 @@ def test_an_entry_that_names_no_cluster_makes_the_list_unreadable(azure: Azure, 
     assert trouble(error) == (TroubleKind.UNAVAILABLE, "UnreadableAnswer")
 
 
-@pytest.mark.parametrize("properties", ["null", '"text"', "[]", '{"keyVaultProperties": [], "associatedWorkspaces": 3}'])
+@pytest.mark.parametrize(
+    "properties", ["null", '"text"', "[]", '{"keyVaultProperties": [], "associatedWorkspaces": 3}']
+)
 def test_odd_properties_are_as_good_as_none(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, properties: str
 ) -> None:
@@ -146,7 +148,7 @@ def test_an_update_sends_the_key_alone_and_its_attempt(
     version = azure.vault("contoso").rotate("la-cmk").version
     accepted = arm.set_key_version(read(arm, cluster), version, ATTEMPT)
     sent = next(exchange for exchange in azure.exchanges if exchange.method == "PATCH")
-    properties = {"keyVaultUri": cluster.key.vault_uri, "keyName": "la-cmk", "keyVersion": version}
+    properties: dict[str, object] = {"keyVaultUri": cluster.key.vault_uri, "keyName": "la-cmk", "keyVersion": version}
     properties |= {"keyRsaSize": rsa_size} if rsa_size else {}
     assert sent.request_headers["x-ms-client-request-id"] == ATTEMPT
     assert json.loads(sent.request_body) == {"properties": {"keyVaultProperties": properties}}
@@ -157,7 +159,7 @@ def test_an_update_sends_the_key_alone_and_its_attempt(
 @pytest.mark.parametrize("status", [200, 202])
 @pytest.mark.parametrize("body", [True, False])
 @pytest.mark.parametrize("headers", list(AcceptedHeaders))
-def test_every_documented_way_to_accept_an_update_is_accepted(  # noqa: PLR0913, PLR0917 - three variants of one answer
+def test_every_documented_way_to_accept_an_update_is_accepted(  # noqa: PLR0913 - three variants of one answer
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, status: int, headers: AcceptedHeaders, *, body: bool
 ) -> None:
     azure.behaviour = Behaviour(accepted_status=status, accepted_headers=headers, accepted_body=body)
@@ -278,8 +280,14 @@ def test_an_unreadable_operation_is_told_from_an_unavailable_one(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Fault(kind=FaultKind.ANSWER, path="*operationStatuses*", status=429, headers={"Retry-After": "3600"}), "unavailable"),
-        (Fault(kind=FaultKind.ANSWER, path="*operationStatuses*", status=302, headers={"Location": "https://x"}), "refused"),
+        (
+            Fault(kind=FaultKind.ANSWER, path="*operationStatuses*", status=429, headers={"Retry-After": "3600"}),
+            "unavailable",
+        ),
+        (
+            Fault(kind=FaultKind.ANSWER, path="*operationStatuses*", status=302, headers={"Location": "https://x"}),
+            "refused",
+        ),
         (Fault(kind=FaultKind.RESET, path="*operationStatuses*"), "unavailable"),
         (Fault(kind=FaultKind.REPLACED_BODY, path="*operationStatuses*", body=b"<html>"), "refused"),
         (Fault(kind=FaultKind.REPLACED_BODY, path="*operationStatuses*", body=b'{"status": 5}'), "refused"),
@@ -313,11 +321,31 @@ def test_a_signed_url_is_trusted_by_the_core_and_stays_out_of_troubles_and_logs(
     assert signature not in caplog.text
 
 
-def test_a_brace_in_a_signed_url_is_not_a_template(
-    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
-) -> None:
+def test_a_brace_in_a_signed_url_is_not_a_template(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
     _, url = update(azure, arm, cluster)
     assert arm.operation(id_of(cluster), f"{url}&x={{y}}").status == "InProgress"
+
+
+def test_an_answer_about_another_cluster_is_no_answer(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    body = f'{{"id": "{cluster.id}-2"}}'.encode()
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*clusters*", body=body, times=None))
+    with pytest.raises(AzureTroubleError, match="asked for Cluster-1, got Cluster-1-2"):
+        read(arm, cluster)
+
+
+def test_a_201_is_an_accepted_update_too(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
+    before = read(arm, cluster)
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, method="PATCH", status=201, headers={"Location": "https://x"}))
+    assert arm.set_key_version(before, "v2", ATTEMPT).operation_url == "https://x"
+
+
+def test_a_workspace_without_a_state_is_unreadable(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
+    workspace = azure.add_workspace("ws", cluster)
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*workspaces*", body=b"{}", times=None))
+    with pytest.raises(AzureTroubleError, match="no provisioningState"):
+        arm.workspace_state(workspace.id)
 
 
 def test_a_workspace_of_another_subscription_is_read_there(azure: Azure, arm: ArmClusters) -> None:

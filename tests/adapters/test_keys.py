@@ -73,7 +73,7 @@ def test_a_missing_right_is_refused(azure: Azure, vault: Vault, keys: VaultKeys)
         ("ForbiddenByPolicy", "no", TroubleKind.REFUSED),
     ],
 )
-def test_a_403_is_read_by_its_inner_code_and_its_words(
+def test_a_403_is_read_by_its_inner_code_and_its_words(  # noqa: PLR0913, PLR0917 - a row of the table
     azure: Azure, vault: Vault, keys: VaultKeys, inner: str, message: str, kind: TroubleKind
 ) -> None:
     body = f'{{"error": {{"code": "Forbidden", "message": "{message}", "innererror": {{"code": "{inner}"}}}}}}'

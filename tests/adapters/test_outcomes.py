@@ -17,9 +17,7 @@ def publish(outcomes: TopicOutcomes) -> None:
     outcomes.publish(id="cluster-v2-1", subject="/subscriptions/s", time=AT, data={"stage": "succeeded"})
 
 
-def test_an_outcome_is_one_cloud_event(
-    topic: Topic, outcomes: TopicOutcomes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_outcome_is_one_cloud_event(topic: Topic, outcomes: TopicOutcomes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     publish(outcomes)
     (event,) = topic.events

@@ -72,6 +72,6 @@ def test_a_queue_that_refuses_is_unavailable_storage(azure: Azure, requests: Que
 
 def test_a_connection_string_serves_too(azure: Azure) -> None:
     account = azure.storage_account("keyed")
-    requests = QueueRequests(Storage(connection_string=account.connection_string), None)
+    requests = QueueRequests(Storage(connection_string=account.connection_string))
     requests.request(VISIT)
     assert len(account.queues.messages(QUEUE)) == 1

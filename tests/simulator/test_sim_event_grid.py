@@ -21,7 +21,7 @@ NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
 
 @dataclass
 class Webhook:
-    """Answers with the statuses it is told, then 202; a status of 0 is an answer that takes too long."""
+    """Answers with the statuses it is told, then 202; 0 is a 202 that takes long, -1 a 500 that does."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=list)
@@ -32,9 +32,9 @@ class Webhook:
         request.get_data()
         self.received.append((time.time(), request))
         status = self.statuses.pop(0) if self.statuses else 202
-        if status == 0:
+        if status <= 0:
             time.sleep(self.patience)
-            status = 202
+            status = 202 if status == 0 else 500
         return Response("", status)
 
     @property
@@ -190,6 +190,16 @@ def test_a_late_answer_takes_the_queued_try_back() -> None:
         server.shutdown()
         server.server_close()
         assert [one.status for one in azure.event_grid.attempts] == [202]
+
+
+def test_a_late_failure_adds_no_try_to_the_one_under_way(azure: Azure, webhook: Webhook) -> None:
+    azure.event_grid.least_real_seconds = 0.1  # The second try begins after 0.1 s and 10 simulated seconds.
+    webhook.statuses, webhook.patience = [-1, -1], 0.2
+    subscribe(azure, webhook, max_attempts=2)
+    azure.vault("contoso").rotate("la-cmk")
+    wait_for(lambda: azure.event_grid.dropped)
+    time.sleep(0.1)
+    assert len(webhook.received) == 2
 
 
 def test_events_can_be_lost_duplicated_and_delayed(azure: Azure, webhook: Webhook) -> None:

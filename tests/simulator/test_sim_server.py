@@ -36,16 +36,17 @@ def patch(session: requests.Session, cluster: Cluster) -> Callable[[], requests.
     return lambda: session.patch(url, json={"tags": {"touched": "yes"}}, timeout=10)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://example.com/", "https://unknown.vault.azure.net/keys", "http://example.com/", f"{ARM}:8443/"]
-)
-def test_a_host_that_nothing_serves_is_refused(azure: Azure, url: str) -> None:
-    try:
-        status = requests.get(url, timeout=5).status_code
-    except requests.exceptions.ProxyError:
-        status = 403
-    assert status == 403
+@pytest.mark.parametrize("url", ["https://example.com/", "https://unknown.vault.azure.net/keys", f"{ARM}:8443/"])
+def test_a_host_that_nothing_serves_is_refused_before_a_word_is_said(azure: Azure, url: str) -> None:
+    with pytest.raises(requests.exceptions.ProxyError):
+        requests.get(url, timeout=5)
     assert len(azure.server.refused) == 1
+    assert azure.exchanges == []
+
+
+def test_plain_http_to_anywhere_is_refused(azure: Azure) -> None:
+    assert requests.get("http://169.254.169.254/metadata", timeout=5).status_code == 403
+    assert azure.server.refused == ["169.254.169.254"]
     assert azure.exchanges == []
 
 

@@ -66,3 +66,11 @@ def test_more_than_a_megabyte_is_too_large(azure: Azure, credential: ManagedIden
         client.send(finished("x" * 1_048_576))
     assert refused.value.status_code == 413
     assert topic.events == []
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[1]", '[{"id": "1"}]'])
+def test_what_is_not_a_batch_of_events_is_refused(azure: Azure, body: str) -> None:
+    topic = azure.add_topic("outcomes")
+    headers = {"aeg-sas-key": topic.key, "Content-Type": "application/cloudevents-batch+json"}
+    assert requests.post(topic.endpoint, body, headers=headers, timeout=5).status_code == 400
+    assert topic.events == []

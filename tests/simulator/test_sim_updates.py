@@ -1,6 +1,7 @@
 """How an accepted update goes, as the SDK sees it, in every variant."""
 
 import json
+import re
 import time
 from dataclasses import dataclass
 
@@ -56,9 +57,12 @@ class Scene:
     def accepted(self) -> Exchange:
         return next(it for it in self.azure.exchanges if it.method == "PATCH")
 
-    def read_operation(self) -> requests.Response:
+    def read_operation(self, secret: str | None = None) -> requests.Response:
+        """Read the operation at the URL that ARM gave, or at one with another secret."""
         assert self.accepted.response_headers is not None
         url = self.accepted.response_headers["Azure-AsyncOperation"]
+        if secret is not None:
+            url = re.sub(r"&t=[^&]*", f"&t={secret}", url)
         token = self.credential.get_token("https://management.azure.com/.default").token
         return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5)
 
@@ -142,7 +146,7 @@ def test_a_get_may_be_stale_after_the_end_and_the_update_is_in_effect_all_the_sa
     scene.update(Behaviour(stale_seconds=60))
     scene.finish()
     assert scene.shown == ("Succeeded", scene.old)
-    scene.cluster.behaviour = Behaviour(outcome=Outcome.FAILED)
+    scene.cluster.behaviour = Behaviour(outcome=Outcome.FAILED, stale_seconds=60)
     send(scene.arm, patch_to(scene.azure.vault("contoso").rotate("la-cmk").version))
     scene.finish()
     assert scene.shown == ("Failed", scene.new)
@@ -237,6 +241,7 @@ def test_an_operation_is_read_only_with_its_signed_url_and_the_right(scene: Scen
     operation = scene.update()
     with pytest.raises(ResourceNotFoundError):
         scene.arm.operation_statuses.get(LOCATION, operation.id)  # The SDK knows no signature.
+    assert scene.read_operation(secret="forged").status_code == 404
     assert scene.read_operation().status_code == 200
     action = "Microsoft.OperationalInsights/locations/operationStatuses/read"
     scene.azure.rights.deny(FUNCTION, action, f"/subscriptions/{SUBSCRIPTION}")

@@ -1,16 +1,17 @@
 """A stage for stories: a simulated Azure, and the app in the real Python runtime, in a process of its own."""
 
+import base64
 import json
 import os
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.azure import FUNCTION, SUBSCRIPTION, Azure, StorageAccount
+from simulator.azure import SUBSCRIPTION, Azure, StorageAccount
 from simulator.behaviour import Behaviour
 from simulator.clock import Clock
 from simulator.clouds import PUBLIC, Cloud
@@ -35,8 +36,6 @@ class Stage:
     host: HostProcess
     account: StorageAccount
     folder: Path
-    checked: list[str] = field(default_factory=list)
-
     # --- doing ---
 
     def rotate(self, vault: str = "contoso", key: str = "la-cmk") -> str:
@@ -70,8 +69,6 @@ class Stage:
 
     def put_message(self, text: str) -> None:
         """Put any message on the queue."""
-        import base64
-
         with self.azure.lock:
             self.account.queues.put(QUEUE, base64.b64encode(text.encode()).decode())
 
@@ -208,6 +205,3 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
             yield Stage(azure, host, account, folder)
         finally:
             host.kill()
-
-
-__all__ = ["FUNCTION", "NEVER", "SUBSCRIPTION", "Stage", "stage"]
