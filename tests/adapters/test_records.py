@@ -100,6 +100,7 @@ FULL_STATUS = replace(
     newest_version="v2",
     cluster_state="Succeeded",
     next_visit_at=AT,
+    next_visit_asked_at=AT,
     attention_reason=Reason.MOVED_BACK,
     attention_at=AT,
     expiry_warned_at=AT,
@@ -291,7 +292,19 @@ def test_a_lost_answer_does_not_hide_that_somebody_else_came_after(
     assert stored.message == "theirs"
 
 
-ODD: list[Any] = ["nonsense", 7, True, 1.5, AT, b"bytes", "9999-99-99", "2026-05-04T12:00:00", 2**31 - 1, -1]
+ODD: list[Any] = [
+    "nonsense",
+    '[1, {"id": 5}]',
+    7,
+    True,
+    1.5,
+    AT,
+    b"bytes",
+    "9999-99-99",
+    "2026-05-04T12:00:00",
+    2**31 - 1,
+    -1,
+]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=repr)
