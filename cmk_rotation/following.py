@@ -159,19 +159,20 @@ def update_is_running(situation: Situation) -> Decision | None:
     if rotation is None or update_was_never_taken(situation):
         return None
     operation = _read(situation)
-    if overdue(situation):
+    in_flight = rotation.accepted_at is None and may_be_in_flight(rotation, situation.now)
+    unanswered = in_flight and rotation.reason is Reason.CLUSTER_UNREACHABLE
+    if overdue(situation) and not unanswered:  # that Azure does not answer is why, and is called out by itself
         hours = f"{situation.pace.update_deadline.total_seconds() / 3600:g} hours"
         status = operation.status if operation else "unknown"
         said = f"{_what(rotation)}: not finished after {hours}; operation {status}, cluster {situation.cluster.state}"
         reason = Reason.UPDATE_OVERDUE
         progress = replace(_learned(situation, rotation), reason=reason, message=said, remedy=remedy_for(reason))
         return Decision(Verdict.ATTENTION, reason, said, progress=progress)
-    if rotation.accepted_at is None and rotation.claimed_until and may_be_in_flight(rotation, situation.now):
+    if in_flight and rotation.claimed_until:
         # Not before the claim has lapsed: a look before that could decide nothing.
         after = max(rotation.claimed_until - situation.now, situation.pace.poll_floor)
-        unreachable = rotation.reason is Reason.CLUSTER_UNREACHABLE
         lasted = situation.now - since(situation.status, rotation.reason, situation.now)
-        verdict = Verdict.ATTENTION if unreachable and lasted >= CALL_OUT_AFTER else Verdict.WAIT
+        verdict = Verdict.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Verdict.WAIT
         return Decision(verdict, rotation.reason, rotation.message, look_after=after)
     said = (
         f"update under way, operation {operation.status if operation else 'unknown'}, cluster {situation.cluster.state}"

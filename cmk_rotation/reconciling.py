@@ -86,15 +86,15 @@ def key_changed(world: World, request: VisitRequest) -> None:
     )
 
 
-def plan(world: World) -> list[tuple[Situation | Unseen, Decision]]:
-    """Observe every cluster in scope and decide, changing nothing. Scopes that fail come as what they hide."""
+def plan(world: World) -> tuple[Survey, list[tuple[Situation | Unseen, Decision]]]:
+    """Observe every cluster in scope and decide, changing nothing; what could not be listed comes along."""
     found = survey(world)
     records = world.records.everything()
     planned = [
         settle(observe(world, cluster_id, records.get(cluster_id, Record()), RequestedBy.RECONCILE))
         for cluster_id in sorted(found.clusters, key=lambda cluster_id: cluster_id.key)
     ]
-    return planned + [settle(unseen) for unseen in _unlisted(world, found, records)]
+    return found, planned + [settle(unseen) for unseen in _unlisted(world, found, records)]
 
 
 def reconcile(world: World) -> None:

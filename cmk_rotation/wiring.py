@@ -56,5 +56,20 @@ def function_world() -> World:
     return world(told, credential, _managed_identity(own) if own else credential)
 
 
+def operator_world() -> World:
+    """The world of the command line: the same settings, but the operator's own sign-in.
+
+    Raises `InvalidSettingsError`.
+    """
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and the function needs none of it
+
+    logging.getLogger("azure").setLevel(logging.ERROR)
+    told = settings.read(os.environ)
+    authority = {"authority": told.cloud.authority_host} if told.cloud.authority_host else {}
+    # MSAL would ask the public cloud whether it knows the authority of another one.
+    unknown = told.cloud.authority_host is None
+    return world(told, DefaultAzureCredential(disable_instance_discovery=unknown, **authority))
+
+
 def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:
     return ManagedIdentityCredential(client_id=client_id, retry_total=2, **TIMEOUTS)

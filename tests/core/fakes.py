@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from cmk_rotation import reconciling, visits
+from cmk_rotation import messages, reconciling, visits
 from cmk_rotation.identifiers import ClusterId, Key, Scope
 from cmk_rotation.model import (
     Accepted,
@@ -35,8 +35,6 @@ from tests.core.builders import ARM, CLUSTER, KEY, MINUTE, NOW, SCOPE, SECOND, V
 BUSY = Trouble(
     TroubleKind.BUSY, "HTTP 400", "Operation can't be executed now. Wait for the async operation to complete"
 )
-MOST_DELIVERIES = 5
-"""After which the host moves a message to the poison queue (maxDequeueCount)."""
 
 
 class ProcessDiedError(BaseException):
@@ -145,6 +143,7 @@ class FakeClusters:
 
     def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
         self.sent.append(attempt_id)
+        self.clock.now += SECOND  # a PATCH takes its time
         if self.on_patch is not None:
             self.on_patch()
         if self.refuses is not None:
@@ -291,7 +290,9 @@ class FakeRequests:
     def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
         self.effects.storage_called("request")
         self.requested.append((visit, after))
-        self.pending.append(Message(visit, self.clock.now + after))
+        told = messages.from_text(messages.to_text(visit), self.clock.now)  # the queue keeps text, not objects
+        assert isinstance(told, VisitRequest)
+        self.pending.append(Message(told, self.clock.now + after))
         self.effects.happened("request")
 
 
@@ -354,6 +355,8 @@ class Fakes:
     pace: Pace = field(default_factory=Pace)
     scopes: tuple[Scope, ...] = (SCOPE,)
     with_topic: bool = True
+    deliveries: int = 5
+    """After which the host moves a message to the poison queue (maxDequeueCount)."""
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -405,7 +408,7 @@ class Fakes:
             else:
                 visits.visit(self.world, message.visit)
         except (StorageUnavailableError, ProcessDiedError):
-            if message.deliveries == MOST_DELIVERIES:
+            if message.deliveries >= self.deliveries:
                 self.poisoned.append(message)
             else:
                 message.due = self.clock.now + SECOND
