@@ -78,9 +78,7 @@ def step_json(step: Step) -> dict[str, object]:
     return {"step": step.name, "at": iso(step.at), **rotation_json(step.rotation)}
 
 
-def clusters_text(
-    statuses: Sequence[ClusterStatus], now: datetime, verdicts: Mapping[str, Verdict] | None = None
-) -> str:
+def clusters_text(statuses: Sequence[ClusterStatus], verdicts: Mapping[str, Verdict] | None = None) -> str:
     """Clusters as a table, and below it what somebody should do; `verdicts`, by cluster, add what would be done now."""
     if not statuses:
         return "No clusters.\n"

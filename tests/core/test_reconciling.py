@@ -19,7 +19,7 @@ from cmk_rotation.model import (
 )
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.reconciling import key_changed, plan, reconcile, survey
-from cmk_rotation.situation import Situation, Unseen
+from cmk_rotation.situation import Decision, Situation, Unseen
 from cmk_rotation.vocabulary import Event
 from tests.core.builders import (
     CLUSTER,
@@ -453,13 +453,18 @@ def test_clusters_that_move_at_the_same_time_do_not_hold_the_old_version_for_eac
 # --- the plan -----------------------------------------------------------------------------------------------------------
 
 
+def only_planned(fakes: Fakes) -> Decision:
+    _, ((_, decision),) = plan(fakes.world)
+    return decision
+
+
 def test_a_plan_decides_for_every_cluster_and_changes_nothing() -> None:
     fakes = fleet(3)
     hidden = cluster_id("law-hidden", group="rg-other")
     fakes.scopes = (GROUP, OTHER)
     fakes.clusters.scope_troubles[OTHER] = REFUSED
     fakes.records.put(status(cluster_id=hidden))
-    planned = plan(fakes.world)
+    _, planned = plan(fakes.world)
     assert [decision.verdict for _, decision in planned] == [Verdict.UPDATE] * 3 + [Verdict.ATTENTION]
     assert isinstance(planned[0][0], Situation)
     assert isinstance(planned[3][0], Unseen)
@@ -469,7 +474,7 @@ def test_a_plan_decides_for_every_cluster_and_changes_nothing() -> None:
 def test_a_plan_reads_the_operation_of_an_update_under_way() -> None:
     fakes = Fakes()
     fakes.visit()
-    ((_, running),) = plan(fakes.world)
+    running = only_planned(fakes)
     assert running.reason is Reason.UPDATE_RUNNING
     assert "operation Updating" in running.message
 
@@ -480,7 +485,7 @@ def test_a_plan_takes_what_has_ended_for_ended() -> None:
     fakes.clock.now += HOUR
     fakes.keys.listed[KEY] = (version(V1), version(V2), version(V3, created_at=NOW))
     before = list(fakes.effects.done)
-    ((_, decision),) = plan(fakes.world)
+    decision = only_planned(fakes)
     assert must(decision.target).version == V3
     assert fakes.effects.done == before
 
@@ -489,9 +494,9 @@ def test_a_plan_shows_a_scope_that_holds_something_gone() -> None:
     fakes = Fakes()
     fakes.clusters.there.clear()
     fakes.records.put(status())
-    ((_, decision),) = plan(fakes.world)
+    decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
     fakes.clusters.scope_troubles[SCOPE] = GONE
-    ((_, decision),) = plan(fakes.world)
+    decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
     assert fakes.clock.now == NOW

@@ -936,3 +936,71 @@ def test_a_long_storage_outage_loses_nothing(wait: timedelta) -> None:
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert chains(fakes) == 0
+
+
+# --- rows that another visit changed first --------------------------------------------------------------------------------
+
+
+def test_progress_that_another_look_noted_first_is_left_to_it() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.run(MINUTE, reconcile=False)
+    fakes.records.put(replace(fakes.rotation, operation_status="Accepted"))
+    meet_a_rival(fakes, Stage.UPDATING)
+    fakes.visit()
+    assert fakes.rotation.operation_status == "Accepted"
+    assert fakes.status.looked_at == fakes.clock.now
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+
+
+def test_a_waiting_rotation_that_another_visit_put_on_record_is_not_put_there_twice() -> None:
+    fakes = Fakes()
+    fakes.clusters.there[CLUSTER] = cluster(state="Updating")
+    fakes.records.before_save = lambda row: fakes.records.put(waiting()) if row.etag is None else None
+    fakes.visit()
+    assert steps(fakes) == []
+    assert fakes.rotation.event_id is None
+
+
+def test_an_announcement_that_another_visit_noted_first_is_left_to_it() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.run(9 * MINUTE)
+    fakes.clock.now += 5 * MINUTE
+    rivals = [1]
+
+    def another_visit_notes_it(row: object) -> None:
+        if rivals and isinstance(row, type(rotation())) and row.announced:
+            rivals.pop()
+            fakes.records.put(row)
+
+    fakes.records.before_save = another_visit_notes_it
+    fakes.visit()
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.status.reason is Reason.UP_TO_DATE
+
+
+def test_the_end_of_an_old_version_s_time_that_another_visit_noted_first_is_left_to_it() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.run(HOUR)
+    fakes.records.put(replace(fakes.rotation, keep_old_version_until=None))
+    meet_a_rival(fakes, Stage.SUCCEEDED)
+    fakes.visit()
+    assert "old version free" not in steps(fakes)
+    fakes.visit()
+    assert steps(fakes).count("old version free") == 1
+
+
+def meet_a_rival(fakes: Fakes, stage: Stage) -> None:
+    """Another visit writes the rotation's row right before this one does."""
+    rivals = [1]
+
+    def write(row: object) -> None:
+        if rivals and isinstance(row, type(rotation())) and row.stage is stage:
+            rivals.pop()
+            fakes.records.put(fakes.rotation)
+
+    fakes.records.before_save = write

@@ -74,7 +74,7 @@ def azurite() -> Iterator[Backend]:
     options = [text for name, port in zip(names, ports, strict=True) for text in (name, str(port))]
     # The version check refuses SDKs that are newer than Azurite, and telemetry is on by default.
     flags = ["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-    with subprocess.Popen(  # noqa: S603 - the command is ours
+    with subprocess.Popen(
         [node, str(script), *flags, *options],
         env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"},
         stdout=subprocess.DEVNULL,

@@ -71,6 +71,34 @@ def test_a_version_in_an_event_is_never_applied(tmp_path: Path) -> None:
         assert [row["toVersion"] for row in story.rotations(cluster)] == [versions[-1]]
 
 
+def test_an_event_that_comes_a_day_late_changes_nothing(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        (cluster,) = story.azure.arm.clusters.values()
+        story.azure.event_grid.delay_next(1_500)
+        late = story.rotate()
+        newest = story.rotate()
+        story.finished(cluster, newest)
+        story.until(lambda: len(story.lines("key.matched")) == 2, "the late event to be looked at")
+        story.until(lambda: story.waiting_messages() == 0, "the last look")
+        assert cluster.key is not None
+        assert cluster.key.version == newest
+        assert story.rotation(cluster, late) is None
+        assert len(story.patches(cluster)) == 1
+
+
+def test_a_cluster_that_somebody_else_moved_is_put_on_record_as_already_there(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        (cluster,) = story.azure.arm.clusters.values()
+        story.azure.event_grid.hold()
+        new = story.rotate()
+        with story.azure.lock:
+            cluster.key = story.azure.pinned("contoso", "la-cmk")
+        story.azure.event_grid.release()
+        row = story.finished(cluster, new)
+        assert (row["stage"], row["reason"], row["attempts"]) == ("succeeded", "already-there", 0)
+        assert story.patches(cluster) == []
+
+
 def test_a_rotation_during_an_update_follows_it(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=QUICK, build=build) as story:
         (cluster,) = story.azure.arm.clusters.values()
