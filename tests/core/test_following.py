@@ -440,3 +440,8 @@ def test_a_rotation_that_waited_beside_the_one_that_ended_does_not_get_its_opera
 def test_a_finished_rotation_is_not_followed() -> None:
     done = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
     assert decision(situation(done, cluster=AT_TARGET)).reason is Reason.UP_TO_DATE
+
+
+def test_an_update_that_is_no_longer_called_overdue_loses_that_remedy() -> None:
+    called = rotation(operation_url=None, started_at=NOW - DAY, reason=Reason.UPDATE_OVERDUE, remedy="Look at it.")
+    assert progress(seen(called, cluster=AT_TARGET)).remedy is None

@@ -46,7 +46,7 @@ from tests.core.builders import (
     trouble,
     version,
 )
-from tests.core.fakes import Fakes
+from tests.core.worlds import Fakes
 
 GROUP = must(Scope.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-logs"))
 OTHER = must(Scope.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-other"))

@@ -29,7 +29,8 @@ from tests.core.builders import (
     status,
     version,
 )
-from tests.core.fakes import Fakes, Message
+from tests.core.fakes import Message
+from tests.core.worlds import Fakes
 
 
 def before_status(fakes: Fakes, act: Callable[[], None], *, times: int = 1) -> None:

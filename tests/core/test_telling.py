@@ -24,7 +24,7 @@ from tests.core.builders import (
     trouble,
     version,
 )
-from tests.core.fakes import Fakes
+from tests.core.worlds import Fakes
 
 
 def moved() -> Fakes:
