@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --pyth
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 COMMA := ,
 EMPTY :=
-CORE := clock decisions events finishing following identifiers messages model observing pace ports reconciling recording remedies report situation telling text updating visits vocabulary
+CORE := clock decisions events finishing following identifiers key_rules messages model observing pace ports reconciling recording remedies report situation telling text updating visits vocabulary
 
 demo: .venv/made
 	@$(BIN)/python -m simulator.demo

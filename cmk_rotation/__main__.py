@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from cmk_rotation import recording, report, wiring
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import ClusterStatus, Record, RequestedBy, Rotation, Step, Verdict, VisitRequest
+from cmk_rotation.model import ClusterStatus, Record, Rotation, Step, VisitRequest
 from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError, World
 from cmk_rotation.reconciling import plan
 from cmk_rotation.settings import InvalidSettingsError
+from cmk_rotation.vocabulary import RequestedBy, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

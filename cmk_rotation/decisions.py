@@ -1,27 +1,31 @@
 """What to do about a cluster: a frozen situation in, a decision with a stable reason out.
 
 `RULES` is the specification: the rules stand in order, each says one thing, and the first with an opinion wins.
-First an update of our own is seen through (`following.py`); then comes what is here.
+First an update of our own is seen through (`following.py`); then come the cluster, its key (`key_rules.py`), and what is
+called for.
 """
 
 from dataclasses import replace
-from datetime import timedelta
 
-from cmk_rotation import following
+from cmk_rotation import following, key_rules
 from cmk_rotation.following import Rule
-from cmk_rotation.model import (
-    KeyMode,
-    KeyVersion,
-    Reason,
-    RequestedBy,
-    Rotation,
-    Stage,
-    Trouble,
-    TroubleKind,
-    Verdict,
+from cmk_rotation.model import KeyVersion, Rotation
+from cmk_rotation.pace import CLOCKS_DIFFER, believed
+from cmk_rotation.situation import (
+    Decision,
+    Finish,
+    Situation,
+    Unseen,
+    attention,
+    ended,
+    move,
+    nothing,
+    remedy_of,
+    same_version,
+    since,
+    unavailable,
 )
-from cmk_rotation.pace import CALL_OUT_AFTER, CLOCKS_DIFFER, believed, trouble_after
-from cmk_rotation.situation import Decision, Finish, Situation, Unseen, ended, move, same_version, since
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
 
 def decide(situation: Situation | Unseen) -> Decision | Finish:
@@ -35,7 +39,7 @@ def decide(situation: Situation | Unseen) -> Decision | Finish:
     return version_is_behind(situation)
 
 
-# --- the cluster ---------------------------------------------------------------------------------------------------
+# --- the cluster ---
 
 
 def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
@@ -50,23 +54,24 @@ def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
     if trouble.kind is TroubleKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
         lasted = unseen.now - since(unseen.status, reason, unseen.now)
-        return _unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", trouble, lasted)
+        return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", trouble, lasted)
     reason = Reason.CLUSTER_ACCESS_DENIED
-    return Decision(Verdict.ATTENTION, reason, f"{name}: the cluster may not be read ({why})")
+    said = f"{name}: the cluster may not be read ({why})"
+    return Decision(Verdict.ATTENTION, reason, said, remedy=remedy_of(reason, trouble))
 
 
 def cluster_is_going(situation: Situation) -> Decision | None:
     """A cluster that is being deleted needs no key."""
     if not situation.cluster.deleting:
         return None
-    return _nothing(situation, Reason.CLUSTER_DELETING, "the cluster is being deleted")
+    return nothing(situation, Reason.CLUSTER_DELETING, "the cluster is being deleted")
 
 
 def no_customer_key(situation: Situation) -> Decision | None:
     """Without a customer-managed key there is nothing to rotate."""
     if situation.cluster.mode is not KeyMode.NONE:
         return None
-    return _nothing(situation, Reason.NO_CUSTOMER_KEY, "no customer-managed key")
+    return nothing(situation, Reason.NO_CUSTOMER_KEY, "no customer-managed key")
 
 
 def follows_newest_itself(situation: Situation) -> Decision | None:
@@ -74,90 +79,10 @@ def follows_newest_itself(situation: Situation) -> Decision | None:
     if situation.cluster.mode is not KeyMode.AUTO:
         return None
     said = f"key {situation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
-    return _nothing(situation, Reason.FOLLOWS_NEWEST_ITSELF, said)
+    return nothing(situation, Reason.FOLLOWS_NEWEST_ITSELF, said)
 
 
-# --- the key -------------------------------------------------------------------------------------------------------
-
-
-def vault_is_not_in_this_cloud(situation: Situation) -> Decision | None:
-    """A vault outside the cloud is never called: its name came from elsewhere, and our token would go there."""
-    if situation.vault_in_cloud:
-        return None
-    said = f"the key's vault {situation.cluster.key_vault_uri} is not in this cloud"
-    return _attention(situation, Reason.VAULT_NOT_IN_CLOUD, said)
-
-
-def key_cannot_be_read(situation: Situation) -> Decision | None:
-    """Without the key's versions nothing can be decided about them."""
-    trouble = situation.versions
-    if not isinstance(trouble, Trouble):
-        return None
-    said = f"key {situation.cluster.key_name} cannot be read ({trouble.code}: {trouble.message})"
-    if trouble.kind in {TroubleKind.UNAVAILABLE, TroubleKind.BUSY}:
-        reason = Reason.KEY_UNREACHABLE
-        lasted = situation.now - since(situation.status, reason, situation.now)
-        return _unavailable(reason, f"{situation.cluster.id.name}: {said}", trouble, lasted)
-    reasons = {TroubleKind.BLOCKED: Reason.KEY_VAULT_BLOCKED, TroubleKind.GONE: Reason.KEY_NOT_FOUND}
-    return _attention(situation, reasons.get(trouble.kind, Reason.KEY_ACCESS_DENIED), said)
-
-
-def version_in_use_is_unknown(situation: Situation) -> Decision | None:
-    """Nothing is known of the version in use, so nothing can be known to be newer."""
-    if situation.in_use is not None:
-        return None
-    said = f"Key Vault does not list version {situation.cluster.key_version} of key {situation.cluster.key_name}"
-    return _attention(situation, Reason.IN_USE_UNKNOWN, said)
-
-
-def version_in_use_is_disabled(situation: Situation) -> Decision | None:
-    """Disabling the version in use is how a customer revokes access: never go around that."""
-    if situation.in_use is None or situation.in_use.enabled:
-        return None
-    said = (
-        f"version {situation.in_use.version} of key {situation.cluster.key_name}, which the cluster uses, is disabled"
-    )
-    return _attention(situation, Reason.IN_USE_DISABLED, said)
-
-
-def version_in_use_has_expired(situation: Situation) -> Decision | None:
-    """Azure keeps such a cluster running but refuses to update its key."""
-    if situation.in_use is None or not situation.in_use.expired(situation.now):
-        return None
-    said = (
-        f"version {situation.in_use.version} of key {situation.cluster.key_name}, which the cluster uses, has expired"
-    )
-    return _attention(situation, Reason.IN_USE_EXPIRED, said)
-
-
-def no_version_is_usable(situation: Situation) -> Decision | None:
-    """All are disabled, expired or not yet valid."""
-    if situation.target is not None:
-        return None
-    return _attention(situation, Reason.NO_USABLE_VERSION, f"key {situation.cluster.key_name} has no usable version")
-
-
-def order_is_unknown(situation: Situation) -> Decision | None:
-    """Key Vault counts creation in whole seconds: two newest versions of one second have no order."""
-    newest = [version for version in situation.usable if version.created_at == situation.usable[-1].created_at]
-    in_use, target = situation.in_use, situation.target
-    tied = len(newest) > 1 or (in_use is not None and target is not None and _tie(in_use, target))
-    if not tied:
-        return None
-    said = f"the newest versions of key {situation.cluster.key_name} were created in the same second"
-    return _attention(situation, Reason.ORDER_UNKNOWN, said)
-
-
-def would_go_back(situation: Situation) -> Decision | None:
-    """Only forward: the newest usable version is older than the one in use."""
-    in_use, target = situation.in_use, situation.target
-    if in_use is None or target is None or target.created_at >= in_use.created_at:
-        return None
-    said = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
-    return _attention(situation, Reason.WOULD_GO_BACK, said)
-
-
-# --- is anything called for? ---------------------------------------------------------------------------------------
+# --- is anything called for? ---
 
 
 def target_was_replaced(situation: Situation) -> Finish | None:
@@ -174,7 +99,7 @@ def failed_cluster_is_not_ours(situation: Situation) -> Decision | None:
     if not situation.cluster.failed or _ours(situation):
         return None
     said = f"the cluster is {situation.cluster.state}, and not by an update of ours"
-    return _attention(situation, Reason.CLUSTER_FAILED, said)
+    return attention(situation, Reason.CLUSTER_FAILED, said)
 
 
 def already_there(situation: Situation) -> Decision | Finish | None:
@@ -200,7 +125,7 @@ def linked_workspace_failed(situation: Situation) -> Decision | None:
     if not failed or not situation.at_newest or situation.cluster.failed:
         return None  # a cluster that is Failed itself comes first: its update is tried again
     said = f"linked workspaces are Failed after the update: {', '.join(failed[:5])}" + (" …" if len(failed) > 5 else "")  # noqa: PLR2004
-    return _attention(situation, Reason.WORKSPACE_FAILED, said)
+    return attention(situation, Reason.WORKSPACE_FAILED, said)
 
 
 def up_to_date(situation: Situation) -> Decision | None:
@@ -208,10 +133,10 @@ def up_to_date(situation: Situation) -> Decision | None:
     if not situation.at_newest or situation.cluster.failed:
         return None
     said = f"key {situation.cluster.key_name}: on the newest version {situation.cluster.key_version}"
-    return _nothing(situation, Reason.UP_TO_DATE, said)
+    return nothing(situation, Reason.UP_TO_DATE, said)
 
 
-# --- may we, now? --------------------------------------------------------------------------------------------------
+# --- may we, now? ---
 
 
 def on_hold(situation: Situation) -> Decision | None:
@@ -267,14 +192,14 @@ RULES: tuple[Rule, ...] = (
     cluster_is_going,
     no_customer_key,
     follows_newest_itself,
-    vault_is_not_in_this_cloud,
-    key_cannot_be_read,
-    version_in_use_is_unknown,
-    version_in_use_is_disabled,
-    version_in_use_has_expired,
-    no_version_is_usable,
-    order_is_unknown,
-    would_go_back,
+    key_rules.vault_is_not_in_this_cloud,
+    key_rules.key_cannot_be_read,
+    key_rules.version_in_use_is_unknown,
+    key_rules.version_in_use_is_disabled,
+    key_rules.version_in_use_has_expired,
+    key_rules.no_version_is_usable,
+    key_rules.order_is_unknown,
+    key_rules.would_go_back,
     target_was_replaced,
     failed_cluster_is_not_ours,
     already_there,
@@ -287,7 +212,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-# --- helpers -------------------------------------------------------------------------------------------------------
+# --- helpers ---
 
 
 def proposed(situation: Situation, target: KeyVersion) -> Rotation:
@@ -325,26 +250,9 @@ def _wait_for_cluster(situation: Situation, said: str) -> Decision:
     return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, look_after=situation.pace.look_after(elapsed))
 
 
-def _unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
-    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    return Decision(verdict, reason, said, look_after=trouble_after(lasted, trouble.retry_after))
-
-
-def _attention(situation: Situation, reason: Reason, said: str) -> Decision:
-    return Decision(Verdict.ATTENTION, reason, f"{situation.cluster.id.name}: {said}")
-
-
-def _nothing(situation: Situation, reason: Reason, said: str) -> Decision:
-    return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
-
-
 def _call(situation: Situation) -> str:
     cluster, target = situation.cluster, situation.target
     return move(cluster.id.name, cluster.key_name, cluster.key_version, target.version if target else None)
-
-
-def _tie(one: KeyVersion, other: KeyVersion) -> bool:
-    return not same_version(one.version, other.version) and one.created_at == other.created_at
 
 
 def _is_failed(state: str | None) -> bool:

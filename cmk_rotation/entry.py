@@ -9,10 +9,10 @@ from collections.abc import Callable
 from traceback import extract_tb
 
 from cmk_rotation import clock, events, logs, messages
-from cmk_rotation.model import RequestedBy, VisitRequest
+from cmk_rotation.model import VisitRequest
 from cmk_rotation.ports import StorageUnavailableError, World
 from cmk_rotation.text import one_line
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, RequestedBy
 
 
 def key_event(payload: str) -> str | None:

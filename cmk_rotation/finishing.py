@@ -10,14 +10,14 @@ from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import OPEN, KeyMode, Reason, Record, Rotation, Stage, Step
+from cmk_rotation.model import Record, Rotation, Step
 from cmk_rotation.observing import read_workspaces
 from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.report import rotation_json
 from cmk_rotation.situation import Situation, Unseen, same_version
 from cmk_rotation.telling import about
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import OPEN, Event, KeyMode, Reason, Stage
 
 
 def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> Rotation:
@@ -50,7 +50,7 @@ def announce(world: World, rotation: Rotation) -> Rotation:
             **about(rotation),
             message=rotation.message,
             remedy=rotation.remedy,
-            since=rotation.finished_at,
+            since=rotation.finished_at or rotation.requested_at,
             verified=rotation.verified,
             secondsToVerify=rotation.seconds_to_verify,
             keepOldVersionUntil=rotation.keep_old_version_until,
@@ -107,7 +107,7 @@ def _publish(world: World, rotation: Rotation) -> bool:
     """Publish an ended rotation; False if that must be tried again. After a day it is given up, and said so."""
     if world.outcomes is None:
         return True
-    finished_at = believed(rotation.finished_at, latest=world.now()) or world.now()
+    finished_at = believed(rotation.finished_at, latest=world.now()) or rotation.requested_at
     # With its stage: a failed attempt that somebody else completes ends a second time, and is not the same news.
     attempt = f"{rotation.cluster_id.key}/{rotation.key_vault_uri}/{rotation.key_name}/{rotation.to_version}"
     try:

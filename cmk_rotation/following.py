@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from cmk_rotation.model import KeyMode, Operation, Reason, Rotation, Stage, Trouble, TroubleKind, Verdict
+from cmk_rotation.model import Operation, Rotation, Trouble
 from cmk_rotation.pace import CALL_OUT_AFTER, CONTRADICTION_LASTS, SECOND_READ_AFTER, believed, trouble_after
 from cmk_rotation.remedies import remedy_for
 from cmk_rotation.situation import Decision, Finish, Situation, ended, may_be_in_flight, move, reads_target, since
+from cmk_rotation.vocabulary import KeyMode, Reason, Stage, TroubleKind, Verdict
 
 type Rule = Callable[[Situation], Decision | Finish | None]
 

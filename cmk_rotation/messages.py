@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime
 
 from cmk_rotation.identifiers import ClusterId, Key
-from cmk_rotation.model import RequestedBy, VisitRequest
+from cmk_rotation.model import VisitRequest
 from cmk_rotation.text import one_line
+from cmk_rotation.vocabulary import RequestedBy
 
 
 def to_text(visit: VisitRequest) -> str:

@@ -3,21 +3,10 @@
 from dataclasses import replace
 
 from cmk_rotation.identifiers import ClusterId, operation_id
-from cmk_rotation.model import (
-    Cluster,
-    KeyMode,
-    KeyVersion,
-    Operation,
-    Reason,
-    Record,
-    RequestedBy,
-    Rotation,
-    Trouble,
-    TroubleKind,
-    Workspace,
-)
+from cmk_rotation.model import Cluster, KeyVersion, Operation, Record, Rotation, Trouble, Workspace
 from cmk_rotation.ports import AzureTroubleError, World
 from cmk_rotation.situation import Situation, Unseen
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, TroubleKind
 
 MOST_WORKSPACES = 100
 """A cluster may have a thousand; more than this many are neither read nor put on record."""

@@ -11,7 +11,6 @@ from cmk_rotation.model import (
     Cluster,
     ClusterStatus,
     KeyVersion,
-    Mode,
     Operation,
     Record,
     Rotation,
@@ -20,7 +19,7 @@ from cmk_rotation.model import (
     VisitRequest,
 )
 from cmk_rotation.pace import Pace
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Mode
 
 
 class AzureTroubleError(Exception):

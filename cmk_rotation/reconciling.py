@@ -6,20 +6,7 @@ from dataclasses import dataclass
 
 from cmk_rotation.finishing import announcement_owed, old_version_was_freed
 from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.model import (
-    Cluster,
-    ClusterStatus,
-    KeyMode,
-    KeyVersion,
-    Mode,
-    Reason,
-    Record,
-    RequestedBy,
-    Trouble,
-    TroubleKind,
-    Verdict,
-    VisitRequest,
-)
+from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, Record, Trouble, VisitRequest
 from cmk_rotation.observing import assemble, observe, read_versions
 from cmk_rotation.pace import CALL_OUT_AFTER, REMIND_EVERY, believed, trouble_after
 from cmk_rotation.ports import AzureTroubleError, World
@@ -27,7 +14,7 @@ from cmk_rotation.recording import looked, visit_may_come
 from cmk_rotation.situation import Decision, Situation, Unseen
 from cmk_rotation.telling import attention_owed, disabled_early, expiring, recovery_owed
 from cmk_rotation.visits import reject, settle
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +126,11 @@ def wants_visit(
         return False
     after = looked(settled, decision, now)
     enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
-    freed = isinstance(seen, Situation) and old_version_was_freed(world, records, seen.toward(seen.cluster.key_version))
+    freed = (
+        world.mode is Mode.ENFORCE
+        and isinstance(seen, Situation)
+        and old_version_was_freed(world, records, seen.toward(seen.cluster.key_version))
+    )
     return (
         status.next_visit_at is not None  # it was requested, and never came
         or bool(seen.unfinished)
@@ -226,7 +217,7 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], secon
         logging.ERROR,
         **fields,
         message=f"{summary}; {'; '.join(problems)}",
-        remedy="Check CLUSTER_SCOPES for wrong or deleted scopes, and the identity's right clusters/read on each of them.",
+        remedy="Check CLUSTER_SCOPES for wrong or deleted scopes, and that the app's identity exists and may read clusters.",
         since=world.now(),
     )
 

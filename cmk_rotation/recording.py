@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.model import ClusterStatus, RequestedBy, VisitRequest
+from cmk_rotation.model import ClusterStatus, VisitRequest
 from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.remedies import remedy_for
 from cmk_rotation.situation import Decision, Situation, Unseen, since
 from cmk_rotation.telling import owed
+from cmk_rotation.vocabulary import RequestedBy
 
 _TRIES = 3
 """How often a row is written on top of what other visits wrote at the same time."""
@@ -150,7 +151,10 @@ def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> 
 
 def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus | None:
     """The row without the lines that a visit noted and, having died, may never have written."""
-    if status is None or status.saying_since is None or now - status.saying_since < ANNOUNCED_WITHIN:
+    if status is None or status.saying_since is None:
+        return status
+    began = believed(status.saying_since, latest=now + CLOCKS_DIFFER)
+    if began is not None and now - began < ANNOUNCED_WITHIN:
         return status
     return replace(
         status,

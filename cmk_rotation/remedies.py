@@ -7,7 +7,8 @@ Manager's pages on common errors.
 
 from dataclasses import dataclass
 
-from cmk_rotation.model import OperationError, Reason
+from cmk_rotation.model import OperationError
+from cmk_rotation.vocabulary import Reason
 
 _NOTHING = "Nothing to do."
 _ACCESS = (
@@ -45,7 +46,9 @@ REMEDIES: dict[Reason, str] = {
         "The cluster is on the new version although Azure called the operation failed. Keep the old version enabled, check "
         "that logs still arrive, and keep the operation's error for a support request."
     ),
-    Reason.ALREADY_THERE: "Nothing to do: somebody else moved the cluster. Keep the old version enabled as after any rotation.",
+    Reason.ALREADY_THERE: (
+        "Nothing to do: the cluster came to this version without us. Keep the old version enabled as after any rotation."
+    ),
     Reason.UPDATE_FAILED: (
         "Keep the old key version enabled. Repair what the error names: the cluster identity's right to the key, the key "
         "itself, or the vault's firewall. The update is tried again later, or at once after `visit`."
@@ -136,6 +139,10 @@ class KnownError:
 
 
 KNOWN_ERRORS: tuple[KnownError, ...] = (
+    KnownError(
+        ("notoken",),
+        "The app got no token. Check that its managed identity exists and is assigned to it, and AZURE_CLIENT_ID.",
+    ),
     KnownError(
         ("failed to validate key", "keyvaultauthenticationfailure"),
         "Check that the key exists and is enabled, and that the cluster's own identity may get, wrap and unwrap with it "

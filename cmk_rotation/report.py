@@ -6,7 +6,8 @@ Times are UTC, ISO 8601 with `Z`. Unknown is None in JSON, never an empty string
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from cmk_rotation.model import ClusterStatus, Rotation, Stage, Step, Verdict
+from cmk_rotation.model import ClusterStatus, Rotation, Step
+from cmk_rotation.vocabulary import Stage, Verdict
 
 _UNKNOWN = "-"
 

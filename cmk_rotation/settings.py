@@ -12,9 +12,9 @@ from urllib.parse import SplitResult, urlsplit
 from cmk_rotation import clouds
 from cmk_rotation.clouds import Cloud
 from cmk_rotation.identifiers import Scope
-from cmk_rotation.model import Mode
 from cmk_rotation.pace import Pace
 from cmk_rotation.text import one_line
+from cmk_rotation.vocabulary import Mode
 
 
 @dataclass(frozen=True, slots=True)

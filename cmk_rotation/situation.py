@@ -5,21 +5,18 @@ from datetime import datetime, timedelta
 
 from cmk_rotation.identifiers import ClusterId
 from cmk_rotation.model import (
-    OPEN,
     Cluster,
     ClusterStatus,
     KeyVersion,
     Operation,
-    Reason,
-    RequestedBy,
+    OperationError,
     Rotation,
-    Stage,
     Trouble,
-    Verdict,
     Workspace,
 )
-from cmk_rotation.pace import CLOCKS_DIFFER, LONGEST_RETRY_AFTER, Pace, believed
+from cmk_rotation.pace import CALL_OUT_AFTER, CLOCKS_DIFFER, LONGEST_RETRY_AFTER, Pace, believed, trouble_after
 from cmk_rotation.remedies import remedy_for
+from cmk_rotation.vocabulary import OPEN, Reason, RequestedBy, Stage, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +63,12 @@ class Situation:
 
     @property
     def open(self) -> Rotation | None:
-        """The rotation whose update was claimed and has not ended."""
+        """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
+
+        There are several when the key rotated again between two visits at the same time.
+        """
         updating = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
-        return max(updating, key=lambda rotation: rotation.requested_at, default=None)
+        return max(updating, key=lambda one: (one.accepted_at is not None, one.requested_at), default=None)
 
     @property
     def unfinished(self) -> tuple[Rotation, ...]:
@@ -187,3 +187,25 @@ def ended(rotation: Rotation, stage: Stage, reason: Reason, said: str, now: date
         announced=False,
         published=False,
     )
+
+
+def attention(situation: Situation, reason: Reason, said: str) -> Decision:
+    """Hold, and call a person."""
+    return Decision(Verdict.ATTENTION, reason, f"{situation.cluster.id.name}: {said}")
+
+
+def nothing(situation: Situation, reason: Reason, said: str) -> Decision:
+    """All is as it should be, or is not ours to change."""
+    return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
+
+
+def unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
+    """Try again later; after an hour of that, call a person."""
+    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
+    after = trouble_after(lasted, trouble.retry_after)
+    return Decision(verdict, reason, said, look_after=after, remedy=remedy_of(reason, trouble))
+
+
+def remedy_of(reason: Reason, trouble: Trouble) -> str:
+    """What to do about something that could not be read."""
+    return remedy_for(reason, OperationError(trouble.code, trouble.message))

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cmk_rotation.model import ClusterStatus, KeyVersion, Reason, Rotation, Stage, Verdict, VisitRequest
+from cmk_rotation.model import ClusterStatus, KeyVersion, Rotation, VisitRequest
 from cmk_rotation.pace import REMIND_EVERY, believed
 from cmk_rotation.ports import World
 from cmk_rotation.situation import Decision, Situation, Unseen, move
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason, Stage, Verdict
 
 ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}

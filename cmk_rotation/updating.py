@@ -11,26 +11,13 @@ from cmk_rotation.decisions import proposed
 from cmk_rotation.finishing import finish
 from cmk_rotation.following import overdue
 from cmk_rotation.identifiers import operation_id
-from cmk_rotation.model import (
-    Accepted,
-    KeyVersion,
-    OperationError,
-    Reason,
-    RequestedBy,
-    Rotation,
-    Stage,
-    Step,
-    Trouble,
-    TroubleKind,
-    Verdict,
-    VisitRequest,
-)
-from cmk_rotation.pace import CALL_OUT_AFTER, CLAIM_LASTS, trouble_after
+from cmk_rotation.model import Accepted, KeyVersion, OperationError, Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.pace import CALL_OUT_AFTER, CLAIM_LASTS, TROUBLE_CEILING, trouble_after
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.remedies import remedy_for
 from cmk_rotation.situation import Decision, Situation, ended, move, same_rotation, since
 from cmk_rotation.telling import about
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
@@ -78,6 +65,7 @@ def _claim(world: World, situation: Situation, target: KeyVersion, request: Visi
         message=f"{what}: update is being sent",
         remedy=None,
         verified=False,
+        requested_by=RequestedBy.OPERATOR if request.by is RequestedBy.OPERATOR else known.requested_by,
         attempts=known.attempts if again else known.attempts + 1,
         attempt_id=world.new_id(),
         correlation_id=None,
@@ -139,9 +127,10 @@ def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble)
     """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's. Not a refusal."""
     what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
     now = world.now()
-    after = max(situation.pace.look_after(now - (claim.started_at or now), trouble.retry_after), CLAIM_LASTS)
-    said = f"{what}: an operation, perhaps this update, already runs on the cluster"
     late = overdue(situation)
+    pace = situation.pace.look_after(now - (claim.started_at or now), trouble.retry_after)
+    after = max(pace, TROUBLE_CEILING if late else CLAIM_LASTS)
+    said = f"{what}: an operation, perhaps this update, already runs on the cluster"
     reason = Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING
     noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from cmk_rotation.decisions import decide, proposed
 from cmk_rotation.finishing import announce, announcement_owed, finish, keep_old_version_until, old_version_was_freed
-from cmk_rotation.model import Mode, Reason, RequestedBy, Rotation, Stage, Step, Verdict, VisitRequest
+from cmk_rotation.model import Rotation, Step, VisitRequest
 from cmk_rotation.observing import observe
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.recording import note_looked
 from cmk_rotation.situation import Decision, Finish, Situation, Unseen, same_rotation
 from cmk_rotation.telling import about, tell_decided
 from cmk_rotation.updating import start
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
 
 
 def visit(world: World, request: VisitRequest) -> None:
@@ -52,6 +52,11 @@ def reject(world: World, why: str) -> None:
     )
 
 
+def without_operator(situation: Situation) -> Situation:
+    """The situation after an attempt failed: the operator's word was for that one, not for the next."""
+    return replace(situation, by=RequestedBy.FOLLOW)
+
+
 def settle(situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision]:
     """Decide, taking every rotation that has come to its end as ended: what a visit would come to."""
     decision = decide(situation)
@@ -71,9 +76,7 @@ def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> 
         if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
             result, started = start(world, situation, decision.target, request), True
             if isinstance(result, Rotation):
-                # The operator's word was for this attempt, not for the next one.
-                situation = replace(situation.with_rotation(result), by=RequestedBy.FOLLOW)
-                situation, decision = settle(situation)
+                situation, decision = settle(without_operator(situation.with_rotation(result)))
                 announced = True
             else:
                 decision = result
@@ -96,10 +99,12 @@ def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Sit
         follows_update = any(same_rotation(rotation, other) for other in situation.unfinished)
         if world.mode is Mode.ENFORCE or follows_update:
             rotation = finish(world, situation, rotation)
-            announced = announced or rotation.stage is Stage.FAILED
         situation = situation.with_rotation(rotation)
         if isinstance(situation, Situation) and rotation.linked_workspaces:
             situation = replace(situation, workspaces=rotation.linked_workspaces)
+        if isinstance(situation, Situation) and rotation.stage is Stage.FAILED:
+            announced = True
+            situation = without_operator(situation)
         decision = decide(situation)
     return situation, decision, announced
 
@@ -150,6 +155,8 @@ def _free_old_version(world: World, situation: Situation) -> None:
     rotation = situation.toward(situation.cluster.key_version)
     if rotation is None or rotation.from_version is None or rotation.keep_old_version_until is not None:
         return
+    if world.mode is not Mode.ENFORCE:
+        return  # then only cluster rows are written
     records = world.records.everything()
     if not old_version_was_freed(world, records, rotation):
         return

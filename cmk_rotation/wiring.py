@@ -50,6 +50,8 @@ def function_world() -> World:
     """
     # At INFO the SDKs log every request, and through the host those lines become the customer's.
     logging.getLogger("azure").setLevel(logging.WARNING)
+    # It warns of every failed try; our own line says what came of them, and what to do.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
     told = settings.read(os.environ)
     credential = _managed_identity(told.client_id)
     own = told.storage.client_id

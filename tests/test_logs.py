@@ -7,9 +7,8 @@ import pytest
 
 from cmk_rotation import logs
 from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.model import Reason
 from cmk_rotation.ports import Log
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason
 
 GROUP = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-Logs"
 ID = f"{GROUP}/providers/Microsoft.OperationalInsights/clusters/Cluster-1"

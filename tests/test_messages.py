@@ -5,7 +5,8 @@ import pytest
 
 from cmk_rotation.identifiers import ClusterId, Key
 from cmk_rotation.messages import from_text, to_text
-from cmk_rotation.model import RequestedBy, VisitRequest
+from cmk_rotation.model import VisitRequest
+from cmk_rotation.vocabulary import RequestedBy
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ID = (

@@ -3,10 +3,9 @@
 import re
 from pathlib import Path
 
-from cmk_rotation.model import Reason
 from cmk_rotation.remedies import REMEDIES
 from cmk_rotation.settings import SETTINGS
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from cmk_rotation import clouds
-from cmk_rotation.model import Mode
 from cmk_rotation.pace import Pace
 from cmk_rotation.settings import SETTINGS, InvalidSettingsError, Settings, Storage, read
+from cmk_rotation.vocabulary import Mode
 
 SUBSCRIPTION = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-Logs"

@@ -24,10 +24,11 @@ from cmk_rotation.adapters.errors import (
 )
 from cmk_rotation.clouds import Cloud
 from cmk_rotation.identifiers import ClusterId, Scope
-from cmk_rotation.model import Accepted, Cluster, Operation, OperationError, Trouble, TroubleKind
+from cmk_rotation.model import Accepted, Cluster, Operation, OperationError, Trouble
 from cmk_rotation.pace import PATCH_TIMEOUT
 from cmk_rotation.ports import AzureTroubleError
 from cmk_rotation.text import one_line
+from cmk_rotation.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -11,7 +11,8 @@ from azure.keyvault.keys import KeyClient, KeyProperties
 
 from cmk_rotation.adapters.errors import TIMEOUTS, by_status, patiently, translated
 from cmk_rotation.identifiers import Key
-from cmk_rotation.model import KeyVersion, TroubleKind
+from cmk_rotation.model import KeyVersion
+from cmk_rotation.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

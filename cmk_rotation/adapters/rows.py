@@ -14,17 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from cmk_rotation.identifiers import ClusterId, vault_host
-from cmk_rotation.model import (
-    ClusterStatus,
-    KeyMode,
-    OperationError,
-    Reason,
-    RequestedBy,
-    Rotation,
-    Stage,
-    Step,
-    Workspace,
-)
+from cmk_rotation.model import ClusterStatus, OperationError, Rotation, Step, Workspace
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage
 
 type Row = Mapping[str, object]
 

@@ -9,8 +9,9 @@ from azure.identity import ManagedIdentityCredential
 from cmk_rotation import clouds
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.identifiers import ClusterId, Scope, operation_id
-from cmk_rotation.model import Cluster, Operation, TroubleKind
+from cmk_rotation.model import Cluster, Operation
 from cmk_rotation.ports import AzureTroubleError
+from cmk_rotation.vocabulary import TroubleKind
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome

@@ -19,20 +19,10 @@ from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.records import TableRecords
 from cmk_rotation.adapters.requests import QueueRequests
 from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.model import (
-    Cluster,
-    ClusterStatus,
-    Reason,
-    RequestedBy,
-    Rotation,
-    Stage,
-    Step,
-    Trouble,
-    TroubleKind,
-    VisitRequest,
-)
+from cmk_rotation.model import Cluster, ClusterStatus, Rotation, Step, Trouble, VisitRequest
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
 from cmk_rotation.settings import Storage
+from cmk_rotation.vocabulary import Reason, RequestedBy, Stage, TroubleKind
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure, StorageAccount
 from simulator.faults import Fault, FaultKind

@@ -4,8 +4,8 @@ import pytest
 
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.identifiers import Key
-from cmk_rotation.model import TroubleKind
 from cmk_rotation.ports import AzureTroubleError
+from cmk_rotation.vocabulary import TroubleKind
 from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 from simulator.vaults import Network, Vault

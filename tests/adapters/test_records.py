@@ -10,20 +10,10 @@ from azure.data.tables import TableClient, UpdateMode
 
 from cmk_rotation.adapters.records import TABLE, TableRecords
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import (
-    ClusterStatus,
-    KeyMode,
-    OperationError,
-    Reason,
-    Record,
-    RequestedBy,
-    Rotation,
-    Stage,
-    Step,
-    Workspace,
-)
+from cmk_rotation.model import ClusterStatus, OperationError, Record, Rotation, Step, Workspace
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError
 from cmk_rotation.settings import Storage
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage
 from simulator.azure import Azure, StorageAccount
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind

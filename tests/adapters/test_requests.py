@@ -7,9 +7,10 @@ import pytest
 from cmk_rotation.adapters.requests import QUEUE, QueueRequests
 from cmk_rotation.identifiers import Key
 from cmk_rotation.messages import from_text
-from cmk_rotation.model import RequestedBy, VisitRequest
+from cmk_rotation.model import VisitRequest
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.settings import Storage
+from cmk_rotation.vocabulary import RequestedBy
 from simulator.azure import Azure, StorageAccount
 from simulator.faults import Fault, FaultKind
 

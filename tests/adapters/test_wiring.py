@@ -6,8 +6,9 @@ import pytest
 
 from cmk_rotation import clock, wiring
 from cmk_rotation.identifiers import ClusterId, Key
-from cmk_rotation.model import ClusterStatus, Mode, Reason, RequestedBy, VisitRequest
+from cmk_rotation.model import ClusterStatus, VisitRequest
 from cmk_rotation.settings import InvalidSettingsError
+from cmk_rotation.vocabulary import Mode, Reason, RequestedBy
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.topics import Topic

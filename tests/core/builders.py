@@ -5,20 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.model import (
-    Cluster,
-    ClusterStatus,
-    KeyMode,
-    KeyVersion,
-    Reason,
-    RequestedBy,
-    Rotation,
-    Stage,
-    Trouble,
-    TroubleKind,
-)
+from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, Rotation, Trouble
 from cmk_rotation.pace import Pace
 from cmk_rotation.situation import Situation
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

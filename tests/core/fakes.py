@@ -21,11 +21,10 @@ from cmk_rotation.model import (
     Rotation,
     Step,
     Trouble,
-    TroubleKind,
     VisitRequest,
 )
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, TroubleKind
 from tests.core.builders import ARM, MINUTE, NOW, SECOND, operation_url
 
 BUSY = Trouble(

@@ -4,12 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cmk_rotation.model import (
-    Reason,
-    Stage,
-)
 from cmk_rotation.pace import CLAIM_LASTS
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason, Stage
 from tests.core.builders import (
     CLUSTER,
     DAY,

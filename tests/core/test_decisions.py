@@ -8,18 +8,10 @@ import pytest
 
 from cmk_rotation import decisions, following
 from cmk_rotation.decisions import RULES, decide
-from cmk_rotation.model import (
-    Operation,
-    Reason,
-    RequestedBy,
-    Rotation,
-    Stage,
-    TroubleKind,
-    Verdict,
-    Workspace,
-)
+from cmk_rotation.model import Operation, Rotation, Workspace
 from cmk_rotation.situation import Decision, Finish, Situation, Unseen
 from cmk_rotation.visits import settle
+from cmk_rotation.vocabulary import Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.core.builders import (
     BLOCKED,
     BUSY,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from cmk_rotation.decisions import decide
-from cmk_rotation.model import Operation, OperationError, Reason, Rotation, Stage, TroubleKind, Verdict
+from cmk_rotation.model import Operation, OperationError, Rotation
 from cmk_rotation.situation import Decision, Finish, Situation
+from cmk_rotation.vocabulary import Reason, Stage, TroubleKind, Verdict
 from tests.core.builders import (
     BLOCKED,
     DAY,

@@ -4,20 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmk_rotation.decisions import decide
-from cmk_rotation.model import (
-    Cluster,
-    KeyMode,
-    Operation,
-    OperationError,
-    Reason,
-    RequestedBy,
-    Stage,
-    TroubleKind,
-    Verdict,
-    Workspace,
-)
+from cmk_rotation.model import Cluster, Operation, OperationError, Workspace
 from cmk_rotation.situation import Finish, Situation, same_version
 from cmk_rotation.visits import settle
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.core.builders import (
     BLOCKED,
     BUSY,

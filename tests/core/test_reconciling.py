@@ -7,20 +7,11 @@ from itertools import pairwise
 import pytest
 
 from cmk_rotation.identifiers import Key, Scope
-from cmk_rotation.model import (
-    Cluster,
-    Mode,
-    Reason,
-    RequestedBy,
-    Stage,
-    TroubleKind,
-    Verdict,
-    VisitRequest,
-)
+from cmk_rotation.model import Cluster, VisitRequest
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.reconciling import key_changed, plan, reconcile, survey
 from cmk_rotation.situation import Decision, Situation, Unseen
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.core.builders import (
     CLUSTER,
     DAY,

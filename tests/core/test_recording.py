@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmk_rotation.model import ClusterStatus, KeyMode, Reason, RequestedBy, Rotation, Stage, VisitRequest
+from cmk_rotation.model import ClusterStatus, Rotation, VisitRequest
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.recording import visit_may_come
+from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage
 from tests.core.builders import (
     CLUSTER,
     DAY,

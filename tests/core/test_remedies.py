@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from cmk_rotation.model import OperationError, Reason
+from cmk_rotation.model import OperationError
 from cmk_rotation.remedies import KNOWN_ERRORS, REMEDIES, remedy_for
+from cmk_rotation.vocabulary import Reason
 
 ALL_REMEDIES = [*REMEDIES.values(), *(known.remedy for known in KNOWN_ERRORS)]
 

@@ -2,7 +2,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from cmk_rotation.model import KeyMode, OperationError, Reason, Stage, Step, Verdict, Workspace
+from cmk_rotation.model import OperationError, Step, Workspace
 from cmk_rotation.report import (
     cluster_json,
     clusters_text,
@@ -13,6 +13,7 @@ from cmk_rotation.report import (
     span,
     step_json,
 )
+from cmk_rotation.vocabulary import KeyMode, Reason, Stage, Verdict
 from tests.core.builders import CLUSTER, CREATED, MINUTE, NOW, V1, V2, WORKSPACE, claimed, over, rotation, status
 
 UNKNOWN = "-"

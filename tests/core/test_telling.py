@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmk_rotation.model import Reason, Stage, TroubleKind
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason, Stage, TroubleKind
 from tests.core.builders import (
     CLUSTER,
     DAY,

@@ -5,14 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from cmk_rotation.model import (
-    Reason,
-    RequestedBy,
-    Stage,
-    TroubleKind,
-)
 from cmk_rotation.ports import StorageUnavailableError
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind
 from tests.core.builders import (
     CLUSTER,
     DAY,

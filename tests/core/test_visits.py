@@ -5,18 +5,9 @@ from dataclasses import replace
 import pytest
 
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import (
-    Mode,
-    Operation,
-    OperationError,
-    Reason,
-    RequestedBy,
-    Stage,
-    VisitRequest,
-    Workspace,
-)
+from cmk_rotation.model import Operation, OperationError, VisitRequest, Workspace
 from cmk_rotation.visits import visit
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage
 from tests.core.builders import (
     CLUSTER,
     DAY,

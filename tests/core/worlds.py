@@ -7,17 +7,10 @@ from itertools import count
 
 from cmk_rotation import reconciling, visits
 from cmk_rotation.identifiers import ClusterId, Scope
-from cmk_rotation.model import (
-    ClusterStatus,
-    Mode,
-    RequestedBy,
-    Rotation,
-    Stage,
-    VisitRequest,
-)
+from cmk_rotation.model import ClusterStatus, Rotation, VisitRequest
 from cmk_rotation.pace import Pace
 from cmk_rotation.ports import StorageUnavailableError, World
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.vocabulary import Event, Mode, RequestedBy, Stage
 from tests.core.builders import ARM, CLUSTER, KEY, MINUTE, SCOPE, SECOND, V1, V2, cluster, version
 from tests.core.fakes import (
     Effects,
