@@ -30,7 +30,7 @@ from tests.core.builders import (
     status,
     version,
 )
-from tests.core.fakes import Message
+from tests.core.fakes import FakeKeys, Message
 from tests.core.worlds import Fakes
 
 
@@ -296,3 +296,14 @@ def test_crashes_storage_failures_and_stray_visits_in_any_mixture_end_in_one_ver
     assert 1 <= len(fakes.finished) <= 1 + len(crashes) + len(failing)
     assert fakes.status.reason is Reason.UP_TO_DATE
     assert fakes.requests.pending == []
+
+
+def test_a_line_that_a_dead_visit_noted_in_the_far_future_is_said_all_the_same() -> None:
+    fakes = Fakes()
+    fakes.keys = FakeKeys({KEY: (version(V1, enabled=False), version(V2))})
+    fakes.visit()
+    assert fakes.log.errors == ["cluster.attention"]
+    fakes.records.statuses[CLUSTER] = replace(fakes.status, saying_since=fakes.clock.now + 1000 * DAY)
+    fakes.visit()
+    assert fakes.log.errors == ["cluster.attention"] * 2
+    assert fakes.status.saying_since is None

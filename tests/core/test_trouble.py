@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from cmk_rotation.model import Operation, OperationError, Trouble
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind
 from tests.core.builders import (
@@ -60,6 +61,33 @@ def test_an_operator_skips_the_rest_once() -> None:
     fakes.visit(by=RequestedBy.OPERATOR)
     assert len(fakes.clusters.sent) == 2
     assert fakes.status.reason is Reason.UPDATE_REFUSED
+
+
+def test_an_operator_who_finds_a_failure_does_not_send_the_next_attempt_unseen() -> None:
+    fakes = Fakes()
+    fakes.clusters.end = Operation("Failed", OperationError("Bad", "no"))
+    fakes.clusters.arrives = False
+    fakes.visit()
+    fakes.clock.now += 15 * MINUTE
+    fakes.visit(by=RequestedBy.OPERATOR)
+    assert fakes.finished == [Stage.FAILED]
+    assert len(fakes.clusters.sent) == 1
+
+
+def test_an_attempt_that_an_operator_asked_for_says_so() -> None:
+    fakes = Fakes()
+    fakes.clusters.refuses = REFUSAL
+    fakes.visit()
+    assert fakes.rotation.requested_by is RequestedBy.EVENT
+    fakes.visit(by=RequestedBy.OPERATOR)
+    assert (fakes.rotation.attempts, fakes.rotation.requested_by) == (2, RequestedBy.OPERATOR)
+
+
+def test_a_cluster_that_cannot_be_read_for_want_of_a_token_says_where_to_look() -> None:
+    fakes = Fakes()
+    fakes.clusters.get_trouble = Trouble(TroubleKind.UNAVAILABLE, "NoToken", "no identity endpoint")
+    fakes.visit()
+    assert "managed identity" in (fakes.status.remedy or "")
 
 
 def test_a_refused_cluster_calls_again_every_day_until_it_recovers() -> None:
@@ -124,9 +152,11 @@ def test_a_cluster_that_answers_busy_for_hours_though_it_looks_free_is_asked_slo
     fakes.run(5 * HOUR)
     assert fakes.log.errors == []
     assert len(fakes.clusters.sent) <= 5 * 60 // 2
+    sent = len(fakes.clusters.sent)
     fakes.run(5 * HOUR)
     assert fakes.log.errors == ["update.overdue"]
     assert chains(fakes) <= 2
+    assert len(fakes.clusters.sent) - sent <= 12 + 4 * 4, "past the deadline, no more often than every 15 minutes"
 
 
 def test_a_busy_cluster_is_waited_for_with_the_rotation_on_record() -> None:

@@ -22,10 +22,12 @@ from tests.core.builders import (
     V2,
     V3,
     WORKSPACE,
+    claimed,
     cluster,
     cluster_id,
     operation_url,
     rotation,
+    situation,
     version,
 )
 from tests.core.worlds import Fakes
@@ -334,6 +336,26 @@ def test_observe_follows_an_update_that_was_sent_before() -> None:
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert len(fakes.clusters.sent) == 1
+
+
+def test_observe_leaves_a_rotation_as_it_is_when_its_old_version_becomes_free() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.run(HOUR)
+    key = next(iter(fakes.records.rotations))
+    fakes.records.rotations[key] = replace(fakes.rotation, keep_old_version_until=None)
+    fakes.mode = Mode.OBSERVE
+    fakes.visit()
+    assert fakes.rotation.keep_old_version_until is None
+    assert "old version free" not in steps(fakes)
+
+
+def test_of_two_claims_the_one_that_arm_took_is_followed() -> None:
+    """The key rotated again between two visits at the same time, and both claimed."""
+    taken = rotation()
+    busy = claimed(to_version=V3, requested_at=taken.requested_at + SECOND)
+    assert situation(taken, busy).open == taken
+    assert situation(claimed(), busy).open == busy
 
 
 def test_a_cluster_that_was_put_back_is_left_there_until_a_newer_version_comes() -> None:
