@@ -57,19 +57,27 @@ def _record_and_tell(  # noqa: PLR0913 - what `note_looked` was given, and the r
     *,
     announced: bool,
 ) -> None:
-    """Write the row, then the lines it notes as being said, then that they were. The later of two looks wins."""
+    """Write the row, then the lines it notes as being said, then that they were.
+
+    Of two looks the later one wins; but the visit that the earlier one requested is noted all the same, or nobody
+    would know it when it comes.
+    """
+    asked_at, later = status.next_visit_asked_at, True
     for _ in range(_TRIES):
-        noted, lines = owed(status, situation, decision, announced=announced)
+        noted, lines = owed(status, situation, decision, announced=announced) if later else (status, [])
         try:
             saved = world.records.save_status(replace(noted, saying_since=status.looked_at) if lines else noted)
         except ChangedMeanwhileError:
             there = world.records.of_cluster(status.cluster_id).status
-            if there is None or there.looked_at >= status.looked_at:
+            if there is None:
                 return
             before = situation.status.next_visit_asked_at if situation.status else None
             # The visit there is to come unless it is the one that was due before, or this one, come that soon.
             is_new = there.next_visit_asked_at not in {None, before} and not _is_the_due_one(request, there)
-            status = _on_top_of(there, status, keep_its_visit=is_new)
+            later = later and there.looked_at < status.looked_at
+            if not later and (is_new or asked_at in {None, before}):
+                return
+            status = _on_top_of(there, status, keep_its_visit=is_new, later=later)
             continue
         for line in lines:
             world.log(line.event, line.level, **line.fields)
@@ -78,20 +86,23 @@ def _record_and_tell(  # noqa: PLR0913 - what `note_looked` was given, and the r
         return
 
 
-def _on_top_of(there: ClusterStatus, status: ClusterStatus, *, keep_its_visit: bool) -> ClusterStatus:
-    """A look on top of one that was recorded in the meantime, with what that one has said and requested."""
+def _on_top_of(there: ClusterStatus, status: ClusterStatus, *, keep_its_visit: bool, later: bool) -> ClusterStatus:
+    """A look on top of one that was recorded meanwhile, with what that one said; or only its visit, if that is later."""
     visit = there if keep_its_visit else status
-    return replace(
+    merged = replace(
         status,
         since=since(there, status.reason, status.looked_at),
-        next_visit_at=visit.next_visit_at,
-        next_visit_asked_at=visit.next_visit_asked_at,
         attention_reason=there.attention_reason,
         attention_at=there.attention_at,
         expiry_warned_at=there.expiry_warned_at,
         disabled_early_version=there.disabled_early_version,
         saying_since=there.saying_since,
         etag=there.etag,
+    )
+    return replace(
+        merged if later else there,
+        next_visit_at=visit.next_visit_at,
+        next_visit_asked_at=visit.next_visit_asked_at,
     )
 
 

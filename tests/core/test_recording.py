@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmk_rotation import visits
 from cmk_rotation.model import ClusterStatus, Rotation, VisitRequest
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.recording import visit_may_come
@@ -171,6 +172,21 @@ def test_the_earlier_of_two_looks_yields() -> None:
     before_status(fakes, lambda: fakes.records.put(status(reason=Reason.CLUSTER_BUSY, looked_at=NOW + SECOND)))
     fakes.visit()
     assert fakes.status.reason is Reason.CLUSTER_BUSY
+
+
+def test_the_earlier_of_two_looks_still_notes_the_visit_that_it_requested() -> None:
+    """The due visit requests the next; a spare that looked later wrote first, and knows only of the due one."""
+    fakes = Fakes()
+    fakes.clusters.get_trouble = UNAVAILABLE
+    asked_at = NOW - MINUTE
+    due = status(reason=Reason.CLUSTER_UNREACHABLE, next_visit_at=NOW, next_visit_asked_at=asked_at)
+    fakes.records.put(due)
+    before_status(fakes, lambda: fakes.records.put(replace(due, looked_at=NOW + SECOND, message="the spare's")))
+    visits.visit(fakes.world, VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=CLUSTER))
+    (requested,) = fakes.requests.pending
+    assert fakes.status.next_visit_asked_at == requested.visit.requested_at
+    assert fakes.status.next_visit_at == requested.due
+    assert fakes.status.message == "the spare's", "the later look wins"
 
 
 def test_of_two_looks_that_each_requested_a_visit_the_row_keeps_the_one_that_is_on_it() -> None:
