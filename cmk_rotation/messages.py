@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from cmk_rotation.identifiers import ClusterId, Key
 from cmk_rotation.model import VisitRequest
+from cmk_rotation.pace import CLOCKS_DIFFER
 from cmk_rotation.text import one_line
 from cmk_rotation.vocabulary import RequestedBy
 
@@ -58,7 +59,8 @@ def _requested_at(text: object, now: datetime) -> datetime:
         at = datetime.fromisoformat(text) if isinstance(text, str) else now
     except ValueError:
         return now
-    return min(at, now) if at.tzinfo is not None else now
+    # Unchanged where it makes sense: a visit that is due is known by when it was requested, and clocks differ.
+    return at if at.tzinfo is not None and at <= now + CLOCKS_DIFFER else now
 
 
 def _event_id(text: object) -> str | None:

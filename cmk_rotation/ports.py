@@ -139,3 +139,5 @@ class World:
     arm_host: str
     vault_suffixes: tuple[str, ...]
     """With their leading dot, lower case: `.vault.azure.net`."""
+    telemetry_workspace: str | None = None
+    """ARM id of the workspace that this app's own telemetry goes to, if it is known."""

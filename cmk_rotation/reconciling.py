@@ -1,7 +1,7 @@
 """Looking at everything: which clusters use a key, which need a visit, what a visit would come to."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cmk_rotation.finishing import announcement_owed, old_version_was_freed
@@ -199,29 +199,48 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
 
 def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], seconds: float) -> None:
     failed = {scope.text: f"{trouble.code}: {trouble.message}" for scope, trouble in found.failed.items()}
+    at_risk = telemetry_at_risk(world.telemetry_workspace, found.clusters.values())
     fields: dict[str, object] = {
         **counts,
         "scopes": len(world.scopes),
         "emptyScopes": len(found.empty),
         "failedScopes": len(failed),
+        "telemetryAtRisk": len(at_risk),
         "seconds": round(seconds, 3),
     }
     summary = ", ".join(f"{counts[name]} {word}" for name, word in _WORDS)
-    if not failed and not found.empty:
+    if not failed and not found.empty and not at_risk:
         world.log(Event.RECONCILE_FINISHED, logging.INFO, **fields, message=summary)
         return
     problems = [f"{scope} failed ({why})" for scope, why in failed.items()]
     problems += [f"{scope.text} holds no cluster" for scope in found.empty]
+    remedies = [_CHECK_SCOPES] if problems else []
+    if at_risk:
+        problems.append(f"this app's own telemetry goes to a workspace linked to {', '.join(at_risk)}")
+        remedies.append(_MOVE_TELEMETRY)
     world.log(
         Event.RECONCILE_FINISHED,
         logging.ERROR,
         **fields,
         message=f"{summary}; {'; '.join(problems)}",
-        remedy="Check CLUSTER_SCOPES for wrong or deleted scopes, and that the app's identity exists and may read clusters.",
+        remedy=" ".join(remedies),
         since=world.now(),
     )
 
 
+def telemetry_at_risk(workspace: str | None, clusters: Iterable[Cluster]) -> list[str]:
+    """The names of the clusters that would take the evidence with them: those that our own workspace is linked to."""
+    own = (workspace or "").lower()
+    return [one.id.name for one in clusters if own in {linked.lower() for linked in one.workspace_ids}]
+
+
+_CHECK_SCOPES = (
+    "Check CLUSTER_SCOPES for wrong or deleted scopes, and that the app's identity exists and may read clusters."
+)
+_MOVE_TELEMETRY = (
+    "Send this app's telemetry to a workspace that is linked to no cluster in scope: a bad key would take the evidence "
+    "with it."
+)
 _WORDS = (
     ("clusters", "clusters in scope"),
     ("current", "current"),

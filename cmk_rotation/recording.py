@@ -1,6 +1,7 @@
 """Ending a visit: request the next one if none is due, put what was seen on record, say what is owed."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cmk_rotation.model import ClusterStatus, VisitRequest
@@ -8,11 +9,19 @@ from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHI
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.remedies import remedy_for
 from cmk_rotation.situation import Decision, Situation, Unseen, since
-from cmk_rotation.telling import owed
+from cmk_rotation.telling import Line, owed
 from cmk_rotation.vocabulary import RequestedBy
 
-_TRIES = 3
+_TRIES = 5
 """How often a row is written on top of what other visits wrote at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A visit that was requested."""
+
+    at: datetime
+    asked_at: datetime | None
 
 
 def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
@@ -24,85 +33,95 @@ def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: ti
 def note_looked(
     world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest, *, announced: bool
 ) -> None:
-    """Request first, note second: the spare visit of a crash in between is harmless, a missing one is not.
+    """Request the next visit unless one is to come, put the look on record, say what is owed.
 
-    `announced` tells that a failure behind this decision was called out in this very visit. Raises
-    `StorageUnavailableError`, and only if it requested no visit.
+    Request first, note second: the spare visit of a crash in between is harmless, a missing one is not. `announced`
+    tells that a failure behind this decision was called out in this very visit. Raises `StorageUnavailableError`, and
+    only if it requested no visit.
     """
-    status = looked(situation, decision, world.now())
-    expected = visit_may_come(status, status.looked_at, world.pace.longest_wait) and not _is_the_due_one(
-        request, status
-    )
-    if not expected:
-        status = replace(status, next_visit_at=None, next_visit_asked_at=None)
-    after = decision.look_after
-    requested = after is not None and not (expected and _in_time(status, after))
-    if requested and after is not None:
-        asked_at = status.looked_at.replace(microsecond=status.looked_at.microsecond // 1000 * 1000)
-        world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=status.cluster_id), after)
-        status = replace(status, next_visit_at=status.looked_at + after, next_visit_asked_at=asked_at)
+    look = looked(situation, decision, world.now())
+    there, requested = situation.status, None
     try:
-        _record_and_tell(world, status, situation, decision, request, announced=announced)
+        for _ in range(_TRIES):
+            due = _still_to_come(world, there, request, look.looked_at)
+            if requested is None and decision.look_after is not None and not _in_time(due, look, decision.look_after):
+                requested = _request_visit(world, look, decision.look_after)
+            visit = requested if requested and not _in_time(due, look, decision.look_after) else due
+            lines: list[Line] = []
+            if there is None or there.looked_at <= look.looked_at:
+                row, lines = owed(_on_top_of(there, look), situation, decision, announced=announced)
+            elif visit != _visit_of(there):
+                row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
+            else:
+                return
+            if _put_and_tell(world, _with_visit(row, visit), lines, look.looked_at):
+                return
+            # Another visit recorded first. If this is the one that its row waits for, that is known only now.
+            there = world.records.of_cluster(look.cluster_id).status
     except StorageUnavailableError:
-        if not requested:
+        if requested is None:
             raise
 
 
-def _record_and_tell(  # noqa: PLR0913 - what `note_looked` was given, and the row
-    world: World,
-    status: ClusterStatus,
-    situation: Situation | Unseen,
-    decision: Decision,
-    request: VisitRequest,
-    *,
-    announced: bool,
-) -> None:
-    """Write the row, then the lines it notes as being said, then that they were.
+def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: datetime) -> bool:
+    """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
+    try:
+        saved = world.records.save_status(replace(row, saying_since=now) if lines else row)
+    except ChangedMeanwhileError:
+        return False
+    for line in lines:
+        world.log(line.event, line.level, **line.fields)
+    if lines:
+        _confirm_said(world, saved)
+    return True
 
-    Of two looks the later one wins; but the visit that the earlier one requested is noted all the same, or nobody
-    would know it when it comes.
+
+def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> _Visit | None:
+    """The visit that the row waits for, unless it is lost, or is this very one, come early or late.
+
+    Any other is a spare, however close to the due time it comes: ten of them at once would each start a chain.
     """
-    asked_at, later = status.next_visit_asked_at, True
-    for _ in range(_TRIES):
-        noted, lines = owed(status, situation, decision, announced=announced) if later else (status, [])
-        try:
-            saved = world.records.save_status(replace(noted, saying_since=status.looked_at) if lines else noted)
-        except ChangedMeanwhileError:
-            there = world.records.of_cluster(status.cluster_id).status
-            if there is None:
-                return
-            before = situation.status.next_visit_asked_at if situation.status else None
-            # The visit there is to come unless it is the one that was due before, or this one, come that soon.
-            is_new = there.next_visit_asked_at not in {None, before} and not _is_the_due_one(request, there)
-            later = later and there.looked_at < status.looked_at
-            if not later and (is_new or asked_at in {None, before}):
-                return
-            status = _on_top_of(there, status, keep_its_visit=is_new, later=later)
-            continue
-        for line in lines:
-            world.log(line.event, line.level, **line.fields)
-        if lines:
-            _confirm_said(world, saved)
-        return
+    visit = _visit_of(there)
+    is_this_one = visit and request.by is RequestedBy.FOLLOW and request.requested_at == visit.asked_at
+    return visit if visit_may_come(there, now, world.pace.longest_wait) and not is_this_one else None
 
 
-def _on_top_of(there: ClusterStatus, status: ClusterStatus, *, keep_its_visit: bool, later: bool) -> ClusterStatus:
-    """A look on top of one that was recorded meanwhile, with what that one said; or only its visit, if that is later."""
-    visit = there if keep_its_visit else status
-    merged = replace(
-        status,
-        since=since(there, status.reason, status.looked_at),
+def _visit_of(status: ClusterStatus | None) -> _Visit | None:
+    if status is None or status.next_visit_at is None:
+        return None
+    return _Visit(status.next_visit_at, status.next_visit_asked_at)
+
+
+def _with_visit(row: ClusterStatus, visit: _Visit | None) -> ClusterStatus:
+    return replace(
+        row, next_visit_at=visit.at if visit else None, next_visit_asked_at=visit.asked_at if visit else None
+    )
+
+
+def _in_time(due: _Visit | None, look: ClusterStatus, after: timedelta | None) -> bool:
+    """Whether the visit that is due does not come long after this look wants one."""
+    return due is not None and (after is None or due.at <= look.looked_at + 2 * after)
+
+
+def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> _Visit:
+    asked_at = look.looked_at.replace(microsecond=look.looked_at.microsecond // 1000 * 1000)
+    world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=look.cluster_id), after)
+    return _Visit(look.looked_at + after, asked_at)
+
+
+def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
+    """A look on top of what is recorded by now, with what other visits said meanwhile."""
+    if there is None or there.etag == look.etag:
+        return look
+    return replace(
+        look,
+        since=since(there, look.reason, look.looked_at),
         attention_reason=there.attention_reason,
         attention_at=there.attention_at,
         expiry_warned_at=there.expiry_warned_at,
         disabled_early_version=there.disabled_early_version,
         saying_since=there.saying_since,
         etag=there.etag,
-    )
-    return replace(
-        merged if later else there,
-        next_visit_at=visit.next_visit_at,
-        next_visit_asked_at=visit.next_visit_asked_at,
     )
 
 
@@ -117,19 +136,6 @@ def _confirm_said(world: World, saved: ClusterStatus) -> None:
             there = world.records.of_cluster(saved.cluster_id).status
         else:
             return
-
-
-def _is_the_due_one(request: VisitRequest, status: ClusterStatus) -> bool:
-    """Whether this is the very visit that the row says is due, early or late.
-
-    Any other is a spare, however close to the due time it comes: ten of them at once would each start a chain.
-    """
-    return request.by is RequestedBy.FOLLOW and request.requested_at == status.next_visit_asked_at
-
-
-def _in_time(status: ClusterStatus, after: timedelta) -> bool:
-    """Whether the visit that is due does not come long after this look wants one."""
-    return status.next_visit_at is not None and status.next_visit_at <= status.looked_at + 2 * after
 
 
 def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> ClusterStatus:

@@ -51,6 +51,9 @@ SETTINGS = (
     Setting("KEEP_OLD_VERSION_HOURS", "24", "how long the previous version must stay enabled after a verified update"),
     Setting("EXPIRY_WARNING_DAYS", "30", "warn when the version in use expires within this"),
     Setting("OUTCOME_TOPIC_ENDPOINT", "", "Event Grid topic that gets one CloudEvent per finished rotation"),
+    Setting(
+        "TELEMETRY_WORKSPACE_ID", "", "workspace that this log goes to: an ERROR if a cluster in scope is linked to it"
+    ),
 )
 
 _STORAGE = "AzureWebJobsStorage"
@@ -59,6 +62,10 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _SUFFIX = re.compile(r"\.?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
+_WORKSPACE = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
+    re.IGNORECASE,
+)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST = timedelta(days=3650)
 _LONGEST_POLL = timedelta(days=7)
@@ -96,6 +103,7 @@ class Settings:
     pace: Pace
     client_id: str | None = None
     outcome_topic_endpoint: str | None = None
+    telemetry_workspace: str | None = None
     app_name: str = "local"
     """The function app's name, as App Service has it in `WEBSITE_SITE_NAME`."""
 
@@ -113,6 +121,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         pace=_pace(given, problems),
         client_id=_guid(given, "AZURE_CLIENT_ID", problems),
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
+        telemetry_workspace=_workspace(given, problems),
         app_name=environ.get("WEBSITE_SITE_NAME") or "local",
     )
     if problems:
@@ -286,6 +295,13 @@ def _guid(given: Mapping[str, str], name: str, problems: list[str]) -> str | Non
     text = given.get(name, "").strip()
     if text and not _GUID.fullmatch(text):
         problems.append(f"{name} is '{one_line(text)}': expected the client id of an identity, a GUID.")
+    return text or None
+
+
+def _workspace(given: Mapping[str, str], problems: list[str]) -> str | None:
+    text = given.get("TELEMETRY_WORKSPACE_ID", "").strip().rstrip("/")
+    if text and not _WORKSPACE.fullmatch(text):
+        problems.append(f"TELEMETRY_WORKSPACE_ID is '{one_line(text)}': expected the ARM id of a workspace.")
     return text or None
 
 

@@ -39,6 +39,7 @@ def world(told: Settings, credential: "TokenCredential", storage_credential: "To
         pace=told.pace,
         arm_host=told.cloud.arm_host,
         vault_suffixes=told.cloud.vault_suffixes,
+        telemetry_workspace=told.telemetry_workspace,
     )
 
 

@@ -79,9 +79,17 @@ class Stage:
         ends = time.monotonic() + real_seconds
         while not happened():
             if time.monotonic() > ends:
-                log = "\n".join(json.dumps(line)[:300] for line in self.lines())
-                raise AssertionError(f"waited {real_seconds} s for {what}; the log:\n{log}")
+                raise AssertionError(f"waited {real_seconds} s for {what}; {self.state()}")
             time.sleep(0.02)
+
+    def state(self) -> str:
+        """Everything that helps to see why a story did not go on."""
+        log = [json.dumps(line)[:300] for line in self.lines()]
+        rows = [str(row) for row in self.rows() if not row["RowKey"].startswith("~history")]
+        with self.azure.lock:
+            queue = [str(message) for message in self.account.queues.messages(QUEUE)]
+        now = f"it is {self.azure.clock.now()}"
+        return "\n".join(["the log:", *log, "the table:", *rows, "the queue:", *queue, now])
 
     def finished(self, cluster: Cluster, version: str, real_seconds: float = 40) -> dict[str, Any]:
         """Wait until a rotation is on record as ended and announced; returns its row."""
