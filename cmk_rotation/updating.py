@@ -26,8 +26,8 @@ _MERGES = 5
 def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation:
     """Claim, request the next visit, send, note. Returns what to wait for, or the rotation if Azure refused it.
 
-    Raises `ChangedMeanwhileError` if another visit holds the claim, and `StorageUnavailableError` before a next visit
-    has been requested; afterwards nothing.
+    Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    `StorageUnavailableError` before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, situation, target, request)
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)

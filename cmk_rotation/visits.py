@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cmk_rotation.decisions import decide, proposed
 from cmk_rotation.finishing import announce, announcement_owed, finish, keep_old_version_until, old_version_was_freed
+from cmk_rotation.identifiers import ClusterId
 from cmk_rotation.model import Rotation, Step, VisitRequest
 from cmk_rotation.observing import observe
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
@@ -17,6 +18,9 @@ from cmk_rotation.situation import Decision, Finish, Situation, Unseen, same_rot
 from cmk_rotation.telling import about, tell_decided
 from cmk_rotation.updating import start
 from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
+
+_TRIES = 3
+"""How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
 
 
 def visit(world: World, request: VisitRequest) -> None:
@@ -28,17 +32,13 @@ def visit(world: World, request: VisitRequest) -> None:
     if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
         reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
         return
-    record = world.records.of_cluster(cluster_id)
-    owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
-    for rotation in owed:
-        announce(world, rotation)
-    if owed:
-        record = world.records.of_cluster(cluster_id)
-    situation = observe(world, cluster_id, record, request.by)
-    try:
-        _act(world, situation, request)
-    except ChangedMeanwhileError:
-        return  # another visit got there first, and requests what is to come
+    for _ in range(_TRIES):
+        try:
+            _look_and_act(world, cluster_id, request)
+        except ChangedMeanwhileError:
+            # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
+            continue
+        return
 
 
 def reject(world: World, why: str) -> None:
@@ -66,8 +66,19 @@ def settle(situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision]
     return situation, decision
 
 
+def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
+    """One look. Raises `ChangedMeanwhileError` if it has to be taken again, and what `visit` raises."""
+    record = world.records.of_cluster(cluster_id)
+    owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
+    for rotation in owed:
+        announce(world, rotation)
+    if owed:
+        record = world.records.of_cluster(cluster_id)
+    _act(world, observe(world, cluster_id, record, request.by), request)
+
+
 def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> None:
-    """Carry out and record what the situation calls for. Raises what `visit` handles."""
+    """Carry out and record what the situation calls for."""
     situation, decision, announced = _finish_what_ended(world, situation)
     tell_decided(world, situation, decision, request)
     started = False

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmk_rotation import visits
 from cmk_rotation.pace import CLAIM_LASTS
 from cmk_rotation.vocabulary import Event, Reason, Stage
 from tests.core.builders import (
@@ -120,9 +121,35 @@ def test_of_two_visits_that_would_send_the_update_the_table_lets_one() -> None:
     fakes.records.before_save = another_visit_comes_first
     fakes.visit()
     assert len(fakes.clusters.sent) == 1
-    assert steps(fakes) == ["claimed", "accepted"]
+    assert steps(fakes) == ["claimed", "accepted", "progress"], "the one that came second looks again"
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
+
+
+def test_a_visit_whose_end_of_a_rotation_met_a_mere_note_ends_it_at_the_next_look() -> None:
+    """A spare noted progress while the due visit had seen the end: nobody else would look again."""
+    fakes = Fakes()
+    fakes.visit()
+    (due,) = [message for message in fakes.requests.pending if message.visit.event_id is None]
+    fakes.clock.now += 20 * MINUTE
+    notes = [1]
+
+    def a_spare_notes_progress(row: object) -> None:
+        if notes and isinstance(row, type(rotation())):
+            notes.pop()
+            fakes.records.put(replace(fakes.rotation, operation_status="Succeeded"))
+
+    fakes.records.before_save = a_spare_notes_progress
+    fakes.requests.pending.clear()
+    visits.visit(fakes.world, due.visit)
+    assert fakes.finished == [Stage.SUCCEEDED]
+
+
+def test_a_row_that_changes_under_every_look_is_left_to_reconcile() -> None:
+    fakes = Fakes()
+    fakes.records.before_save = lambda row: fakes.records.put(rotation()) if isinstance(row, type(rotation())) else None
+    fakes.visit()
+    assert fakes.clusters.sent == []
 
 
 def test_an_operation_is_not_lost_to_a_visit_that_wrote_meanwhile() -> None:
