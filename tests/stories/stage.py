@@ -21,7 +21,7 @@ from simulator.exchanges import Exchange
 from simulator.host.process import HostProcess, HostSpec
 
 APP = Path(__file__).parent.parent.parent
-SPEED = 100.0
+SPEED = 60.0
 """Simulated seconds in a real one: a claim of two minutes still outlasts what a busy machine makes of a request."""
 NEVER = "0 0 0 1 1 *"
 """A reconcile schedule for stories that are to do without it: once a year."""
@@ -74,7 +74,7 @@ class Stage:
 
     # --- waiting ---
 
-    def until(self, happened: Callable[[], object], what: str, real_seconds: float = 40) -> None:
+    def until(self, happened: Callable[[], object], what: str, real_seconds: float = 60) -> None:
         """Wait for something; fail with the function's log if it does not come."""
         ends = time.monotonic() + real_seconds
         while not happened():
@@ -91,7 +91,7 @@ class Stage:
         now = f"it is {self.azure.clock.now()}"
         return "\n".join(["the log:", *log, "the table:", *rows, "the queue:", *queue, now])
 
-    def finished(self, cluster: Cluster, version: str, real_seconds: float = 40) -> dict[str, Any]:
+    def finished(self, cluster: Cluster, version: str, real_seconds: float = 60) -> dict[str, Any]:
         """Wait until a rotation is on record as ended and announced; returns its row."""
 
         def row() -> dict[str, Any] | None:
@@ -103,7 +103,7 @@ class Stage:
         assert found is not None
         return found
 
-    def reason(self, cluster: Cluster, reason: str, real_seconds: float = 40) -> dict[str, Any]:
+    def reason(self, cluster: Cluster, reason: str, real_seconds: float = 60) -> dict[str, Any]:
         """Wait until a cluster's row gives a reason; returns the row."""
         self.until(lambda: self.status(cluster).get("reason") == reason, f"{cluster.name} to be {reason}", real_seconds)
         return self.status(cluster)
