@@ -1,11 +1,12 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
-.PHONY: demo test lint coverage requirements requirements-check clean
+.PHONY: demo test lint coverage requirements requirements-check infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
+KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
 COMMA := ,
 EMPTY :=
 CORE := clock decisions events finishing following identifiers key_rules messages model observing pace ports reconciling recording remedies report situation telling text updating visits vocabulary
@@ -13,7 +14,7 @@ CORE := clock decisions events finishing following identifiers key_rules message
 demo: .venv/made
 	@$(BIN)/python -m simulator.demo
 
-test: .venv/made $(AZURITE)
+test: .venv/made $(AZURITE) $(KUSTO)
 	@AZURITE=$(AZURITE) $(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: .venv/made
@@ -50,5 +51,19 @@ $(AZURITE): tools/azurite/package-lock.json
 	@npm ci --prefix tools/azurite --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
+$(KUSTO): tools/kusto/package-lock.json
+	@command -v npm > /dev/null || { echo "'make test' checks the queries with Microsoft's Kusto parser and needs Node 20 or later with npm"; exit 1; }
+	@echo "Installing the Kusto parser (once) ..."
+	@npm ci --prefix tools/kusto --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
+# Needs the Azure CLI with Bicep; what-if also needs azd, a sign-in, and an azd environment.
+infra-verify:
+	@command -v az > /dev/null || { echo "'make infra-verify' needs the Azure CLI: https://aka.ms/azure-cli"; exit 1; }
+	@for file in infra/main.bicep infra/connect/main.bicep; do \
+	  echo "== $$file" && az bicep build --file $$file --stdout > /dev/null && az bicep lint --file $$file || exit 1; done
+	@if command -v azd > /dev/null && azd auth login --check-status > /dev/null 2>&1 && azd env get-values > /dev/null 2>&1; then \
+	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
+
 clean:
-	@rm -rf .venv .demo tools/azurite/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .demo tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

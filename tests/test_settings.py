@@ -297,3 +297,11 @@ def test_the_defaults_in_the_table_are_those_in_the_code() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         setattr(read(LEAST), fields(Settings)[0].name, ())
+
+
+def test_the_workspace_of_the_telemetry_is_an_arm_id_or_nothing() -> None:
+    workspace = f"{GROUP}/providers/microsoft.operationalinsights/workspaces/law-of-the-app"
+    assert read(LEAST).telemetry_workspace is None
+    assert read(LEAST | {"TELEMETRY_WORKSPACE_ID": f" {workspace}/ "}).telemetry_workspace == workspace
+    (problem,) = problems(LEAST | {"TELEMETRY_WORKSPACE_ID": CLUSTER})
+    assert problem.startswith("TELEMETRY_WORKSPACE_ID is '/subscriptions/")

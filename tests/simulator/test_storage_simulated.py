@@ -46,7 +46,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def queues(clock: HandClock) -> QueueService:
     service = QueueService(ACCOUNT, clock, lambda _: True)
-    assert call(service, "PUT", "/work").status_code == 201
+    assert call(service, "PUT", "/jobs").status_code == 201
     return service
 
 
@@ -91,11 +91,11 @@ def code(response: Response) -> tuple[int, str]:
 
 def put(queues: QueueService, text: str, **query: str) -> Response:
     body = f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>"
-    return call(queues, "POST", "/work/messages", body, query=query)
+    return call(queues, "POST", "/jobs/messages", body, query=query)
 
 
 def received(queues: QueueService) -> list[str | None]:
-    answer = call(queues, "GET", "/work/messages", query={"numofmessages": "32"})
+    answer = call(queues, "GET", "/jobs/messages", query={"numofmessages": "32"})
     return [text.text for text in ET.fromstring(answer.get_data()).iter("MessageText")]  # noqa: S314 - our own answer
 
 
@@ -108,7 +108,7 @@ def insert(tables: TableService, partition: str, row: str, **properties: object)
 
 def test_messages_are_shown_before_they_are_due(queues: QueueService, clock: HandClock) -> None:
     put(queues, "later", visibilitytimeout="60")
-    (message,) = queues.messages("work")
+    (message,) = queues.messages("jobs")
     assert (message.text, message.inserted_at, message.due_at) == ("later", START, START + timedelta(seconds=60))
     assert received(queues) == []
     clock.advance(60)
@@ -119,7 +119,7 @@ def test_messages_are_shown_before_they_are_due(queues: QueueService, clock: Han
 def test_a_message_expires_after_a_week_of_simulated_time(queues: QueueService, clock: HandClock) -> None:
     put(queues, "old")
     clock.advance(7 * 24 * 3600)
-    assert queues.messages("work") == []
+    assert queues.messages("jobs") == []
     assert received(queues) == []
 
 
@@ -135,7 +135,7 @@ def test_a_duplicated_message_comes_twice(queues: QueueService) -> None:
     put(queues, "twice")
     put(queues, "once")
     assert received(queues) == ["twice", "twice", "once"]
-    assert len({message.id for message in queues.messages("work")}) == 3
+    assert len({message.id for message in queues.messages("jobs")}) == 3
 
 
 def test_a_delayed_message_comes_later_than_asked(queues: QueueService, clock: HandClock) -> None:
@@ -150,15 +150,15 @@ def test_a_delayed_message_comes_later_than_asked(queues: QueueService, clock: H
 def test_a_deleted_queue_or_table_is_in_the_way_for_40_seconds(
     queues: QueueService, tables: TableService, clock: HandClock
 ) -> None:
-    assert call(queues, "DELETE", "/work").status_code == 204
+    assert call(queues, "DELETE", "/jobs").status_code == 204
     assert call(tables, "DELETE", "/Tables('rows')").status_code == 204
     clock.advance(39)
-    assert code(call(queues, "PUT", "/work")) == (409, "QueueBeingDeleted")
+    assert code(call(queues, "PUT", "/jobs")) == (409, "QueueBeingDeleted")
     assert code(put(queues, "x")) == (409, "QueueBeingDeleted")
     assert code(call(tables, "POST", "/Tables", {"TableName": "Rows"})) == (409, "TableBeingDeleted")
     assert code(insert(tables, "p", "r")) == (409, "TableBeingDeleted")
     clock.advance(1)
-    assert call(queues, "PUT", "/work").status_code == 201
+    assert call(queues, "PUT", "/jobs").status_code == 201
     assert call(tables, "POST", "/Tables", {"TableName": "Rows"}).status_code == 201
 
 
@@ -166,11 +166,11 @@ def test_a_message_cannot_stay_hidden_until_it_expires_or_longer(queues: QueueSe
     week = str(7 * 24 * 3600)
     assert code(put(queues, "default lifetime", visibilitytimeout=week)) == (400, "InvalidQueryParameterValue")
     put(queues, "short", messagettl="60")
-    (message,) = queues.messages("work")
+    (message,) = queues.messages("jobs")
     query = {"popreceipt": message.pop_receipt, "visibilitytimeout": "61"}
-    answer = call(queues, "PUT", f"/work/messages/{message.id}", query=query)
+    answer = call(queues, "PUT", f"/jobs/messages/{message.id}", query=query)
     assert code(answer) == (400, "InvalidQueryParameterValue")
-    answer = call(queues, "PUT", f"/work/messages/{message.id}", query={**query, "visibilitytimeout": "60"})
+    answer = call(queues, "PUT", f"/jobs/messages/{message.id}", query={**query, "visibilitytimeout": "60"})
     assert answer.status_code == 204
 
 
@@ -186,12 +186,12 @@ def test_timestamps_are_simulated_and_every_change_has_its_own(tables: TableServ
 def test_an_account_without_a_key_takes_only_tokens(clock: HandClock) -> None:
     service = QueueService(ACCOUNT, clock, lambda request: request.headers["Authorization"] == "Bearer good")
     signed = {"Authorization": f"SharedKey {ACCOUNT}:c2lnbmF0dXJl"}
-    assert code(call(service, "PUT", "/work", headers=signed)) == (403, "KeyBasedAuthenticationNotPermitted")
-    assert call(service, "PUT", "/work", headers={"Authorization": "Bearer good"}).status_code == 201
-    bad = call(service, "PUT", "/work", headers={"Authorization": "Bearer bad"})
+    assert code(call(service, "PUT", "/jobs", headers=signed)) == (403, "KeyBasedAuthenticationNotPermitted")
+    assert call(service, "PUT", "/jobs", headers={"Authorization": "Bearer good"}).status_code == 201
+    bad = call(service, "PUT", "/jobs", headers={"Authorization": "Bearer bad"})
     assert code(bad) == (401, "InvalidAuthenticationInfo")
     assert "resource_id=https://storage.azure.com" in bad.headers["WWW-Authenticate"]
-    assert code(call(service, "PUT", "/work", headers={"Authorization": ""})) == (401, "NoAuthenticationInformation")
+    assert code(call(service, "PUT", "/jobs", headers={"Authorization": ""})) == (401, "NoAuthenticationInformation")
 
 
 def test_whoever_judges_tokens_may_refuse_in_its_own_way(clock: HandClock) -> None:
@@ -234,15 +234,15 @@ def test_a_shared_key_must_sign_what_is_sent_now(
 
 
 def test_the_account_is_named_by_the_host_or_first_in_the_path(queues: QueueService) -> None:
-    request = Request.from_values(f"/{ACCOUNT}/work", base_url="http://127.0.0.1", method="PUT", headers=TOKEN)
+    request = Request.from_values(f"/{ACCOUNT}/jobs", base_url="http://127.0.0.1", method="PUT", headers=TOKEN)
     assert queues(request).status_code == 204
-    other = Request.from_values("/fabrikam/work", base_url="http://127.0.0.1", method="PUT", headers=TOKEN)
+    other = Request.from_values("/fabrikam/jobs", base_url="http://127.0.0.1", method="PUT", headers=TOKEN)
     assert code(queues(other)) == (400, "InvalidUri")
 
 
 def test_every_answer_has_a_request_id_and_repeats_the_clients(queues: QueueService) -> None:
     ids = {"x-ms-client-request-id": "mine", "x-ms-version": "2026-06-06"}
-    answers = [call(queues, "PUT", path, headers=ids) for path in ("/work", "/absent/messages")]
+    answers = [call(queues, "PUT", path, headers=ids) for path in ("/jobs", "/absent/messages")]
     assert [answer.status_code for answer in answers] == [204, 404]
     assert len({answer.headers["x-ms-request-id"] for answer in answers}) == 2
     for answer in answers:
@@ -256,13 +256,13 @@ def test_every_answer_has_a_request_id_and_repeats_the_clients(queues: QueueServ
     ("method", "path", "query", "expected"),
     [
         ("GET", "/", {}, (405, "UnsupportedHttpVerb")),
-        ("POST", "/work", {}, (405, "UnsupportedHttpVerb")),
-        ("GET", "/work/blobs", {}, (400, "InvalidUri")),
-        ("DELETE", "/work/messages/id", {}, (400, "MissingRequiredQueryParameter")),
-        ("PUT", "/work/messages/id", {"popreceipt": "x"}, (400, "MissingRequiredQueryParameter")),
-        ("GET", "/work/messages", {"numofmessages": "many"}, (400, "InvalidQueryParameterValue")),
-        ("POST", "/work/messages", {"messagettl": "-2"}, (400, "InvalidQueryParameterValue")),
-        ("POST", "/work/messages", {}, (400, "InvalidXmlDocument")),
+        ("POST", "/jobs", {}, (405, "UnsupportedHttpVerb")),
+        ("GET", "/jobs/blobs", {}, (400, "InvalidUri")),
+        ("DELETE", "/jobs/messages/id", {}, (400, "MissingRequiredQueryParameter")),
+        ("PUT", "/jobs/messages/id", {"popreceipt": "x"}, (400, "MissingRequiredQueryParameter")),
+        ("GET", "/jobs/messages", {"numofmessages": "many"}, (400, "InvalidQueryParameterValue")),
+        ("POST", "/jobs/messages", {"messagettl": "-2"}, (400, "InvalidQueryParameterValue")),
+        ("POST", "/jobs/messages", {}, (400, "InvalidXmlDocument")),
     ],
 )
 def test_malformed_queue_requests_are_refused(
@@ -537,7 +537,7 @@ def test_thousands_of_requests_take_seconds(queues: QueueService, tables: TableS
 
 def test_the_unmodified_sdks_share_one_simulated_account(served: Backend) -> None:
     with (
-        QueueClient.from_connection_string(served.connection_string(), "work") as queue,
+        QueueClient.from_connection_string(served.connection_string(), "jobs") as queue,
         TableClient.from_connection_string(served.connection_string(), "Rows") as table,
     ):
         queue.create_queue()

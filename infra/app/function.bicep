@@ -1,0 +1,170 @@
+// The function app: Python 3.13 on Linux, no keys, https only.
+
+@description('Name of the function app.')
+param name string
+
+@description('Name of its plan.')
+param planName string
+
+@description('Region.')
+param location string
+
+@description('Tags.')
+param tags object
+
+@allowed(['FlexConsumption', 'ElasticPremium'])
+@description('The kind of plan.')
+param hostingPlan string
+
+@description('ARM id of the subnet to call from; empty for none.')
+param subnetId string
+
+@description('ARM id of the app\'s identity.')
+param identityId string
+
+@description('Client id of the app\'s identity.')
+param clientId string
+
+@description('Name of the storage account.')
+param storageName string
+
+@description('Name of the Application Insights component.')
+param insightsName string
+
+@description('ARM id of the workspace that the telemetry goes to.')
+param workspaceId string
+
+@description('ARM ids of what to look after, comma-separated.')
+param clusterScopes string
+
+@allowed(['observe', 'enforce'])
+@description('What the app may do.')
+param mode string
+
+@description('Minutes between two looks at every cluster.')
+param reconcileEveryMinutes int
+
+@description('Endpoint of a custom topic for finished rotations; empty for none.')
+param outcomeTopicEndpoint string
+
+var flex = hostingPlan == 'FlexConsumption'
+// The clouds that the app knows by name; any other is described to it.
+var known = contains(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'], environment().name)
+// A cloud's own list; Azure Government's audience is not its ARM host.
+var audience = environment().authentication.audiences[0]
+
+var productSettings = {
+  CLUSTER_SCOPES: clusterScopes
+  MODE: mode
+  AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
+  AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
+  AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: clientId
+  AZURE_CLIENT_ID: clientId
+  RECONCILE_SCHEDULE: '0 */${reconcileEveryMinutes} * * * *'
+  AZURE_CLOUD: known ? environment().name : 'Custom'
+  ARM_ENDPOINT: known ? '' : environment().resourceManager
+  ARM_AUDIENCE: known ? '' : audience
+  KEY_VAULT_SUFFIXES: known ? '' : environment().suffixes.keyvaultDns
+  UPDATE_DEADLINE_HOURS: '6'
+  POLL_FLOOR_SECONDS: '5'
+  POLL_CEILING_SECONDS: '300'
+  RETRY_FLOOR_SECONDS: '3600'
+  RETRY_CEILING_SECONDS: '86400'
+  KEEP_OLD_VERSION_HOURS: '24'
+  EXPIRY_WARNING_DAYS: '30'
+  OUTCOME_TOPIC_ENDPOINT: outcomeTopicEndpoint
+  TELEMETRY_WORKSPACE_ID: workspaceId
+}
+var hostSettings = {
+  // An address, not a credential: local authentication is off.
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
+}
+// Premium usually keeps its files on a share that only a shared key opens. Run from a package in blob storage, it needs none.
+var premiumSettings = flex
+  ? {}
+  : {
+      FUNCTIONS_EXTENSION_VERSION: '~4'
+      FUNCTIONS_WORKER_RUNTIME: 'python'
+      WEBSITE_RUN_FROM_PACKAGE: '${storage.properties.primaryEndpoints.blob}app-package/app.zip'
+      WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID: identityId
+    }
+
+resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+  name: storageName
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
+resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+  name: planName
+  location: location
+  tags: tags
+  kind: flex ? 'functionapp' : 'elastic'
+  sku: flex ? { name: 'FC1', tier: 'FlexConsumption' } : { name: 'EP1', tier: 'ElasticPremium' }
+  properties: { reserved: true }
+}
+
+resource app 'Microsoft.Web/sites@2024-11-01' = {
+  name: name
+  location: location
+  tags: union(tags, { 'azd-service-name': 'app' })
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    keyVaultReferenceIdentity: identityId
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      linuxFxVersion: flex ? null : 'Python|3.13'
+      minimumElasticInstanceCount: flex ? null : 1
+      // Premium sees queues behind private endpoints only so.
+      functionsRuntimeScaleMonitoringEnabled: flex ? null : !empty(subnetId)
+      vnetRouteAllEnabled: flex ? null : !empty(subnetId)
+    }
+    functionAppConfig: flex
+      ? {
+          deployment: {
+            storage: {
+              type: 'blobContainer'
+              value: '${storage.properties.primaryEndpoints.blob}app-package'
+              authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+            }
+          }
+          runtime: { name: 'python', version: '3.13' }
+          // The work is waiting, not computing.
+          scaleAndConcurrency: { instanceMemoryMB: 2048, maximumInstanceCount: 40 }
+        }
+      : null
+  }
+
+  resource settings 'config' = {
+    name: 'appsettings'
+    properties: union(productSettings, hostSettings, premiumSettings)
+  }
+
+  resource scmCredentials 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: { allow: false }
+  }
+
+  resource ftpCredentials 'basicPublishingCredentialsPolicies' = {
+    name: 'ftp'
+    properties: { allow: false }
+  }
+}
+
+@description('ARM id.')
+output id string = app.id

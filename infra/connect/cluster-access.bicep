@@ -1,0 +1,29 @@
+// The right to move one cluster.
+
+@description('Name of the cluster.')
+param clusterName string
+
+@description('Object id of the app\'s identity.')
+param principalId string
+
+@description('Tells this installation\'s roles from others.')
+param token string
+
+var roleId = guid(subscription().id, token, 'clusters')
+
+resource cluster 'Microsoft.OperationalInsights/clusters@2025-02-01' existing = {
+  name: clusterName
+}
+
+resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(cluster.id, token, 'clusters', principalId)
+  scope: cluster
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+  }
+}
+
+@description('ARM id of the right.')
+output id string = access.id

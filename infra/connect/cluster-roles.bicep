@@ -1,0 +1,69 @@
+// The roles for clusters in one subscription. There is no built-in one that is narrow: Log Analytics Contributor may
+// do everything to every workspace. Nor can a role narrow clusters/write to the key; the app sends nothing else.
+targetScope = 'subscription'
+
+@description('Tells this installation\'s roles from others.')
+param token string
+
+@description('Object id of the app\'s identity.')
+param principalId string
+
+resource clusterRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, token, 'clusters')
+  properties: {
+    roleName: 'CMK rotation: clusters (${uniqueString(subscription().id, token)})'
+    description: 'Read and update dedicated clusters, follow the updates, read the state of linked workspaces.'
+    type: 'CustomRole'
+    assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
+    permissions: [
+      {
+        actions: [
+          'Microsoft.OperationalInsights/clusters/read'
+          'Microsoft.OperationalInsights/clusters/write'
+          'Microsoft.OperationalInsights/locations/operationStatuses/read'
+          'Microsoft.OperationalInsights/workspaces/read'
+        ]
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+// An operation's address lies below the subscription, so a role on a resource group or cluster does not reach it.
+resource operationRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, token, 'operations')
+  properties: {
+    roleName: 'CMK rotation: operations (${uniqueString(subscription().id, token)})'
+    description: 'Read the status of operations on dedicated clusters.'
+    type: 'CustomRole'
+    assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
+    permissions: [
+      {
+        actions: ['Microsoft.OperationalInsights/locations/operationStatuses/read']
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(subscription().id, token, 'operations', principalId)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: operationRole.id
+  }
+}
+
+@description('ARM id of the role for clusters.')
+output clusterRoleId string = clusterRole.id
+
+@description('ARM id of the role for operations.')
+output operationRoleId string = operationRole.id
+
+@description('ARM id of the right to follow operations.')
+output accessId string = access.id

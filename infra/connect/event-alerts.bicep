@@ -1,0 +1,53 @@
+// Events of one vault that did not reach the function. Reconcile finds the rotation all the same, within its period.
+
+@description('Name of the alert.')
+param name string
+
+@description('Name of the key vault.')
+param vaultName string
+
+@description('ARM id of the vault\'s system topic.')
+param topicId string
+
+@description('Name of the event subscription.')
+param eventSubscriptionName string
+
+@description('ARM id of the action group.')
+param actionGroupId string
+
+var metrics = ['DeadLetteredCount', 'DroppedEventCount']
+
+resource alerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for metric in metrics: {
+    name: '${name}-${metric}'
+    location: 'global'
+    properties: {
+      description: 'Events of key vault ${vaultName} did not reach the function on_key_event. Where to look: docs/runbook.md#events-not-delivered'
+      severity: 2
+      enabled: true
+      autoMitigate: true
+      scopes: [topicId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: metric
+            criterionType: 'StaticThresholdCriterion'
+            metricNamespace: 'Microsoft.EventGrid/systemTopics'
+            metricName: metric
+            dimensions: [{ name: 'EventSubscriptionName', operator: 'Include', values: [eventSubscriptionName] }]
+            operator: 'GreaterThan'
+            threshold: 0
+            timeAggregation: 'Total'
+          }
+        ]
+      }
+      actions: [{ actionGroupId: actionGroupId }]
+    }
+  }
+]
+
+@description('ARM ids.')
+output ids string[] = [for (metric, place) in metrics: alerts[place].id]

@@ -1,0 +1,65 @@
+// From a vault's system topic to the function. Event Grid fetches the function's key by itself; nobody handles it.
+
+@description('Name of the system topic.')
+param topicName string
+
+@description('Name of the event subscription.')
+param name string
+
+@description('ARM id of the function app.')
+param functionAppId string
+
+@description('ARM id of the storage account that keeps dead letters.')
+param storageAccountId string
+
+@description('ARM id of the workspace that keeps the app\'s logs.')
+param workspaceId string
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+}
+
+resource delivery 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+  parent: topic
+  name: name
+  properties: {
+    eventDeliverySchema: 'EventGridSchema'
+    filter: {
+      includedEventTypes: ['Microsoft.KeyVault.KeyNewVersionCreated']
+    }
+    destination: {
+      endpointType: 'AzureFunction'
+      properties: {
+        resourceId: '${functionAppId}/functions/on_key_event'
+        maxEventsPerBatch: 1
+        preferredBatchSizeInKilobytes: 64
+      }
+    }
+    retryPolicy: {
+      maxDeliveryAttempts: 30
+      eventTimeToLiveInMinutes: 1440
+    }
+    deadLetterWithResourceIdentity: {
+      identity: { type: 'SystemAssigned' }
+      deadLetterDestination: {
+        endpointType: 'StorageBlob'
+        properties: { resourceId: storageAccountId, blobContainerName: 'dead-letters' }
+      }
+    }
+  }
+}
+
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: name
+  scope: topic
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'DeliveryFailures', enabled: true }]
+  }
+}
+
+@description('ARM id of the event subscription.')
+output id string = delivery.id
+
+@description('ARM id of the diagnostic setting.')
+output diagnosticSettingId string = diagnostics.id

@@ -1,0 +1,26 @@
+// The role for keys in one subscription: to see which versions a key has, and nothing that uses or changes one.
+targetScope = 'subscription'
+
+@description('Tells this installation\'s roles from others.')
+param token string
+
+resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, token, 'keys')
+  properties: {
+    roleName: 'CMK rotation: keys (${uniqueString(subscription().id, token)})'
+    description: 'List the versions of keys.'
+    type: 'CustomRole'
+    assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: ['Microsoft.KeyVault/vaults/keys/read']
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+@description('ARM id.')
+output id string = role.id

@@ -1,0 +1,22 @@
+// The right to move every cluster of one subscription.
+targetScope = 'subscription'
+
+@description('Object id of the app\'s identity.')
+param principalId string
+
+@description('Tells this installation\'s roles from others.')
+param token string
+
+var roleId = guid(subscription().id, token, 'clusters')
+
+resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(subscription().id, token, 'clusters', principalId)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+  }
+}
+
+@description('ARM id of the right.')
+output id string = access.id

@@ -1,0 +1,116 @@
+// One key vault: the right to see its keys' versions, and its events.
+
+@description('Name of the key vault.')
+param vaultName string
+
+@description('Region of the key vault.')
+param location string
+
+@description('ARM id of the system topic that the vault already has; empty if it has none.')
+param existingTopicId string
+
+@description('Object id of that topic\'s identity; empty if there is none.')
+param existingTopicPrincipalId string
+
+@description('Name of the azd environment.')
+param environmentName string
+
+@description('Tells this installation from others.')
+param token string
+
+@description('Object id of the app\'s identity.')
+param principalId string
+
+@description('ARM id of the function app.')
+param functionAppId string
+
+@description('ARM id of the storage account that keeps dead letters.')
+param storageAccountId string
+
+@description('ARM id of the workspace that keeps the app\'s logs.')
+param workspaceId string
+
+@description('ARM id of the action group that alerts call.')
+param actionGroupId string
+
+var roleId = guid(subscription().id, token, 'keys')
+var reused = !empty(existingTopicId)
+var topicId = reused ? existingTopicId : topic.id
+var topicParts = split(topicId, '/')
+var storageParts = split(storageAccountId, '/')
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: vaultName
+}
+
+// Has effect where the vault uses Azure RBAC; with access policies the right is Key: List (docs/runbook.md).
+resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, token, 'keys', principalId)
+  scope: vault
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+  }
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!reused) {
+  name: 'cmk-rotation-${uniqueString(token, vault.id)}'
+  location: location
+  tags: { 'cmk-rotation-environment': environmentName }
+  identity: { type: 'SystemAssigned' }
+  properties: {
+    source: vault.id
+    topicType: 'Microsoft.KeyVault.vaults'
+  }
+}
+
+module deadLetters 'dead-letter-access.bicep' = {
+  name: 'cmk-rotation-dead-letters-${uniqueString(token, vault.id)}'
+  scope: resourceGroup(storageParts[2], storageParts[4])
+  params: {
+    storageName: last(storageParts)
+    principalId: reused ? existingTopicPrincipalId : topic!.identity.principalId
+  }
+}
+
+module events 'events.bicep' = {
+  name: 'cmk-rotation-events-${uniqueString(token, vault.id)}'
+  scope: resourceGroup(topicParts[2], topicParts[4])
+  params: {
+    topicName: last(topicParts)
+    name: 'cmk-rotation-${token}'
+    functionAppId: functionAppId
+    storageAccountId: storageAccountId
+    workspaceId: workspaceId
+  }
+  dependsOn: [deadLetters]
+}
+
+module alerts 'event-alerts.bicep' = {
+  name: 'cmk-rotation-event-alerts-${uniqueString(token, vault.id)}'
+  scope: resourceGroup(topicParts[2], topicParts[4])
+  params: {
+    name: 'cmk-rotation-events-${vaultName}-${uniqueString(token, vault.id)}'
+    vaultName: vaultName
+    topicId: topicId
+    eventSubscriptionName: 'cmk-rotation-${token}'
+    actionGroupId: actionGroupId
+  }
+  dependsOn: [events]
+}
+
+@description('ARM id of the right.')
+output accessId string = access.id
+
+@description('ARM id of the system topic if it was made here, else empty.')
+output createdTopicId string = reused ? '' : topic.id
+
+@description('ARM id of the event subscription.')
+output eventSubscriptionId string = events.outputs.id
+
+@description('ARM id of the topic\'s diagnostic setting.')
+output diagnosticSettingId string = events.outputs.diagnosticSettingId
+
+@description('ARM ids of the alerts on the topic.')
+output alertIds string[] = alerts.outputs.ids

@@ -1,0 +1,265 @@
+"""What matters in the Bicep files: rights, secrets, encryption, delivery, settings, names."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from cmk_rotation.adapters import records, requests
+from cmk_rotation.settings import SETTINGS
+from tests.infra import bicep
+from tests.infra.bicep import INFRA, ROOT
+
+FILES = [str(path.relative_to(INFRA)) for path in bicep.files()]
+ROLES = {
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+    "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+}
+"""learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
+HOST_SETTINGS = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "WEBSITE_RUN_FROM_PACKAGE",
+    "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
+}
+"""What the Functions host reads (learn.microsoft.com/azure/azure-functions/functions-app-settings)."""
+NOT_SET = {"AzureWebJobsStorage", "AzureWebJobsStorage__accountName"}
+"""The alternatives to the service URIs: one holds a key, the other works in the public cloud alone."""
+
+
+def guids(text: str) -> set[str]:
+    return set(re.findall(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", text))
+
+
+def permissions(path: str, symbol: str) -> dict[str, list[str]]:
+    (role,) = (resource for resource in bicep.read(path).resources if resource.symbol == symbol)
+    assert role.type == "Microsoft.Authorization/roleDefinitions"
+    assert role.properties["type"] == "CustomRole"
+    (found,) = role.properties["permissions"]
+    return {kind: actions for kind, actions in found.items() if actions}
+
+
+def settings() -> dict[str, Any]:
+    variables = bicep.read("app/function.bicep").variables
+    found: dict[str, Any] = {**variables["productSettings"], **variables["hostSettings"]}
+    return found
+
+
+def test_the_cluster_role_allows_exactly_what_the_app_does() -> None:
+    assert permissions("connect/cluster-roles.bicep", "clusterRole") == {
+        "actions": [
+            "Microsoft.OperationalInsights/clusters/read",
+            "Microsoft.OperationalInsights/clusters/write",
+            "Microsoft.OperationalInsights/locations/operationStatuses/read",
+            "Microsoft.OperationalInsights/workspaces/read",
+        ]
+    }
+    assert permissions("connect/cluster-roles.bicep", "operationRole") == {
+        "actions": ["Microsoft.OperationalInsights/locations/operationStatuses/read"]
+    }
+
+
+def test_the_key_role_allows_to_see_keys_and_nothing_else() -> None:
+    assert permissions("connect/key-role.bicep", "role") == {"dataActions": ["Microsoft.KeyVault/vaults/keys/read"]}
+
+
+def test_every_built_in_role_is_meant_and_none_is_broad() -> None:
+    used = {path: guids(bicep.read(path).text) for path in FILES}
+    assert {path: found for path, found in used.items() if found} == {
+        "app/storage.bicep": {
+            ROLES["Storage Blob Data Owner"],
+            ROLES["Storage Queue Data Contributor"],
+            ROLES["Storage Table Data Contributor"],
+        },
+        "app/monitoring.bicep": {ROLES["Monitoring Metrics Publisher"]},
+        "connect/dead-letter-access.bicep": {ROLES["Storage Blob Data Contributor"]},
+    }
+    named = bicep.read("app/storage.bicep").variables["roles"]
+    assert named == {name: guid for name, guid in ROLES.items() if name in named}
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("app/storage.bicep", "account"),
+        ("app/monitoring.bicep", "insights"),
+        ("connect/cluster-roles.bicep", None),
+        ("connect/subscription-access.bicep", None),
+        ("connect/group-access.bicep", None),
+        ("connect/cluster-access.bicep", "cluster"),
+        ("connect/vault.bicep", "vault"),
+        ("connect/dead-letter-access.bicep", "container"),
+    ],
+)
+def test_a_right_holds_where_it_is_needed_and_not_above(path: str, scope: str | None) -> None:
+    access = bicep.read(path).the("Microsoft.Authorization/roleAssignments")
+    assert access.body.get("scope") == scope
+    assert access.properties["principalType"] == "ServicePrincipal"
+
+
+def test_no_other_file_gives_rights() -> None:
+    assert sum("Microsoft.Authorization/roleAssignments@" in bicep.read(path).text for path in FILES) == 8
+
+
+def test_rights_at_every_kind_of_scope_are_those_of_the_cluster_role() -> None:
+    for kind in ("subscription", "group", "cluster"):
+        assert (
+            bicep.read(f"connect/{kind}-access.bicep").variables["roleId"]
+            == "guid(subscription().id, token, 'clusters')"
+        )
+    (role,) = (one for one in bicep.read("connect/cluster-roles.bicep").resources if one.symbol == "clusterRole")
+    assert role.body["name"] == "guid(subscription().id, token, 'clusters')"
+    assert bicep.read("connect/vault.bicep").variables["roleId"] == "guid(subscription().id, token, 'keys')"
+    assert bicep.read("connect/key-role.bicep").resources[0].body["name"] == "guid(subscription().id, token, 'keys')"
+
+
+def test_storage_takes_no_keys_no_strangers_and_no_plain_text() -> None:
+    told = bicep.read("app/storage.bicep").the("Microsoft.Storage/storageAccounts").properties
+    assert told["allowSharedKeyAccess"] is False
+    assert told["allowBlobPublicAccess"] is False
+    assert told["allowCrossTenantReplication"] is False
+    assert told["defaultToOAuthAuthentication"] is True
+    assert told["supportsHttpsTrafficOnly"] is True
+    assert told["minimumTlsVersion"] == "TLS1_2"
+    assert told["networkAcls"]["bypass"] == "AzureServices"
+    assert told["networkAcls"]["defaultAction"] == "publicAccess ? 'Allow' : 'Deny'"
+
+
+def test_telemetry_takes_no_keys() -> None:
+    monitoring = bicep.read("app/monitoring.bicep")
+    assert monitoring.the("Microsoft.Insights/components").properties["DisableLocalAuth"] is True
+    assert monitoring.the("Microsoft.OperationalInsights/workspaces").properties["features"]["disableLocalAuth"] is True
+    assert settings()["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == "ClientId=${clientId};Authorization=AAD"
+
+
+def test_telemetry_goes_to_a_new_workspace() -> None:
+    """A workspace is not linked to a cluster when it is made; `hooks/connections.py` and the app check that it stays so."""
+    monitoring = bicep.read("app/monitoring.bicep")
+    workspace = monitoring.the("Microsoft.OperationalInsights/workspaces")
+    assert monitoring.the("Microsoft.Insights/components").properties["WorkspaceResourceId"] == f"{workspace.symbol}.id"
+    assert settings()["TELEMETRY_WORKSPACE_ID"] == "workspaceId"
+
+
+def test_the_app_is_https_only_with_no_publishing_passwords() -> None:
+    function = bicep.read("app/function.bicep")
+    app = function.the("Microsoft.Web/sites")
+    assert app.properties["httpsOnly"] is True
+    assert app.properties["siteConfig"]["minTlsVersion"] == "1.2"
+    assert app.properties["siteConfig"]["scmMinTlsVersion"] == "1.2"
+    assert app.properties["siteConfig"]["ftpsState"] == "Disabled"
+    policies = [one for one in function.resources if one.type.endswith("basicPublishingCredentialsPolicies")]
+    assert {policy.body["name"]: policy.properties for policy in policies} == {
+        "scm": {"allow": False},
+        "ftp": {"allow": False},
+    }
+
+
+def test_the_app_runs_python_3_13_on_flex_consumption_or_premium() -> None:
+    function = bicep.read("app/function.bicep")
+    plan, app = function.the("Microsoft.Web/serverfarms"), function.the("Microsoft.Web/sites")
+    version = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+    assert version == "3.13"
+    assert "{ name: 'FC1', tier: 'FlexConsumption' }" in plan.body["sku"]
+    assert "{ name: 'EP1', tier: 'ElasticPremium' }" in plan.body["sku"]
+    assert plan.properties["reserved"] is True
+    assert f"runtime: {{ name: 'python', version: '{version}' }}" in app.properties["functionAppConfig"]
+    assert app.properties["siteConfig"]["linuxFxVersion"] == f"flex ? null : 'Python|{version}'"
+    assert app.body["kind"] == "functionapp,linux"
+    assert app.body["identity"]["type"] == "UserAssigned"
+
+
+def test_every_setting_that_the_code_reads_is_set_and_every_one_that_is_set_is_read() -> None:
+    function = bicep.read("app/function.bicep")
+    premium = set(re.findall(r"^\s+([A-Z_]+):", function.variables["premiumSettings"], re.MULTILINE))
+    assert settings().keys() | premium == {setting.name for setting in SETTINGS} - NOT_SET | HOST_SETTINGS
+    (config,) = (one for one in function.resources if one.symbol == "settings")
+    assert config.body["properties"] == "union(productSettings, hostSettings, premiumSettings)"
+
+
+def test_settings_that_are_fixed_are_the_defaults_of_the_code() -> None:
+    defaults = {setting.name: setting.default for setting in SETTINGS}
+    fixed = {name: value for name, value in settings().items() if re.fullmatch(r"\d+", str(value))}
+    assert len(fixed) == 7
+    assert fixed == {name: defaults[name] for name in fixed}
+    minutes = bicep.read("main.bicep").parameters["reconcileEveryMinutes"].default
+    schedule = settings()["RECONCILE_SCHEDULE"].replace("${reconcileEveryMinutes}", str(minutes))
+    assert schedule == defaults["RECONCILE_SCHEDULE"]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_there_is_no_secret_in_a_setting_parameter_or_output(path: str) -> None:
+    file = bicep.read(path)
+    assert re.findall(r"\blist\w*\(|@secure|AccountKey|SharedAccess|\.list\w+\(", file.text) == []
+    exposed = json.dumps(file.outputs).lower()
+    assert [
+        word for word in ("key=", "secret", "password", "connectionstring", "instrumentationkey") if word in exposed
+    ] == []
+
+
+def test_queues_tables_and_functions_are_named_as_in_the_code() -> None:
+    storage = bicep.read("app/storage.bicep")
+    names = {one.symbol: one.body["name"] for one in storage.resources}
+    code = (ROOT / "function_app.py").read_text(encoding="utf-8")
+    assert f'_VISITS = "{requests.QUEUE}"' in code
+    assert (names["visits"], names["lostVisits"]) == (requests.QUEUE, f"{requests.QUEUE}-poison")
+    assert names["rotations"] == records.TABLE
+    told = bicep.read("connect/events.bicep").the("Microsoft.EventGrid/systemTopics/eventSubscriptions").properties
+    assert told["destination"]["properties"]["resourceId"].endswith("/functions/on_key_event")
+    assert "@app.event_grid_trigger" in code.split("def on_key_event(")[0].rsplit("\n\n\n", 1)[1]
+
+
+def test_events_of_new_key_versions_go_to_the_function_and_dead_letters_to_blobs_by_identity() -> None:
+    told = bicep.read("connect/events.bicep").the("Microsoft.EventGrid/systemTopics/eventSubscriptions").properties
+    assert told == {
+        "eventDeliverySchema": "EventGridSchema",
+        "filter": {"includedEventTypes": ["Microsoft.KeyVault.KeyNewVersionCreated"]},
+        "destination": {
+            "endpointType": "AzureFunction",
+            "properties": {
+                "resourceId": "${functionAppId}/functions/on_key_event",
+                "maxEventsPerBatch": 1,
+                "preferredBatchSizeInKilobytes": 64,
+            },
+        },
+        "retryPolicy": {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440},
+        "deadLetterWithResourceIdentity": {
+            "identity": {"type": "SystemAssigned"},
+            "deadLetterDestination": {
+                "endpointType": "StorageBlob",
+                "properties": {"resourceId": "storageAccountId", "blobContainerName": "dead-letters"},
+            },
+        },
+    }
+    containers = {one.symbol: one.body["name"] for one in bicep.read("app/storage.bicep").resources}
+    assert containers["deadLetters"] == "dead-letters"
+    assert bicep.read("connect/dead-letter-access.bicep").resources[0].body["name"].endswith("/default/dead-letters")
+
+
+def test_a_system_topic_is_the_vaults_and_has_an_identity() -> None:
+    topic = bicep.read("connect/vault.bicep").the("Microsoft.EventGrid/systemTopics")
+    assert topic.properties == {"source": "vault.id", "topicType": "Microsoft.KeyVault.vaults"}
+    assert topic.body["identity"] == {"type": "SystemAssigned"}
+    assert topic.body["location"] == "location"
+    assert "= if (!reused)" in bicep.read("connect/vault.bicep").text
+
+
+def test_private_endpoints_serve_every_service_of_the_storage_account_and_every_vault() -> None:
+    network = bicep.read("app/network.bicep")
+    assert network.text.count("['blob', 'queue', 'table']") == 3
+    assert "map(vaultIds, id =>" in network.variables["vaultEndpoints"]
+    assert "publicAccess: !vnetEnabled" in bicep.read("main.bicep").text
+
+
+def test_event_grid_failures_raise_an_alert_each() -> None:
+    alerts = bicep.read("connect/event-alerts.bicep")
+    assert alerts.variables["metrics"] == ["DeadLetteredCount", "DroppedEventCount"]
+    told = alerts.the("Microsoft.Insights/metricAlerts").properties
+    (criterion,) = told["criteria"]["allOf"]
+    assert (criterion["operator"], criterion["threshold"]) == ("GreaterThan", 0)
+    assert "docs/runbook.md#events-not-delivered" in told["description"]
