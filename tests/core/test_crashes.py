@@ -147,9 +147,18 @@ def test_a_visit_whose_end_of_a_rotation_met_a_mere_note_ends_it_at_the_next_loo
 
 def test_a_row_that_changes_under_every_look_is_left_to_reconcile() -> None:
     fakes = Fakes()
-    fakes.records.before_save = lambda row: fakes.records.put(rotation()) if isinstance(row, type(rotation())) else None
+    claims: list[object] = []
+
+    def another_visit_writes(row: object) -> None:
+        if isinstance(row, type(rotation())):
+            claims.append(row)
+            fakes.records.put(waiting())
+
+    fakes.records.before_save = another_visit_writes
     fakes.visit()
+    assert len(claims) == 3
     assert fakes.clusters.sent == []
+    assert fakes.requests.pending == []
 
 
 def test_an_operation_is_not_lost_to_a_visit_that_wrote_meanwhile() -> None:
