@@ -66,4 +66,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .demo tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .demo .playground tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -90,10 +90,19 @@ def lost_visit(body: bytes) -> None:
         clusterId=cluster,
         keyName=key.name if key else None,
         eventId=request.event_id if isinstance(request, VisitRequest) else None,
-        message=f"a visit was given up after several tries: {request if isinstance(request, str) else cluster or key}",
+        message=f"a visit to {_named(request)} was given up after several tries",
         remedy="Look for visit.failed lines before this one; they say why. The next reconcile visits again.",
         since=request.requested_at if isinstance(request, VisitRequest) else now,
     )
+
+
+def _named(request: VisitRequest | str) -> str:
+    """What a message asks to look at, for people."""
+    if isinstance(request, str):
+        return f"nothing that can be named ({request})"
+    if request.cluster is not None:
+        return f"cluster {request.cluster.name}"
+    return f"the clusters that use key {request.key.name if request.key else '?'}"
 
 
 def _in_world(carry_out: Callable[[World], None]) -> None:

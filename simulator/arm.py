@@ -16,24 +16,18 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 from simulator import identity
+from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, listed
 from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from simulator.clock import Clock
 from simulator.cluster_bodies import Workspace, cluster_body, operation_body, workspace_body
+from simulator.cluster_puts import as_patch, create
 from simulator.clusters import Cluster, ClusterKey, KeyRefusal, Operation, RefusedError, update
+from simulator.linking import Links, deletion
 from simulator.rights import Rights
+from simulator.throttle import Throttle
 
 _PROVIDER = "Microsoft.OperationalInsights"
-_SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
-_GROUP = _SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
-_LOCATION = rf"{_SUBSCRIPTION}/providers/{_PROVIDER}/locations/(?P<location>[^/]+)"
-
-
-class ArmError(Exception):
-    """An answer other than success, in ARM's shape."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+_LOCATION = rf"{SUBSCRIPTION}/providers/{_PROVIDER}/locations/(?P<location>[^/]+)"
 
 
 @dataclass(slots=True)
@@ -55,14 +49,34 @@ class Arm:
     """Subscription and name, in lower case."""
     operations: dict[str, Operation] = field(default_factory=dict)
 
+    routes: dict[str, Handler] = field(default_factory=dict)
+    """What answers by the pattern of the path; other providers add theirs."""
+    throttle: Throttle = field(default_factory=Throttle)
+    links: Links = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.links = Links(self)
+        self.routes |= {
+            **self.links.routes(),
+            rf"{EITHER}/providers/{_PROVIDER}/clusters": self._list,
+            rf"{GROUP}/providers/{_PROVIDER}/clusters/(?P<name>[^/]+)": self._cluster,
+            rf"{EITHER}/providers/{_PROVIDER}/workspaces": self._workspaces,
+            rf"{GROUP}/providers/{_PROVIDER}/workspaces/(?P<name>[^/]+)": self._workspace,
+            rf"{_LOCATION}/operation(?:Statuses|Results)/(?P<id>[^/]+)": self._operation,
+        }
+
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
+        # ARM reads an empty segment as if it were not there: the Azure CLI's `resource show` writes one.
+        request.path = re.sub("/{2,}", "/", request.path)
         try:
             response = self._route(request)
         except (ArmError, RefusedError) as error:
-            response = _json({"error": {"code": error.code, "message": error.message}}, error.status)
+            response = answer({"error": {"code": error.code, "message": error.message}}, error.status)
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{error.code}"'
+            if isinstance(error, ArmError):
+                response.headers.update(error.headers)
         sent = request.headers
         response.headers["x-ms-request-id"] = str(uuid4())
         response.headers["x-ms-correlation-request-id"] = sent.get("x-ms-correlation-request-id", str(uuid4()))
@@ -90,34 +104,42 @@ class Arm:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-\w+)?", request.args.get("api-version", "")):
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise ArmError(400, "MissingApiVersionParameter", message)
-        routes: dict[str, Callable[[Request, str, dict[str, str]], Response]] = {
-            rf"{_SUBSCRIPTION}/providers/{_PROVIDER}/clusters": self._list,
-            rf"{_GROUP}/providers/{_PROVIDER}/clusters": self._list,
-            rf"{_GROUP}/providers/{_PROVIDER}/clusters/(?P<name>[^/]+)": self._cluster,
-            rf"{_GROUP}/providers/{_PROVIDER}/workspaces/(?P<name>[^/]+)": self._workspace,
-            rf"{_LOCATION}/operation(?:Statuses|Results)/(?P<id>[^/]+)": self._operation,
-        }
-        for pattern, handler in routes.items():
+        name, left = self._throttle(request, token.principal)
+        self._settle()
+        for pattern, handler in self.routes.items():
             if match := re.fullmatch(pattern, request.path.rstrip("/"), re.IGNORECASE):
-                return handler(request, token.principal, match.groupdict())
+                response = handler(request, token.principal, match.groupdict())
+                response.headers[name] = left
+                return response
         raise ArmError(
             404, "InvalidResourceType", "The resource type could not be found in the namespace for this api version."
         )
 
+    def _settle(self) -> None:
+        now = self.clock.timestamp()
+        self.links.settle(now)
+        for id_, cluster in list(self.clusters.items()):
+            if cluster.state == "Deleting" and cluster.operation and now >= cluster.operation.ends:
+                del self.clusters[id_]
+
+    def _throttle(self, request: Request, principal: str) -> tuple[str, str]:
+        """Refuse whoever asks too often; the result is the header that tells how much is left."""
+        subscription = re.match(SUBSCRIPTION, request.path, re.IGNORECASE)
+        scope = subscription["subscription"] if subscription else ""
+        kind, left, seconds = self.throttle.take(principal, scope, request.method, self.clock.timestamp())
+        if seconds:
+            message = f"Number of {kind} for the subscription '{scope}' exceeded its limit. Please try again later."
+            raise ArmError(429, "SubscriptionRequestsThrottled", message, {"Retry-After": str(seconds)})
+        return f"x-ms-ratelimit-remaining-subscription-{kind}", str(left)
+
     def _check_right(self, principal: str, action: str, scope: str) -> None:
-        if not self.rights.allows(principal, f"{_PROVIDER}/{action}", scope):
-            raise ArmError(
-                403,
-                "AuthorizationFailed",
-                f"The client '{principal}' does not have authorization to perform action '{_PROVIDER}/{action}' "
-                f"over scope '{scope}' or the scope is invalid.",
-            )
+        check_right(self.rights, principal, f"{_PROVIDER}/{action}", scope)
 
     def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         scope = f"/subscriptions/{path['subscription']}"
         self._check_scope_exists(path)
-        if "group" in path:
-            scope += f"/resourceGroups/{path['group']}"
+        if "/resourcegroups/" in path["scope"].lower():
+            scope = path["scope"]
         self._check_right(principal, "clusters/read", scope)
         visible = [
             cluster
@@ -132,23 +154,34 @@ class Arm:
             token = quote(base64.urlsafe_b64encode(str(end).encode()))
             version = request.args["api-version"]
             body["nextLink"] = f"https://{self.host}{request.path}?api-version={version}&$skiptoken={token}"
-        return _json(body)
+        return answer(body)
 
     def _cluster(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        if request.method not in {"GET", "PATCH"}:
+        if request.method not in {"GET", "PATCH", "PUT", "DELETE"}:
             raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} clusters.")
-        self._check_right(principal, "clusters/read" if request.method == "GET" else "clusters/write", request.path)
+        verb = {"GET": "read", "DELETE": "delete"}.get(request.method, "write")
+        self._check_right(principal, f"clusters/{verb}", request.path)
         cluster = self.clusters.get(request.path.rstrip("/").lower())
+        body, now = request.get_json(force=True, silent=True), self.clock.timestamp()
+        if cluster is None and request.method == "PUT":
+            self._check_scope_exists(path)
+            cluster, creation = create(path["name"], path["subscription"], path["group"], body, now)
+            self.clusters[cluster.id.lower()] = cluster
+            self.operations[creation.id] = creation
+            return self._accepted(cluster, creation, self.behaviour, request.args["api-version"])
         if cluster is None:
             raise self._not_found("clusters", path)
         if request.method == "GET":
-            return _json(self._body(cluster))
+            return answer(self._body(cluster))
         behaviour = self.behaviour_of(cluster)
-        operation = update(
-            cluster, request.get_json(force=True, silent=True), self.clock.timestamp(), behaviour, self.key_refusal
-        )
+        if request.method == "DELETE":
+            ending = deletion(cluster, now)
+            self.operations[ending.id] = ending
+            return self._accepted(cluster, ending, behaviour, request.args["api-version"])
+        patch = as_patch(cluster, body) if request.method == "PUT" else body
+        operation = update(cluster, patch, now, behaviour, self.key_refusal)
         if operation is None:
-            return _json(self._body(cluster))
+            return answer(self._body(cluster))
         self.operations[operation.id] = operation
         return self._accepted(cluster, operation, behaviour, request.args["api-version"])
 
@@ -168,12 +201,17 @@ class Arm:
         response.autocorrect_location_header = False
         return response
 
+    def _workspaces(self, _: Request, principal: str, path: dict[str, str]) -> Response:
+        self._check_right(principal, "workspaces/read", path["scope"])
+        inside = path["scope"].lower() + "/"
+        return listed(workspace_body(one) for id_, one in sorted(self.workspaces.items()) if id_.startswith(inside))
+
     def _workspace(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         self._check_right(principal, "workspaces/read", request.path)
         workspace = self.workspaces.get(request.path.rstrip("/").lower())
         if workspace is None:
             raise self._not_found("workspaces", path)
-        return _json(workspace_body(workspace))
+        return answer(workspace_body(workspace))
 
     def _operation(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         kind = "operationStatuses" if "/operationstatuses/" in request.path.lower() else "operationResults"
@@ -200,11 +238,11 @@ class Arm:
         now = self.clock.timestamp()
         running = now < operation.ends
         if "/operationstatuses/" in path.lower():
-            response = _json(operation_body(operation, path, now, nested_error=behaviour.nested_error))
+            response = answer(operation_body(operation, path, now, nested_error=behaviour.nested_error))
         elif running:
             response = Response("", 202)
-        elif operation.outcome is Outcome.SUCCEEDED and cluster:
-            response = _json(self._body(cluster))
+        elif operation.outcome is Outcome.SUCCEEDED:
+            response = answer(self._body(cluster)) if cluster else Response("", 204)
         else:
             code, message = operation.error or ("OperationFailed", "The operation failed.")
             raise ArmError(400, code, message)
@@ -222,8 +260,9 @@ class Arm:
             raise ArmError(
                 404, "SubscriptionNotFound", f"The subscription '{path['subscription']}' could not be found."
             )
-        if "group" in path and (subscription, path["group"].lower()) not in self.resource_groups:
-            raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{path['group']}' could not be found.")
+        group = path.get("group") or path.get("scope", "").lower().partition("/resourcegroups/")[2]
+        if group and (subscription, group.lower()) not in self.resource_groups:
+            raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
 
     def _not_found(self, kind: str, path: dict[str, str]) -> ArmError:
         self._check_scope_exists(path)
@@ -236,7 +275,3 @@ class Arm:
 def _retry_after(response: Response, behaviour: Behaviour) -> None:
     if behaviour.retry_after is not None:
         response.headers["Retry-After"] = str(behaviour.retry_after)
-
-
-def _json(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(body), status, content_type="application/json; charset=utf-8")

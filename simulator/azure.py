@@ -14,14 +14,17 @@ from werkzeug.wrappers import Request
 
 from simulator import identity
 from simulator.arm import Arm
+from simulator.authorization import Authorization
 from simulator.behaviour import Behaviour
 from simulator.clock import Clock
 from simulator.clouds import PUBLIC, Cloud
 from simulator.cluster_bodies import Workspace
-from simulator.clusters import Cluster, ClusterKey
+from simulator.clusters import FAILED, Cluster, ClusterKey
 from simulator.event_grid import EventGrid
 from simulator.exchanges import Exchange
 from simulator.faults import Faults
+from simulator.other_resources import OtherResources
+from simulator.resources import Resources
 from simulator.rights import Rights
 from simulator.server import Server
 from simulator.storage import QueueService, StorageError, TableService
@@ -45,6 +48,7 @@ class StorageAccount:
     suffix: str
     queues: QueueService
     tables: TableService
+    resource_id: str
 
     @property
     def connection_string(self) -> str:
@@ -70,11 +74,17 @@ class Azure:
         self.vaults: dict[str, Vault] = {}
         """By host."""
         self.topics: dict[str, Topic] = {}
-        self.arm = Arm(cloud.arm_host, cloud.arm_audiences, clock, self.rights, self._key_refusal, self._newest_version)
-        self._accounts: dict[str, StorageAccount] = {}
+        self.arm = Arm(cloud.arm_host, cloud.arm_audiences, clock, self.rights, self._key_refusal, self.newest_version)
+        self.accounts: dict[str, StorageAccount] = {}
+        self.subscription_names: dict[str, str] = {}
+        """Display names by id in lower case."""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.server.hosts["127.0.0.1"] = self.identities
         self.server.hosts[cloud.arm_host] = self.arm
+        authorization = Authorization(self)
+        self.server.hosts[cloud.graph_host] = authorization.graph
+        for provider in (Resources(self), OtherResources(self), authorization):
+            self.arm.routes |= provider.routes()
         self.identities.add(FUNCTION)
         self.arm.resource_groups.add((SUBSCRIPTION, RESOURCE_GROUP.lower()))
 
@@ -177,6 +187,7 @@ class Azure:
             announce=self._announce,
             hsm=hsm,
         )
+        self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
         self.vaults[vault.host] = self.server.hosts[vault.host] = vault
         return vault
 
@@ -232,7 +243,7 @@ class Azure:
 
     def storage_account(self, name: str, *, keyless: bool = False) -> StorageAccount:
         """A storage account, made when first asked for; a keyless one takes tokens only."""
-        if name not in self._accounts:
+        if name not in self.accounts:
             key = None if keyless else base64.b64encode(secrets.token_bytes(64)).decode()
             queue_host, table_host = (f"{name}.{kind}.{self.cloud.storage_suffix}" for kind in ("queue", "table"))
             account = StorageAccount(
@@ -241,14 +252,14 @@ class Azure:
                 self.cloud.storage_suffix,
                 QueueService(name, self.clock, self._authorize_storage(name, queue_host), key=key),
                 TableService(name, self.clock, self._authorize_storage(name, table_host), key=key),
+                _storage_id(name),
             )
             self.server.hosts[queue_host], self.server.hosts[table_host] = account.queues, account.tables
-            self._accounts[name] = account
-        return self._accounts[name]
+            self.accounts[name] = account
+        return self.accounts[name]
 
     def _authorize_storage(self, account: str, host: str) -> Callable[[Request], bool]:
-        group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
-        resource = f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
+        resource = _storage_id(account)
 
         def authorize(request: Request) -> bool:
             token = identity.authorize(request, {"https://storage.azure.com", f"https://{host}"})
@@ -266,10 +277,11 @@ class Azure:
     def _key_refusal(self, cluster: Cluster, key: ClusterKey) -> str | None:
         vault = self._vault_at(key)
         if vault is None:
-            return "Failed to validate key in Key Vault. Could be due to lack of permissions or when key doesn't exist"
+            return FAILED
         return vault.refusal(cluster.id, key)
 
-    def _newest_version(self, key: ClusterKey) -> str:
+    def newest_version(self, key: ClusterKey) -> str:
+        """The version of a key that was made last; empty if there is no such key."""
         vault = self._vault_at(key)
         return vault.keys[key.name.lower()].newest.version if vault and key.name.lower() in vault.keys else ""
 
@@ -290,3 +302,8 @@ class Azure:
             "EXP": version.expires,
         }
         self.event_grid.publish(vault.resource_id, f"Microsoft.KeyVault.{event}", key.name, data)
+
+
+def _storage_id(account: str) -> str:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+    return f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"

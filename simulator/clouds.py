@@ -12,6 +12,8 @@ class Cloud:
     arm_audiences: frozenset[str]
     """The token audiences that Azure Resource Manager accepts."""
     login_host: str
+    graph_host: str
+    """Microsoft Graph."""
     vault_suffix: str
     """Without a leading dot. It is also the host of the audience that the vaults ask for."""
     hsm_suffix: str
@@ -24,6 +26,7 @@ PUBLIC = Cloud(
     arm_host="management.azure.com",
     arm_audiences=frozenset({"https://management.azure.com", "https://management.core.windows.net"}),
     login_host="login.microsoftonline.com",
+    graph_host="graph.microsoft.com",
     vault_suffix="vault.azure.net",
     hsm_suffix="managedhsm.azure.net",
     storage_suffix="core.windows.net",
@@ -36,6 +39,7 @@ US_GOVERNMENT = Cloud(
     # Not the ARM host: a client that asks for a token for the host name is refused.
     arm_audiences=frozenset({"https://management.core.usgovcloudapi.net"}),
     login_host="login.microsoftonline.us",
+    graph_host="graph.microsoft.us",
     vault_suffix="vault.usgovcloudapi.net",
     hsm_suffix="managedhsm.usgovcloudapi.net",
     storage_suffix="core.usgovcloudapi.net",
@@ -47,6 +51,7 @@ CHINA = Cloud(
     arm_host="management.chinacloudapi.cn",
     arm_audiences=frozenset({"https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"}),
     login_host="login.chinacloudapi.cn",
+    graph_host="microsoftgraph.chinacloudapi.cn",
     vault_suffix="vault.azure.cn",
     hsm_suffix="managedhsm.azure.cn",
     storage_suffix="core.chinacloudapi.cn",
@@ -59,6 +64,7 @@ CUSTOM = Cloud(
     arm_host="management.sovereign.example",
     arm_audiences=frozenset({"https://arm.sovereign.example"}),
     login_host="login.sovereign.example",
+    graph_host="graph.sovereign.example",
     vault_suffix="vault.sovereign.example",
     hsm_suffix="managedhsm.sovereign.example",
     storage_suffix="core.sovereign.example",

@@ -4,11 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from simulator.behaviour import AutoModeShows, Behaviour, Outcome
 from simulator.clusters import Cluster, ClusterKey, Operation, iso
-from simulator.identity import TENANT
+from simulator.identity import TENANT, principal_id
 
 
 @dataclass(slots=True)
@@ -43,7 +42,7 @@ def cluster_body(
         "capacityReservationProperties": {"lastSkuUpdate": created, "minCapacity": 100},
         "associatedWorkspaces": [
             {
-                "workspaceId": _guid(id_),
+                "workspaceId": principal_id(id_),
                 "workspaceName": id_.rpartition("/")[2],
                 "resourceId": _cased(id_, behaviour),
                 "associateDate": created,
@@ -56,7 +55,7 @@ def cluster_body(
         properties["keyVaultProperties"] = _key_body(key, behaviour, newest_version)
     identity = dict(cluster.identity)
     if "SystemAssigned" in identity.get("type", ""):
-        identity |= {"principalId": _guid(cluster.id), "tenantId": TENANT}
+        identity |= {"principalId": principal_id(cluster.id), "tenantId": TENANT}
     return {
         "id": _cased(cluster.id, behaviour),
         "name": cluster.name,
@@ -90,8 +89,10 @@ def workspace_body(workspace: Workspace) -> dict[str, Any]:
         "type": "Microsoft.OperationalInsights/workspaces",
         "location": workspace.location,
         "properties": {
-            "customerId": _guid(workspace.id),
+            "customerId": principal_id(workspace.id),
             "provisioningState": workspace.state,
+            "sku": {"name": "LACluster" if workspace.cluster_id else "PerGB2018"},
+            "retentionInDays": 30,
             "features": {"clusterResourceId": workspace.cluster_id} if workspace.cluster_id else {},
         },
     }
@@ -111,10 +112,6 @@ def operation_body(operation: Operation, path: str, now: float, *, nested_error:
         error = {"code": operation.error[0], "message": operation.error[1]}
         body["error"] = {"error": error} if nested_error else error
     return body
-
-
-def _guid(text: str) -> str:
-    return str(uuid5(NAMESPACE_URL, text.lower()))
 
 
 def _cased(id_: str, behaviour: Behaviour) -> str:

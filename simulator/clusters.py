@@ -42,6 +42,8 @@ class Operation:
     after_state: str
     after_key: ClusterKey | None
     target: ClusterKey | None
+    state_meanwhile: str | None = None
+    """The cluster's provisioningState until the end; None leaves it to the behaviour."""
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     """Makes the operation's URL a signed one: reading it without this is refused."""
 
@@ -95,7 +97,7 @@ class Cluster:
             return self.state, self.key
         if now < self.operation.ends:
             key = self.operation.target if behaviour.new_key_while_running else self.key
-            return behaviour.state_while_running, key
+            return self.operation.state_meanwhile or behaviour.state_while_running, key
         return "Succeeded", self.key
 
     def busy(self, now: float) -> bool:
@@ -109,6 +111,7 @@ def _shown_from(operation: Operation, behaviour: Behaviour) -> float:
     return operation.ends + stale
 
 
+FAILED = "Failed to validate key in Key Vault. Could be due to lack of permissions or when key doesn't exist"
 EXPIRED = "Failed to validate key in Key Vault. The key has expired."
 """An expired key goes on working, but the cluster's key cannot be updated until its expiry is extended."""
 
@@ -125,7 +128,7 @@ type KeyRefusal = Callable[[Cluster, ClusterKey], str | None]
 """Why the cluster cannot use a key, or None."""
 
 _PATCHABLE = {"properties", "identity", "sku", "tags"}
-_READ_ONLY = {
+READ_ONLY = {
     "associatedWorkspaces",
     "capacityReservationProperties",
     "clusterId",
@@ -143,7 +146,7 @@ _BUSY = {
 
 def update(cluster: Cluster, patch: Any, now: float, behaviour: Behaviour, refusal: KeyRefusal) -> Operation | None:
     """Accept a PATCH body, or raise RefusedError. A new key makes an operation; anything else is done at once."""
-    body = _valid_body(patch)
+    body = valid_body(patch)
     # What a stale read hides is in effect all the same.
     cluster.settle(now, replace(behaviour, stale_seconds=0.0))
     _check_state(cluster, now, behaviour)
@@ -152,7 +155,7 @@ def update(cluster: Cluster, patch: Any, now: float, behaviour: Behaviour, refus
     key = properties.get("keyVaultProperties")
     if key is not None and identity is not None and identity.get("type") != cluster.identity.get("type"):
         raise RefusedError("The identity and the key can't be changed in the same operation")
-    target = _valid_key(key) if key is not None else cluster.key
+    target = valid_key(key) if key is not None else cluster.key
     error: tuple[str, str] | None = None
     if key is not None:
         problem = _problem(cluster, target, refusal)
@@ -203,13 +206,14 @@ def _check_state(cluster: Cluster, now: float, behaviour: Behaviour) -> None:
         )
 
 
-def _valid_body(patch: Any) -> dict[str, Any]:
+def valid_body(patch: Any) -> dict[str, Any]:
+    """A PATCH body in its documented form, or RefusedError."""
     if not isinstance(patch, dict):
         raise RefusedError("The body of the request is null or in bad format")
     if not all(isinstance(patch.get(name), dict | None) for name in _PATCHABLE):
         raise RefusedError("The body of the request is null or in bad format")
     properties = patch.get("properties") or {}
-    for name in properties.keys() & _READ_ONLY:
+    for name in properties.keys() & READ_ONLY:
         # Code and wording as reported in Azure/azure-rest-api-specs issue 32821.
         raise RefusedError(
             f"'properties.{name}' is a read only property and cannot be set. "
@@ -226,7 +230,8 @@ def _valid_body(patch: Any) -> dict[str, Any]:
     return patch
 
 
-def _valid_key(properties: Any) -> ClusterKey | None:
+def valid_key(properties: Any) -> ClusterKey | None:
+    """What `keyVaultProperties` asks for, None being Microsoft's key, or RefusedError."""
     bad = RefusedError("KeyVaultProperties isn't empty but has a bad format")
     if not isinstance(properties, dict) or properties.keys() - {"keyVaultUri", "keyName", "keyVersion", "keyRsaSize"}:
         raise bad

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from simulator.clock import Clock
 from simulator.clusters import Cluster
 from simulator.event_grid import Subscription
 from simulator.host.process import HostProcess, HostSpec
+from simulator.terminal import say
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".demo"
@@ -186,13 +187,6 @@ def command_line(azure: Azure, *arguments: str) -> None:
 def heading(text: str) -> None:
     """A line that begins a part."""
     say(f"\n{text}", "1")
-
-
-def say(text: str, colour: str = "", write: Callable[[str], object] = sys.stdout.write) -> None:
-    """Print at once; in colour only on a terminal."""
-    plain = not colour or not sys.stdout.isatty() or "NO_COLOR" in os.environ
-    write(f"{text}\n" if plain else f"\x1b[{colour}m{text}\x1b[0m\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

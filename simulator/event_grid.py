@@ -48,6 +48,7 @@ class Subscription:
     """The ARM id of the vault."""
     url: str
     """The webhook of the Functions host, with the function's name and the key in its query."""
+    name: str = "key-events"
     schema: Schema = Schema.EVENT_GRID
     event_types: frozenset[str] = frozenset(
         {
@@ -105,6 +106,7 @@ class EventGrid:
         self._lose = 0
         self._copies = 0
         self._delays: list[float] = []
+        self._answers: list[int] = []
         self._held: list[_Delivery] | None = None
         self._thread: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -156,6 +158,10 @@ class EventGrid:
     def delay_next(self, seconds: float) -> None:
         """Deliver the next event this many simulated seconds late."""
         self._delays.append(seconds)
+
+    def answer_next(self, status: int, count: int = 1) -> None:
+        """Let the next tries fail as if the endpoint had given this status: a firewall or a sign-in before it."""
+        self._answers += [status] * count
 
     def hold(self) -> None:
         """Keep back what comes, for `release` to deliver in another order."""
@@ -221,8 +227,12 @@ class EventGrid:
     def _deliver(self, delivery: _Delivery, number: int, pause: float) -> None:
         body, content_type = written(delivery.event, delivery.subscription)
         at = self.clock.now()
+        with self._changed:
+            forced = self._answers.pop(0) if self._answers else None
         try:
-            status = self._post(delivery.subscription.url, body, content_type, self._patience(LATE_ANSWER_SECONDS))
+            status = forced or self._post(
+                delivery.subscription.url, body, content_type, self._patience(LATE_ANSWER_SECONDS)
+            )
         except (OSError, http.client.HTTPException):
             status = None
         with self._changed:

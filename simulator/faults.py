@@ -44,6 +44,8 @@ class Fault:
     body: bytes = b""
     seconds: float = 0.0
     """Simulated seconds."""
+    until: float | None = None
+    """Simulated seconds since the epoch after which nobody meets the fault any more."""
 
     def matches(self, method: str, host: str, path: str) -> bool:
         """Whether a request meets this fault."""
@@ -68,9 +70,10 @@ class Faults:
         with self._guard:
             self._pending.clear()
 
-    def take(self, method: str, host: str, path: str) -> Fault | None:
-        """Use up one occurrence of the first fault that matches."""
+    def take(self, method: str, host: str, path: str, now: float = 0.0) -> Fault | None:
+        """Use up one occurrence of the first fault that matches at a simulated time, seconds since the epoch."""
         with self._guard:
+            self._pending = [(fault, left) for fault, left in self._pending if fault.until is None or fault.until > now]
             for index, (fault, left) in enumerate(self._pending):
                 if fault.matches(method, host, path):
                     if left is not None and left <= 1:

@@ -1,5 +1,8 @@
 """Simulated Microsoft Entra tokens and the managed identity endpoint of App Service.
 
+Tokens are JSON Web Tokens with Entra's names for the claims, because some clients (the Azure CLI) read them. They are
+signed with a secret of this process, not with a published key: only this process can check them.
+
 The endpoint follows "How to use managed identities for App Service and Azure Functions", REST endpoint reference,
 api-version 2019-08-01.
 """
@@ -10,9 +13,9 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
-from uuid import uuid4
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from werkzeug.wrappers import Request, Response
 
@@ -33,22 +36,36 @@ class Token:
     """REAL seconds since the epoch: the SDKs' token caches know no simulated time."""
 
 
+def principal_id(principal: str) -> str:
+    """The object id that role assignments and tokens name a principal by."""
+    return str(uuid5(NAMESPACE_URL, principal.lower()))
+
+
 def issue(resource: str, principal: str, lifetime: float = LIFETIME) -> str:
     """Write a bearer token for one resource, good for `lifetime` real seconds."""
-    claims = json.dumps(asdict(Token(resource, principal, time.time() + lifetime))).encode()
-    return f"{base64.urlsafe_b64encode(claims).decode()}.{_signature(claims)}"
+    now = time.time()
+    claims = {
+        "aud": resource,
+        "iss": f"https://sts.windows.net/{TENANT}/",
+        "iat": int(now),
+        "exp": now + lifetime,
+        "tid": TENANT,
+        "oid": principal_id(principal),
+        "sub": principal_id(principal),
+        "idtyp": "app",
+        "principal": principal,
+    }
+    signed = f"{_encoded({'alg': 'HS256', 'typ': 'JWT'})}.{_encoded(claims)}"
+    return f"{signed}.{_signature(signed)}"
 
 
 def read(text: str) -> Token | None:
     """Read a bearer token; None unless this process wrote it. Does not check whether it has expired."""
-    encoded, _, signature = text.partition(".")
-    try:
-        claims = base64.b64decode(encoded, altchars=b"-_", validate=True)
-    except ValueError:
+    signed, _, signature = text.rpartition(".")
+    if not hmac.compare_digest(_signature(signed).encode(), signature.encode()):
         return None
-    if not hmac.compare_digest(_signature(claims).encode(), signature.encode()):
-        return None
-    return Token(**json.loads(claims))
+    claims = json.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="))
+    return Token(claims["aud"], claims["principal"], claims["exp"])
 
 
 def authorize(request: Request, audiences: Collection[str]) -> Token | None:
@@ -60,8 +77,13 @@ def authorize(request: Request, audiences: Collection[str]) -> Token | None:
     return token if token.resource.rstrip("/") in {audience.rstrip("/") for audience in audiences} else None
 
 
-def _signature(claims: bytes) -> str:
-    return hmac.new(_SECRET, claims, hashlib.sha256).hexdigest()
+def _encoded(claims: Mapping[str, object]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+
+
+def _signature(signed: str) -> str:
+    digest = hmac.digest(_SECRET, signed.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 class IdentityEndpoint:
@@ -82,6 +104,10 @@ class IdentityEndpoint:
     def header(self, principal: str) -> str:
         """The secret that the principal's process has in IDENTITY_HEADER."""
         return self._header_of[principal]
+
+    def principals(self) -> list[str]:
+        """Everyone who can sign in."""
+        return list(self._header_of)
 
     def client_id(self, principal: str) -> str:
         """The principal's client id, which a process may name to ask for exactly this identity."""

@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Response("Length Required", 411))
             return
         request, exchange = self._read(host)
-        fault = self.server.faults.take(exchange.method, host, exchange.path)
+        fault = self.server.faults.take(exchange.method, host, exchange.path, exchange.at.timestamp())
         exchange = replace(exchange, fault=fault.kind if fault else None)
         if fault and fault.kind is FaultKind.DELAY:
             self.server.wait(fault.seconds)

@@ -3,27 +3,21 @@
 import base64
 import contextlib
 import os
-import shutil
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import Clock
+from simulator.play import azurite as playground
 from simulator.storage import QueueService, TableService
 
 ACCOUNT = "contoso"
 KEY = base64.b64encode(b"an invented account key").decode()
 WRONG_KEY = base64.b64encode(b"another account key").decode()
-_AZURITE = Path(__file__).parents[2] / "tools/azurite/node_modules/azurite/dist/src/azurite.js"
-_INSTALL = "npm ci --prefix tools/azurite --ignore-scripts --no-audit --no-fund"
 
 
 @dataclass(frozen=True)
@@ -63,28 +57,12 @@ def azurite() -> Iterator[Backend]:
     """Run Azurite. Its absence is a failure unless CMK_WITHOUT_AZURITE=1 says that it is meant."""
     if os.environ.get("CMK_WITHOUT_AZURITE") == "1":
         pytest.skip("CMK_WITHOUT_AZURITE=1")
-    script, node = Path(os.environ.get("AZURITE") or _AZURITE), shutil.which("node")
-    if node is None or not script.exists():
-        pytest.fail(
-            f"Azurite needs Node.js ({node or 'not found'}) and {script}. Install it with `{_INSTALL}`, "
-            "or set CMK_WITHOUT_AZURITE=1 to run without this half of the storage contract."
-        )
-    ports = _free_ports(3)
-    names = ("--blobPort", "--queuePort", "--tablePort")
-    options = [text for name, port in zip(names, ports, strict=True) for text in (name, str(port))]
-    # The version check refuses SDKs that are newer than Azurite, and telemetry is on by default.
-    flags = ["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
-    with subprocess.Popen(
-        [node, str(script), *flags, *options],
-        env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"},
-        stdout=subprocess.DEVNULL,
-    ) as process:
+    with contextlib.ExitStack() as running:
         try:
-            for port in ports:
-                _wait_for(port, process)
-            yield Backend("azurite", *ports[1:])
-        finally:
-            process.terminate()
+            one = running.enter_context(playground.azurite(ACCOUNT, KEY))
+        except playground.AzuriteError as error:
+            pytest.fail(f"{error}. Or set CMK_WITHOUT_AZURITE=1 to run without this half of the storage contract.")
+        yield Backend("azurite", one.queue_port, one.table_port)
 
 
 def refuse_tokens(_request: Request) -> bool:
@@ -115,20 +93,3 @@ def _served(service: QueueService | TableService, lock: threading.RLock) -> Iter
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as open_sockets:
-        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    pytest.fail(f"Azurite did not start (exit code {process.poll()}).")

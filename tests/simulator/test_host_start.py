@@ -1,7 +1,7 @@
 """What the host finds in an app, and what it refuses."""
 
-import json
 import contextlib
+import json
 import signal
 from collections.abc import Mapping
 from pathlib import Path

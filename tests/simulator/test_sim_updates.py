@@ -78,6 +78,7 @@ def scene(
 
 def test_the_sdk_follows_an_update_to_its_end(scene: Scene) -> None:
     scene.azure.behaviour = Behaviour(update_seconds=0.3, retry_after=None)
+    scene.azure.arm.throttle.sizes["reads"] = 100_000  # It polls without a pause.
     model = scene.arm.clusters.begin_update(RESOURCE_GROUP, "Cluster-1", patch_to(scene.new)).result()
     assert isinstance(model, ClusterModel)
     assert model.id == scene.cluster.id

@@ -171,7 +171,7 @@ def test_a_token_that_no_longer_holds_is_challenged_again(
     ("method", "path", "body", "status"),
     [
         ("GET", "/secrets/la-cmk", "", 404),
-        ("DELETE", "/keys/la-cmk", "", 404),
+        ("DELETE", "/keys/no-such-key", "", 404),
         ("POST", "/keys/la-cmk/create", "not json", 400),
         ("PATCH", "/keys/la-cmk/no-such-version", "{}", 404),
         ("POST", "/keys/no-such-key/rotate", "{}", 404),

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# A session with an unmodified Azure CLI in the playground. Needs `az` on the PATH (pip install azure-cli), and a
+# playground that is up (python -m simulator up). Its output is docs/playground/session.txt.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-.venv/bin/python}
+eval "$("$python" -m simulator env)"
+export PYTHONWARNINGS=ignore  # The Azure CLI's own.
+
+run() {
+  printf '\n$ %s\n' "$*"
+  "$@"
+}
+say() { printf '\n# %s\n' "$*"; }
+law() { run az monitor log-analytics "$@"; }
+newest() { az keyvault key show --vault-name contoso --name la-cmk --query key.kid --output tsv; }
+in_use() {
+  az monitor log-analytics cluster show --resource-group rg-Logs --name "$1" --output tsv \
+    --query "join('/keys/la-cmk/', ['https://contoso.vault.azure.net', keyVaultProperties.keyVersion])"
+}
+
+say "Who and where"
+run az login --identity --output table
+run az account list --output table
+run az account set --subscription Production
+run az group list --output table
+
+say "The clusters, and a workspace"
+law cluster list --output table
+law cluster show --resource-group rg-Logs --name payments
+law workspace show --resource-group rg-Logs --workspace-name law-payments --output table
+
+say "Keys, in a vault and in a Managed HSM"
+run az keyvault key list --vault-name contoso --output table
+run az keyvault key list-versions --vault-name contoso --name la-cmk --output table
+run az keyvault key show --vault-name contoso --name la-cmk --query attributes
+run az keyvault key create --vault-name contoso --name other --kty RSA --size 3072 --query key.kid
+run az keyvault key list --hsm-name contoso-hsm --output table
+run az keyvault key list-versions --hsm-name contoso-hsm --name hsm-cmk --output table
+run az keyvault key create --hsm-name contoso-hsm --name other --kty RSA-HSM --size 3072 --query key.kid
+run az keyvault key rotate --hsm-name contoso-hsm --name other --query key.kid
+run az keyvault key set-attributes --hsm-name contoso-hsm --name other --enabled false --query attributes.enabled
+run az keyvault key show --hsm-name contoso-hsm --name hsm-cmk --query attributes.enabled
+
+say "Other resources, rights, and where events go"
+run az resource show --resource-group rg-Logs --name payments --resource-type Microsoft.OperationalInsights/clusters --query id
+run az keyvault show --name contoso --query properties.enablePurgeProtection
+run az role assignment list --all --output table
+run az eventgrid system-topic event-subscription list --resource-group rg-Logs --system-topic-name contoso-events \
+  --query '[].{name:name, to:destination.endpointBaseUrl}' --output table
+
+say "The Azure CLI's own cluster update is a GET and a PUT"
+law cluster update --resource-group rg-Logs --name web-shop --tags team=shop --query tags
+
+say "A rotation: the event moves the clusters that name the old version"
+run az keyvault key rotate --vault-name contoso --name la-cmk --query key.kid
+for cluster in payments web-shop; do
+  for _ in $(seq 40); do
+    [ "$(in_use $cluster)" = "$(newest)" ] && break
+    sleep 2
+  done
+  [ "$(in_use $cluster)" = "$(newest)" ] || { echo "$cluster did not follow"; exit 1; }
+  echo "$cluster uses $(newest)"
+done
+run az storage entity query --account-name cmkrotation --auth-mode login --table-name rotations \
+  --filter "RowKey ne '~cluster' and RowKey lt '~'" --query 'items[].{cluster:clusterId, stage:stage, reason:reason}' --output table
+run az storage message peek --account-name cmkrotation --auth-mode login --queue-name cluster-visits --output table
+
+say "A right is taken away and given back: Azure refuses the cluster's update meanwhile"
+cluster_id=$(az monitor log-analytics cluster show --resource-group rg-Logs --name web-shop --query identity.principalId --output tsv)
+vault_id=$(az keyvault show --name contoso --query id --output tsv)
+other=$(az keyvault key show --vault-name contoso --name other --query key.kid --output tsv)
+grant=(--assignee-object-id "$cluster_id" --role "Key Vault Crypto Service Encryption User" --scope "$vault_id")
+run az role assignment delete --assignee "$cluster_id" --scope "$vault_id"
+law cluster update --resource-group rg-Logs --name web-shop --key-vault-uri https://contoso.vault.azure.net/ \
+  --key-name other --key-version "${other##*/}" --query keyVaultProperties || echo "(refused, as it should be)"
+run az role assignment create "${grant[@]}" --assignee-principal-type ServicePrincipal --query scope
+
+say "A cluster is moved by hand, and a version is disabled"
+law cluster update --resource-group rg-Logs --name payments --key-vault-uri https://contoso.vault.azure.net/ \
+  --key-name other --key-version "${other##*/}" --query keyVaultProperties
+sleep 65  # Until storage has wrapped its own key with the cluster's new one.
+run az keyvault key set-attributes --vault-name contoso --name other --enabled false --query attributes.enabled
+sleep 60  # An hour: storage bears a refusal for 40 minutes.
+
+say "What the storage of payments made of it, an hour later"
+run "$python" -m simulator status

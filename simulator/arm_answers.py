@@ -1,0 +1,57 @@
+"""Answers in Azure Resource Manager's shapes, shared by what it is made of."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from simulator.rights import Rights
+
+type Handler = Callable[[Request, str, dict[str, str]], Response]
+"""Answers a request by a principal to a path whose named parts are given."""
+
+SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
+GROUP = SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
+EITHER = rf"(?P<scope>{SUBSCRIPTION}(?:/resourceGroups/[^/]+)?)"
+"""A subscription or a resource group, to list in."""
+
+
+class ArmError(Exception):
+    """An answer other than success, in ARM's shape."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+
+
+def answer(body: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(json.dumps(body), status, content_type="application/json; charset=utf-8")
+
+
+def listed(bodies: Iterable[Mapping[str, Any]]) -> Response:
+    """A list of one page."""
+    return answer({"value": list(bodies)})
+
+
+def envelope(id_: str, type_: str, location: str | None = "westeurope") -> dict[str, Any]:
+    """What every resource begins with."""
+    body = {"id": id_, "name": id_.rstrip("/").rpartition("/")[2], "type": type_}
+    return body if location is None else {**body, "location": location, "tags": {}}
+
+
+def check_right(rights: Rights, principal: str, action: str, scope: str) -> None:
+    """Refuse whoever may not do something to a scope."""
+    if not rights.allows(principal, action, scope):
+        raise ArmError(
+            403,
+            "AuthorizationFailed",
+            f"The client '{principal}' does not have authorization to perform action '{action}' "
+            f"over scope '{scope}' or the scope is invalid.",
+        )
+
+
+def not_found(id_: str) -> ArmError:
+    """The answer for a resource that is not there."""
+    return ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")

@@ -1,0 +1,176 @@
+"""Role assignments and definitions in ARM, and the part of Microsoft Graph that tells who a principal is.
+
+From the REST reference of Microsoft.Authorization 2022-04-01. An assignment counts at once here; in Azure it takes up
+to ten minutes.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Request, Response
+
+from simulator import identity
+from simulator.arm_answers import ArmError, Handler, answer, check_right, listed, not_found
+from simulator.roles import ROLES, Assignment, Role, within
+
+if TYPE_CHECKING:
+    from simulator.azure import Azure
+
+_PREFIX = r"(?P<scope>.*)/providers/Microsoft\.Authorization"
+
+
+class Authorization:
+    """The handlers for these paths, over one Azure's rights."""
+
+    def __init__(self, azure: "Azure") -> None:
+        self.azure = azure
+
+    def routes(self) -> Mapping[str, Handler]:
+        """Handlers by the pattern of their paths."""
+        return {
+            rf"{_PREFIX}/roleAssignments": self._assignments,
+            rf"{_PREFIX}/roleAssignments/(?P<name>[^/]+)": self._assignment,
+            rf"{_PREFIX}/roleDefinitions": self._definitions,
+            rf"{_PREFIX}/roleDefinitions/(?P<name>[^/]+)": self._definition,
+        }
+
+    def _assignments(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        scope = path["scope"]
+        check_right(self.azure.rights, principal, "Microsoft.Authorization/roleAssignments/read", scope)
+        query = request.args.get("$filter", "")
+        wanted = re.search(r"(?:principalId|assignedTo)(?: eq |\()'([^']+)'", query)
+        exactly = "atScope()" in query
+        return listed(
+            _assignment_body(one)
+            for one in self.azure.rights.assignments.values()
+            if (within(scope, one.scope) or (within(one.scope, scope) and not exactly))
+            and (wanted is None or wanted[1].lower() == one.principal_id)
+        )
+
+    def _assignment(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        verb = {"GET": "read", "PUT": "write", "DELETE": "delete"}.get(request.method, "write")
+        check_right(self.azure.rights, principal, f"Microsoft.Authorization/roleAssignments/{verb}", path["scope"])
+        key = request.path.rstrip("/").lower()
+        held = self.azure.rights.assignments
+        match request.method:
+            case "PUT":
+                return self._assign(request, path)
+            case "DELETE" if key in held:
+                return answer(_assignment_body(held.pop(key)))
+            case "DELETE":
+                return Response("", 204)
+            case _ if key in held:
+                return answer(_assignment_body(held[key]))
+        raise not_found(request.path)
+
+    def _assign(self, request: Request, path: dict[str, str]) -> Response:
+        body = request.get_json(force=True, silent=True)
+        properties = body.get("properties") if isinstance(body, dict) else None
+        if not isinstance(properties, dict) or not properties.get("principalId"):
+            raise ArmError(400, "InvalidRequestContent", "The request content was invalid: principalId is required.")
+        role = _role(str(properties.get("roleDefinitionId", "")).rpartition("/")[2])
+        if role is None:
+            raise ArmError(404, "RoleDefinitionDoesNotExist", "The specified role definition does not exist.")
+        made = Assignment(str(properties["principalId"]).lower(), role, path["scope"] or "/", path["name"])
+        same = (made.principal_id, made.role.id, made.scope.lower())
+        if any((one.principal_id, one.role.id, one.scope.lower()) == same for one in self._held()):
+            raise ArmError(409, "RoleAssignmentExists", "The role assignment already exists.")
+        self.azure.rights.assignments[made.id.lower()] = made
+        return answer(_assignment_body(made), 201)
+
+    def _held(self) -> list[Assignment]:
+        return list(self.azure.rights.assignments.values())
+
+    def _definitions(self, request: Request, _: str, path: dict[str, str]) -> Response:
+        wanted = re.search(r"roleName eq '([^']+)'", request.args.get("$filter", ""))
+        return listed(
+            _definition_body(role, path["scope"])
+            for role in ROLES.values()
+            if wanted is None or wanted[1].lower() == role.name.lower()
+        )
+
+    def _definition(self, request: Request, _: str, path: dict[str, str]) -> Response:
+        role = _role(path["name"])
+        if role is None:
+            raise not_found(request.path)
+        return answer(_definition_body(role, path["scope"]))
+
+    def graph(self, request: Request) -> Response:
+        """Answer Microsoft Graph's `directoryObjects/getByIds` and the look-ups of a service principal."""
+        if identity.authorize(request, {f"https://{self.azure.cloud.graph_host}"}) is None:
+            error = {"code": "InvalidAuthenticationToken", "message": "Access token is empty."}
+            return answer({"error": error}, 401)
+        names = self._principals()
+        body = request.get_json(force=True, silent=True) or {}
+        if request.path.endswith("/directoryObjects/getByIds") and isinstance(body.get("ids"), list):
+            return listed(_principal_body(id_, names[id_]) for id_ in map(str.lower, body["ids"]) if id_ in names)
+        wanted = re.search(r"/servicePrincipals/([0-9a-f-]{36})$", request.path)
+        if wanted and wanted[1] in names:
+            return answer(_principal_body(wanted[1], names[wanted[1]]))
+        if request.path.endswith("/servicePrincipals"):
+            asked = set(re.findall(r"eq '([^']+)'", request.args.get("$filter", "")))
+            return listed(_principal_body(id_, name) for id_, name in names.items() if {id_, name} & asked)
+        error = {"code": "Request_ResourceNotFound", "message": "The resource does not exist."}
+        return answer({"error": error}, 404)
+
+    def _principals(self) -> dict[str, str]:
+        """Display names by object id. A system-assigned identity is called what its cluster is called."""
+        azure = self.azure
+        named = {identity.principal_id(one): one for one in azure.identities.principals()}
+        return named | {identity.principal_id(one.id): one.name for one in azure.arm.clusters.values()}
+
+
+def _role(id_: str) -> Role | None:
+    return next((role for role in ROLES.values() if role.id == id_.lower()), None)
+
+
+def _definition_id(role: Role, scope: str) -> str:
+    subscription = re.match(r"/subscriptions/[^/]+", scope)
+    return f"{subscription[0] if subscription else ''}/providers/Microsoft.Authorization/roleDefinitions/{role.id}"
+
+
+def _assignment_body(one: Assignment) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "type": "Microsoft.Authorization/roleAssignments",
+        "properties": {
+            "roleDefinitionId": _definition_id(one.role, one.scope),
+            "principalId": one.principal_id,
+            "principalType": "ServicePrincipal",
+            "scope": one.scope,
+        },
+    }
+
+
+def _definition_body(role: Role, scope: str) -> dict[str, Any]:
+    permission = {
+        "actions": list(role.actions),
+        "notActions": [],
+        "dataActions": list(role.data_actions),
+        "notDataActions": [],
+    }
+    return {
+        "id": _definition_id(role, scope),
+        "name": role.id,
+        "type": "Microsoft.Authorization/roleDefinitions",
+        "properties": {
+            "roleName": role.name,
+            "type": "CustomRole" if role.custom else "BuiltInRole",
+            "description": "",
+            "assignableScopes": ["/"],
+            "permissions": [permission],
+        },
+    }
+
+
+def _principal_body(id_: str, name: str) -> dict[str, Any]:
+    return {
+        "@odata.type": "#microsoft.graph.servicePrincipal",
+        "id": id_,
+        "appId": id_,
+        "displayName": name,
+        "servicePrincipalNames": [id_],
+        "servicePrincipalType": "ManagedIdentity",
+    }

@@ -1,0 +1,142 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator.azure import FUNCTION
+from simulator.behaviour import Outcome
+from simulator.keys import Network
+from simulator.play.acts import NotUnderstoodError, perform
+from simulator.play.fleet import ACCOUNT, QUEUE
+from simulator.play.stories import STORIES, Story
+from simulator.play.world import Options, Playground
+
+
+@pytest.fixture
+def playground(tmp_path: Path) -> Iterator[Playground]:
+    """One that is not started: nothing moves but what a test moves."""
+    made = Playground(Options(tmp_path, with_app=False))
+    yield made
+    made.azure.server.server_close()
+
+
+def usable(playground: Playground, name: str) -> bool:
+    cluster = next(one for one in playground.azure.arm.clusters.values() if one.name == name)
+    assert cluster.key is not None
+    vault = playground.azure.vaults[cluster.key.vault_uri.removeprefix("https://").rstrip("/")]
+    return vault.usable(cluster.id, cluster.key)
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=lambda story: story.name)
+def test_every_line_of_every_story_is_understood(playground: Playground, story: Story) -> None:
+    known = {cluster.name for cluster in playground.azure.arm.clusters.values()}
+    assert story.source
+    for line in story.lines:
+        if line.startswith("see "):
+            assert line.split()[1] in known
+        elif not line.startswith("wait "):
+            perform(playground, line)
+
+
+def test_in_the_beginning_everybody_has_the_rights_they_need(playground: Playground) -> None:
+    assert all(usable(playground, one.name) for one in playground.azure.arm.clusters.values())
+
+
+@pytest.mark.parametrize(
+    ("cluster", "vault"), [("payments", "contoso"), ("fraud", "fabrikam"), ("ledger", "contoso-hsm")]
+)
+def test_a_right_is_taken_and_given_whatever_kind_of_right_it_is(
+    playground: Playground, cluster: str, vault: str
+) -> None:
+    perform(playground, f"right of {cluster} on {vault}: take")
+    assert not usable(playground, cluster)
+    perform(playground, f"right of {cluster} on {vault}: give")
+    assert usable(playground, cluster)
+
+
+def test_the_function_loses_its_right_to_read_keys(playground: Playground) -> None:
+    perform(playground, "right of function on contoso: take")
+    vault = playground.azure.vault("contoso")
+    assert not vault.grants(FUNCTION, "read")
+    assert vault.grants("operator", "read")
+
+
+def test_keys_are_rotated_disabled_expired_deleted_and_recovered(playground: Playground) -> None:
+    vault = playground.azure.vault("contoso")
+    perform(playground, "key contoso/la-cmk: rotate")
+    perform(playground, "key contoso/la-cmk: disable previous")
+    perform(playground, "key contoso/la-cmk: expire newest")
+    new = vault.keys["la-cmk"].newest
+    assert [one.enabled for one in vault.keys["la-cmk"].versions] == [False, True]
+    assert new.expires is not None
+    perform(playground, "key contoso/la-cmk: enable previous")
+    assert [one.enabled for one in vault.keys["la-cmk"].versions] == [True, True]
+    perform(playground, "key contoso/la-cmk: delete")
+    assert not usable(playground, "payments")
+    perform(playground, "key contoso/la-cmk: recover")
+    assert usable(playground, "payments")
+
+
+def test_vaults_clocks_and_clusters_change(playground: Playground) -> None:
+    azure = playground.azure
+    perform(playground, "vault contoso: private")
+    perform(playground, "vault contoso: no bypass")
+    assert azure.vault("contoso").network is Network.PRIVATE
+    assert not usable(playground, "payments")
+    perform(playground, "clock of ARM: 10 min ahead")
+    assert azure.arm.clock.timestamp() - azure.clock.timestamp() == pytest.approx(600, abs=5)
+    perform(playground, "clock of contoso: 1 h behind")
+    assert azure.vault("contoso").clock.timestamp() - azure.clock.timestamp() == pytest.approx(-3_600, abs=5)
+    perform(playground, "cluster payments: updates fail")
+    perform(playground, "cluster payments: updates take 3 h")
+    payments = next(one for one in azure.arm.clusters.values() if one.name == "payments")
+    assert payments.behaviour is not None
+    assert (payments.behaviour.outcome, payments.behaviour.update_seconds) == (Outcome.FAILED, 10_800)
+    perform(playground, "cluster payments: state Failed")
+    assert payments.state == "Failed"
+    perform(playground, "cluster payments: replication Enabling")
+    assert payments.replication == {"enabled": True, "provisioningState": "Enabling"}
+    perform(playground, "clear")
+    assert [one for one in azure.arm.clusters.values() if one.behaviour] == []
+    assert azure.arm.clock is azure.clock
+
+
+def test_queue_messages_are_lost_doubled_and_delayed(playground: Playground) -> None:
+    queues = playground.azure.storage_account(ACCOUNT).queues
+    queues.put(QUEUE, "now")
+    for line in ("queue: lose", "queue: double", "queue: delay 10 min"):
+        perform(playground, line)
+    assert len(queues.messages(QUEUE)) == 1
+
+
+def test_a_region_is_down_for_its_clusters_and_vaults_and_not_for_storage(playground: Playground) -> None:
+    azure = playground.azure
+    perform(playground, "region westeurope: down for 1 h")
+    now = azure.clock.timestamp()
+    cluster = next(iter(azure.arm.clusters.values()))
+    for host, path in ((azure.cloud.arm_host, cluster.id), ("contoso.vault.azure.net", "/keys/la-cmk")):
+        for _ in range(3):
+            fault = azure.faults.take("GET", host, path, now)
+            assert fault is not None
+            assert fault.status == 503
+    assert azure.faults.take("GET", f"{ACCOUNT}.queue.core.windows.net", "/", now) is None
+    assert azure.faults.take("GET", azure.cloud.arm_host, cluster.id, now + 3_700) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cluster nobody: updates fail",
+        "key contoso/nothing: rotate",
+        "key nowhere/la-cmk: rotate",
+        "key contoso/la-cmk: disable previous",
+        "key contoso/la-cmk: recover",
+        "region atlantis: down for 1 h",
+        "events: delay",
+        "cluster payments: updates explode",
+        "",
+    ],
+)
+def test_what_is_not_there_or_not_said_right_is_refused(playground: Playground, line: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        perform(playground, line)
