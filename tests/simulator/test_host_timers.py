@@ -46,7 +46,7 @@ def test_an_occurrence_missed_while_the_host_was_down_is_made_up_for_at_once(tmp
     clock = fast(600)
     what = spec(tmp_path, APP, settings={"SCHEDULE": "02:00:00"}, clock=clock)
     with running(what) as host:
-        wait_until(lambda: (what.folder / "timers.json").exists())  # the host is ready before it has written that
+        wait_until((what.folder / "timers.json").exists)  # the host is ready before it has written that
         assert messages_of(host, "Function.on_timer.User") == []
         host.kill()
         later = Clock(600, clock.real_origin, clock.simulated_origin + 3 * 3600)
