@@ -15,7 +15,7 @@ demo: .venv/made
 	@$(BIN)/python -m simulator.demo
 
 test: .venv/made $(AZURITE) $(KUSTO)
-	@AZURITE=$(AZURITE) $(BIN)/python -m pytest -n 3 --dist worksteal
+	@AZURITE=$(AZURITE) $(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: .venv/made
 	@$(BIN)/ruff check

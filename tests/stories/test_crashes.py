@@ -17,6 +17,8 @@ SETTINGS = {
     "OUTCOME_TOPIC_ENDPOINT": "https://outcomes.westeurope-1.eventgrid.azure.net/api/events",
 }
 MOST_EFFECTS = 30
+SPEED = 100.0
+"""A crashed visit's message comes back after ten simulated minutes."""
 
 
 def build(azure: Azure) -> None:
@@ -60,7 +62,7 @@ def side_effects_of_a_rotation(folder: Path, behaviour: Behaviour) -> list[str]:
 
 @pytest.mark.parametrize("number", range(1, MOST_EFFECTS + 1))
 def test_a_crash_after_any_side_effect_is_healed(tmp_path: Path, number: int) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=SETTINGS) as story:
+    with stage(tmp_path, speed=SPEED, behaviour=QUICK, build=build, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         crash = Crash(story, number)
         new = story.rotate()
@@ -100,7 +102,7 @@ def test_the_enumeration_covers_a_whole_rotation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [9, 10, 11, 12, 13, 14, 15])
 def test_a_crash_around_an_update_without_an_operation_is_healed_too(tmp_path: Path, number: int) -> None:
     behaviour = Behaviour(update_seconds=50, accepted_headers=AcceptedHeaders.NONE)
-    with stage(tmp_path, behaviour=behaviour, build=build, settings=SETTINGS) as story:
+    with stage(tmp_path, speed=SPEED, behaviour=behaviour, build=build, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         Crash(story, number)
         new = story.rotate()

@@ -209,6 +209,7 @@ def test_a_revocation_is_respected(tmp_path: Path) -> None:
         status = story.reason(cluster, "in-use-disabled")
         assert "revocation" in status["remedy"]
         assert story.patches(cluster) == []
+        story.until(lambda: story.lines("cluster.attention"), "a person to be called")
         (line,) = story.lines("cluster.attention")
         assert line["level"] == "Error"
 
