@@ -212,7 +212,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-# --- helpers ---
+# --- what the rules share ---
 
 
 def proposed(situation: Situation, target: KeyVersion) -> Rotation:
