@@ -33,7 +33,7 @@ def key_event(payload: str) -> str | None:
                 eventId=event.event_id,
                 eventType=event.event_type,
                 expiresAt=event.expires_at,
-                message=f"{event.event_type} for key {event.key.name} of {event.key.vault}",
+                message=f"Key Vault tells of key {event.key.name} in {event.key.vault}: {event.event_type.rpartition('.')[2]}",
             )
             return messages.to_text(VisitRequest(RequestedBy.EVENT, now, key=event.key, event_id=event.event_id))
         case events.Ignored():

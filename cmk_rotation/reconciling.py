@@ -208,7 +208,7 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], secon
         "telemetryAtRisk": len(at_risk),
         "seconds": round(seconds, 3),
     }
-    summary = ", ".join(f"{counts[name]} {word}" for name, word in _WORDS)
+    summary = "clusters: " + ", ".join(f"{counts[name]} {word}" for name, word in _WORDS)
     if not failed and not found.empty and not at_risk:
         world.log(Event.RECONCILE_FINISHED, logging.INFO, **fields, message=summary)
         return
@@ -242,9 +242,9 @@ _MOVE_TELEMETRY = (
     "with it."
 )
 _WORDS = (
-    ("clusters", "clusters in scope"),
+    ("clusters", "in scope"),
     ("current", "current"),
     ("behind", "behind"),
     ("underWay", "under way"),
-    ("attention", "need attention"),
+    ("attention", "in need of a person"),
 )

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. The first four prevent the request's effect, the others come after it."""
+    """What goes wrong. The first four come before the request's effect, which only a delay lets happen; the others after."""
 
     ANSWER = "answer"
     """Answer with the fault's status, headers and body."""
