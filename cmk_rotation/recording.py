@@ -12,8 +12,9 @@ from cmk_rotation.situation import Decision, Situation, Unseen, since
 from cmk_rotation.telling import Line, owed
 from cmk_rotation.vocabulary import RequestedBy
 
-_TRIES = 5
-"""How often a row is written on top of what other visits wrote at the same time."""
+_TRIES = 20
+"""How often a row is written on top of what other visits wrote at the same time. Each lost try is another visit's gain, so
+this is how many visits to one cluster may end at once without one of them losing its note, and with it the chain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,16 @@ def test_a_row_that_changes_at_every_try_is_left_as_it_is() -> None:
     assert fakes.status.reason is Reason.UP_TO_DATE
 
 
+def test_a_visit_that_ends_together_with_a_dozen_others_still_notes_the_next_one() -> None:
+    fakes = Fakes()
+    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.records.put(status())
+    before_status(fakes, lambda: fakes.records.put(status(looked_at=NOW - SECOND)), times=12)
+    fakes.visit()
+    (requested,) = fakes.requests.pending
+    assert fakes.status.next_visit_asked_at == requested.visit.requested_at
+
+
 def test_a_row_that_vanishes_is_not_written_over_nothing() -> None:
     fakes = on_hold()
     fakes.records.put(status())
@@ -272,7 +282,7 @@ def test_that_something_was_said_is_not_noted_where_others_have_taken_over(meanw
 
     fakes.records.before_save = somebody_writes
     fakes.visit()
-    assert len(saves) == (6 if meanwhile == "always changing" else 2)
+    assert len(saves) == (21 if meanwhile == "always changing" else 2)
 
 
 def test_a_row_that_cannot_be_written_is_raised_only_if_no_visit_was_requested() -> None:
