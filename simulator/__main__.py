@@ -14,6 +14,7 @@ from typing import Any
 
 from simulator.play.acts import HELP
 from simulator.play.control import KEY_HEADER
+from simulator.play.fleet import OPERATOR, PRINCIPALS
 from simulator.play.state import FOLDER, Running
 from simulator.play.stories import STORIES
 from simulator.play.up import up
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if running is None:
         return _fail(_NOT_UP)
     if given.command == "env":
-        for name, value in running.environment.items():
+        for name, value in running.environments[given.who].items():
             say(f"export {name}={shlex.quote(value)}")
         return 0
     try:
@@ -65,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--speed", type=float, help="simulated seconds in a real one (60, or 1 with --azurite)")
     start.add_argument("--without-app", action="store_true", help="only Azure: nobody moves the clusters")
     start.add_argument("--azurite", action="store_true", help="keep the app's queue and table in Azurite (Node)")
-    commands.add_parser("env", help='print what a client needs: eval "$(python -m simulator env)"')
+    env = commands.add_parser("env", help='print what a client needs: eval "$(python -m simulator env)"')
+    env.add_argument("--as", dest="who", choices=list(PRINCIPALS), default=OPERATOR, help="whom to sign in as")
     commands.add_parser("status", help="clusters, what they lost, and who used which key version")
     formatter = argparse.RawDescriptionHelpFormatter
     fault = commands.add_parser("fault", help="let something go wrong", epilog=HELP, formatter_class=formatter)

@@ -16,15 +16,16 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 from simulator import identity
-from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, listed
+from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right
 from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from simulator.clock import Clock
-from simulator.cluster_bodies import Workspace, cluster_body, operation_body, workspace_body
-from simulator.cluster_puts import as_patch, create
+from simulator.cluster_bodies import Workspace, cluster_body, operation_body
+from simulator.cluster_writes import Deleted, as_patch, check_room, create, deletion, replicated
 from simulator.clusters import Cluster, ClusterKey, KeyRefusal, Operation, RefusedError, update
-from simulator.linking import Links, deletion
 from simulator.rights import Rights
+from simulator.tenants import Tenants
 from simulator.throttle import Throttle
+from simulator.workspaces import Workspaces
 
 _PROVIDER = "Microsoft.OperationalInsights"
 _LOCATION = rf"{SUBSCRIPTION}/providers/{_PROVIDER}/locations/(?P<location>[^/]+)"
@@ -38,6 +39,7 @@ class Arm:
     audiences: frozenset[str]
     clock: Clock
     rights: Rights
+    tenants: Tenants
     key_refusal: KeyRefusal
     newest_version: Callable[[ClusterKey], str]
     behaviour: Behaviour = field(default_factory=Behaviour)
@@ -48,21 +50,22 @@ class Arm:
     resource_groups: set[tuple[str, str]] = field(default_factory=set)
     """Subscription and name, in lower case."""
     operations: dict[str, Operation] = field(default_factory=dict)
+    deleted: list[Deleted] = field(default_factory=list)
+    """Clusters that a DELETE took away."""
 
     routes: dict[str, Handler] = field(default_factory=dict)
     """What answers by the pattern of the path; other providers add theirs."""
     throttle: Throttle = field(default_factory=Throttle)
-    links: Links = field(init=False)
+    workspace_service: Workspaces = field(init=False)
 
     def __post_init__(self) -> None:
-        self.links = Links(self)
+        self.workspace_service = Workspaces(self)
         self.routes |= {
-            **self.links.routes(),
+            **self.workspace_service.routes(),
             rf"{EITHER}/providers/{_PROVIDER}/clusters": self._list,
             rf"{GROUP}/providers/{_PROVIDER}/clusters/(?P<name>[^/]+)": self._cluster,
-            rf"{EITHER}/providers/{_PROVIDER}/workspaces": self._workspaces,
-            rf"{GROUP}/providers/{_PROVIDER}/workspaces/(?P<name>[^/]+)": self._workspace,
-            rf"{_LOCATION}/operation(?:Statuses|Results)/(?P<id>[^/]+)": self._operation,
+            rf"{_LOCATION}/operationStatuses/(?P<id>[^/]+)": self._operation,
+            rf"{GROUP}/providers/{_PROVIDER}/clusters/[^/]+/operationresults/(?P<id>[^/]+)": self._operation,
         }
 
     def __call__(self, request: Request) -> Response:
@@ -101,6 +104,7 @@ class Arm:
             raise ArmError(
                 401, code, "Authentication failed: the access token is missing, expired or for another audience."
             )
+        self._check_tenant(request.path, token.tenant)
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-\w+)?", request.args.get("api-version", "")):
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise ArmError(400, "MissingApiVersionParameter", message)
@@ -115,12 +119,24 @@ class Arm:
             404, "InvalidResourceType", "The resource type could not be found in the namespace for this api version."
         )
 
+    def _check_tenant(self, path: str, tenant: str) -> None:
+        """Refuse another tenant's token, in the words of Azure/azure-sdk-for-net issue 49391."""
+        expected = self.tenants.of(path)
+        if path.lower().startswith("/subscriptions/") and tenant != expected:
+            raise ArmError(
+                401,
+                "InvalidAuthenticationTokenTenant",
+                f"The access token is from the wrong issuer '{identity.issuer(tenant)}'. It must match the tenant "
+                f"'{identity.issuer(expected)}' associated with this subscription.",
+            )
+
     def _settle(self) -> None:
         now = self.clock.timestamp()
-        self.links.settle(now)
+        self.workspace_service.settle(now)
         for id_, cluster in list(self.clusters.items()):
             if cluster.state == "Deleting" and cluster.operation and now >= cluster.operation.ends:
                 del self.clusters[id_]
+                self.deleted.append(Deleted(cluster, cluster.operation.ends))
 
     def _throttle(self, request: Request, principal: str) -> tuple[str, str]:
         """Refuse whoever asks too often; the result is the header that tells how much is left."""
@@ -165,21 +181,26 @@ class Arm:
         body, now = request.get_json(force=True, silent=True), self.clock.timestamp()
         if cluster is None and request.method == "PUT":
             self._check_scope_exists(path)
-            cluster, creation = create(path["name"], path["subscription"], path["group"], body, now)
+            cluster, creation = create(path, body, now, self.behaviour)
+            check_room(cluster, self.clusters.values(), self.deleted, now)
+            cluster.tenant = self.tenants.of(cluster.id)
             self.clusters[cluster.id.lower()] = cluster
             self.operations[creation.id] = creation
             return self._accepted(cluster, creation, self.behaviour, request.args["api-version"])
         if cluster is None:
-            raise self._not_found("clusters", path)
+            raise self.not_found("clusters", path)
         if request.method == "GET":
             return answer(self._body(cluster))
         behaviour = self.behaviour_of(cluster)
         if request.method == "DELETE":
-            ending = deletion(cluster, now)
+            ending = deletion(cluster, now, behaviour)
             self.operations[ending.id] = ending
             return self._accepted(cluster, ending, behaviour, request.args["api-version"])
-        patch = as_patch(cluster, body) if request.method == "PUT" else body
+        is_put = request.method == "PUT"
+        patch = as_patch(cluster, body) if is_put else body
+        replication = replicated(cluster, body, now, behaviour) if is_put else cluster.replication
         operation = update(cluster, patch, now, behaviour, self.key_refusal)
+        cluster.replication = replication
         if operation is None:
             return answer(self._body(cluster))
         self.operations[operation.id] = operation
@@ -194,28 +215,18 @@ class Arm:
         if behaviour.accepted_headers in {AcceptedHeaders.BOTH, AcceptedHeaders.AZURE_ASYNC_OPERATION}:
             response.headers["Azure-AsyncOperation"] = f"{base}/operationStatuses/{query}"
         if behaviour.accepted_headers in {AcceptedHeaders.BOTH, AcceptedHeaders.LOCATION}:
-            response.headers["Location"] = f"{base}/operationResults/{query}"
+            # This form is that of the specification's examples of clusters.
+            response.headers["Location"] = f"https://{host}{cluster.id}/operationresults/{query}"
         if behaviour.accepted_headers is not AcceptedHeaders.NONE:
             _retry_after(response, behaviour)
         # Werkzeug would rewrite a Location that it takes for a relative one.
         response.autocorrect_location_header = False
         return response
 
-    def _workspaces(self, _: Request, principal: str, path: dict[str, str]) -> Response:
-        self._check_right(principal, "workspaces/read", path["scope"])
-        inside = path["scope"].lower() + "/"
-        return listed(workspace_body(one) for id_, one in sorted(self.workspaces.items()) if id_.startswith(inside))
-
-    def _workspace(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        self._check_right(principal, "workspaces/read", request.path)
-        workspace = self.workspaces.get(request.path.rstrip("/").lower())
-        if workspace is None:
-            raise self._not_found("workspaces", path)
-        return answer(workspace_body(workspace))
-
     def _operation(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        kind = "operationStatuses" if "/operationstatuses/" in request.path.lower() else "operationResults"
-        self._check_right(principal, f"locations/{kind}/read", f"/subscriptions/{path['subscription']}")
+        is_status = "/operationstatuses/" in request.path.lower()
+        kind = "locations/operationStatuses" if is_status else "clusters/operationResults"
+        self._check_right(principal, f"{kind}/read", f"/subscriptions/{path['subscription']}")
         operation = self.operations.get(path["id"].lower())
         if operation is None or request.args.get("t") != operation.secret or "c" not in request.args:
             raise ArmError(404, "ResourceNotFound", "The operation was not found.")
@@ -223,7 +234,7 @@ class Arm:
         behaviour = self.behaviour_of(cluster) if cluster else self.behaviour
         match behaviour.reading:
             case OperationReading.NOT_FOUND:
-                message = f"The resource type 'locations/{kind}' could not be found in the namespace '{_PROVIDER}'."
+                message = f"The resource type '{kind}' could not be found in the namespace '{_PROVIDER}'."
                 raise ArmError(404, "InvalidResourceType", message)
             case OperationReading.FORBIDDEN:
                 raise ArmError(403, "AuthorizationFailed", f"No authorization to read {kind}.")
@@ -264,7 +275,8 @@ class Arm:
         if group and (subscription, group.lower()) not in self.resource_groups:
             raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
 
-    def _not_found(self, kind: str, path: dict[str, str]) -> ArmError:
+    def not_found(self, kind: str, path: dict[str, str]) -> ArmError:
+        """Why there is no such resource: its subscription, its group, or itself is missing."""
         self._check_scope_exists(path)
         message = (
             f"The Resource '{_PROVIDER}/{kind}/{path['name']}' under resource group '{path['group']}' was not found."

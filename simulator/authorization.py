@@ -1,7 +1,6 @@
 """Role assignments and definitions in ARM, and the part of Microsoft Graph that tells who a principal is.
 
-From the REST reference of Microsoft.Authorization 2022-04-01. An assignment counts at once here; in Azure it takes up
-to ten minutes.
+From the REST reference of Microsoft.Authorization 2022-04-01.
 """
 
 import re
@@ -57,7 +56,8 @@ class Authorization:
             case "PUT":
                 return self._assign(request, path)
             case "DELETE" if key in held:
-                return answer(_assignment_body(held.pop(key)))
+                self.azure.rights.remove(held[key])
+                return answer(_assignment_body(held[key]))
             case "DELETE":
                 return Response("", 204)
             case _ if key in held:
@@ -72,15 +72,22 @@ class Authorization:
         role = _role(str(properties.get("roleDefinitionId", "")).rpartition("/")[2])
         if role is None:
             raise ArmError(404, "RoleDefinitionDoesNotExist", "The specified role definition does not exist.")
-        made = Assignment(str(properties["principalId"]).lower(), role, path["scope"] or "/", path["name"])
+        tenant = self.azure.tenants.of(path["scope"])
+        if "principalType" not in properties and str(properties["principalId"]).lower() not in self._principals(tenant):
+            # Without the type, Azure looks the principal up: "Troubleshoot Azure RBAC", new principals.
+            message = f"Principal {properties['principalId']} does not exist in the directory {tenant}."
+            raise ArmError(400, "PrincipalNotFound", message)
+        kind = properties.get("principalType") or "ServicePrincipal"
+        if kind not in {"User", "Group", "ServicePrincipal", "ForeignGroup", "Device"}:
+            raise ArmError(400, "InvalidRequestContent", "The request content was invalid: principalType is unknown.")
+        principal = str(properties["principalId"]).lower()
+        made = Assignment(principal, role, path["scope"] or "/", path["name"], kind)
         same = (made.principal_id, made.role.id, made.scope.lower())
-        if any((one.principal_id, one.role.id, one.scope.lower()) == same for one in self._held()):
+        held = self.azure.rights.assignments.values()
+        if any((one.principal_id, one.role.id, one.scope.lower()) == same for one in held):
             raise ArmError(409, "RoleAssignmentExists", "The role assignment already exists.")
-        self.azure.rights.assignments[made.id.lower()] = made
+        self.azure.rights.add(made)
         return answer(_assignment_body(made), 201)
-
-    def _held(self) -> list[Assignment]:
-        return list(self.azure.rights.assignments.values())
 
     def _definitions(self, request: Request, _: str, path: dict[str, str]) -> Response:
         wanted = re.search(r"roleName eq '([^']+)'", request.args.get("$filter", ""))
@@ -98,10 +105,11 @@ class Authorization:
 
     def graph(self, request: Request) -> Response:
         """Answer Microsoft Graph's `directoryObjects/getByIds` and the look-ups of a service principal."""
-        if identity.authorize(request, {f"https://{self.azure.cloud.graph_host}"}) is None:
+        token = identity.authorize(request, {f"https://{self.azure.cloud.graph_host}"})
+        if token is None:
             error = {"code": "InvalidAuthenticationToken", "message": "Access token is empty."}
             return answer({"error": error}, 401)
-        names = self._principals()
+        names = self._principals(token.tenant)
         body = request.get_json(force=True, silent=True) or {}
         if request.path.endswith("/directoryObjects/getByIds") and isinstance(body.get("ids"), list):
             return listed(_principal_body(id_, names[id_]) for id_ in map(str.lower, body["ids"]) if id_ in names)
@@ -114,11 +122,12 @@ class Authorization:
         error = {"code": "Request_ResourceNotFound", "message": "The resource does not exist."}
         return answer({"error": error}, 404)
 
-    def _principals(self) -> dict[str, str]:
-        """Display names by object id. A system-assigned identity is called what its cluster is called."""
+    def _principals(self, tenant: str) -> dict[str, str]:
+        """A tenant's display names by object id. A system-assigned identity is called what its cluster is called."""
         azure = self.azure
-        named = {identity.principal_id(one): one for one in azure.identities.principals()}
-        return named | {identity.principal_id(one.id): one.name for one in azure.arm.clusters.values()}
+        named = {identity.principal_id(one): one for one in azure.identities.principals(tenant)}
+        clusters = [one for one in azure.arm.clusters.values() if one.tenant == tenant]
+        return named | {identity.principal_id(one.id): one.name for one in clusters}
 
 
 def _role(id_: str) -> Role | None:
@@ -138,7 +147,7 @@ def _assignment_body(one: Assignment) -> dict[str, Any]:
         "properties": {
             "roleDefinitionId": _definition_id(one.role, one.scope),
             "principalId": one.principal_id,
-            "principalType": "ServicePrincipal",
+            "principalType": one.principal_type,
             "scope": one.scope,
         },
     }

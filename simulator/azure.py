@@ -28,7 +28,9 @@ from simulator.resources import Resources
 from simulator.rights import Rights
 from simulator.server import Server
 from simulator.storage import QueueService, StorageError, TableService
+from simulator.tenants import HOME, Tenants
 from simulator.topics import Topic
+from simulator.vault_resources import VaultResources
 from simulator.vaults import Key, Vault
 
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
@@ -67,14 +69,23 @@ class Azure:
     def __init__(self, clock: Clock, cloud: Cloud = PUBLIC) -> None:
         self.clock = clock
         self.cloud = cloud
-        self.rights = Rights()
+        self.rights = Rights(clock)
+        self.tenants = Tenants()
         self.server = Server(clock)
         self.event_grid = EventGrid(clock)
         self.identities = identity.IdentityEndpoint()
         self.vaults: dict[str, Vault] = {}
         """By host."""
         self.topics: dict[str, Topic] = {}
-        self.arm = Arm(cloud.arm_host, cloud.arm_audiences, clock, self.rights, self._key_refusal, self.newest_version)
+        self.arm = Arm(
+            cloud.arm_host,
+            cloud.arm_audiences,
+            clock,
+            self.rights,
+            self.tenants,
+            self._key_refusal,
+            self.newest_version,
+        )
         self.accounts: dict[str, StorageAccount] = {}
         self.subscription_names: dict[str, str] = {}
         """Display names by id in lower case."""
@@ -83,7 +94,7 @@ class Azure:
         self.server.hosts[cloud.arm_host] = self.arm
         authorization = Authorization(self)
         self.server.hosts[cloud.graph_host] = authorization.graph
-        for provider in (Resources(self), OtherResources(self), authorization):
+        for provider in (Resources(self), VaultResources(self), OtherResources(self), authorization):
             self.arm.routes |= provider.routes()
         self.identities.add(FUNCTION)
         self.arm.resource_groups.add((SUBSCRIPTION, RESOURCE_GROUP.lower()))
@@ -117,9 +128,9 @@ class Azure:
             raise RuntimeError("start the simulated Azure first")
         return Path(self._folder.name) / "authority.pem"
 
-    def environment(self, principal: str = FUNCTION) -> dict[str, str]:
-        """The variables that make a process live in this Azure, signed in as a principal."""
-        self.identities.add(principal)
+    def environment(self, principal: str = FUNCTION, tenant: str = HOME) -> dict[str, str]:
+        """The variables that make a process live in this Azure, signed in as a principal of a tenant."""
+        self.identities.add(principal, tenant)
         port = f"http://127.0.0.1:{self.server.port}"
         local = "127.0.0.1,localhost"
         authority = str(self._authority_file)
@@ -185,6 +196,8 @@ class Azure:
             clock=self.clock,
             rights=self.rights,
             announce=self._announce,
+            tenant=self.tenants.of(group),
+            tenant_of=self.tenants.of,
             hsm=hsm,
         )
         self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
@@ -209,7 +222,7 @@ class Azure:
         location: str = LOCATION,
     ) -> Cluster:
         """Make a cluster that uses a key, see `pinned`, or Microsoft's."""
-        cluster = Cluster(name, subscription, resource_group, location, key)
+        cluster = Cluster(name, subscription, resource_group, location, key, self.tenants.of(subscription))
         self.arm.clusters[cluster.id.lower()] = cluster
         self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
         self.server.hosts[f"{location}.{self.cloud.arm_host}"] = self.arm
@@ -236,6 +249,7 @@ class Azure:
             f"{name}.{region}-1.{self.cloud.event_grid_suffix}".lower(),
             f"{group}/providers/Microsoft.EventGrid/topics/{name}",
             self.rights,
+            self.tenants.of(group),
             cloud_events,
         )
         self.topics[name] = self.server.hosts[topic.host] = topic
@@ -263,7 +277,7 @@ class Azure:
 
         def authorize(request: Request) -> bool:
             token = identity.authorize(request, {"https://storage.azure.com", f"https://{host}"})
-            if token is None:
+            if token is None or token.tenant != self.tenants.of(resource):
                 return False
             # One right for each service in place of Azure's many data actions: the product needs all of them.
             kind = host.split(".")[1]
@@ -288,20 +302,22 @@ class Azure:
     def _vault_at(self, key: ClusterKey) -> Vault | None:
         return self.vaults.get((urlsplit(key.vault_uri).hostname or "").lower())
 
-    def _announce(self, vault: Vault, event: str, key: Key) -> None:
+    def _announce(self, vault: Vault, event: str, key: Key | None) -> None:
         if vault.hsm:
             return  # Managed HSM has no Event Grid notifications.
-        version = key.newest
+        version = key.newest if key else None
+        name = key.name if key else vault.name
         data = {
-            "Id": f"{vault.uri}keys/{key.name}/{version.version}",
+            # The schema is the same for a vault; what its id looks like there is not published.
+            "Id": f"{vault.uri}keys/{name}/{version.version}" if version else vault.uri,
             "VaultName": vault.name,
-            "ObjectType": "Key",
-            "ObjectName": key.name,
-            "Version": version.version,
-            "NBF": version.not_before,
-            "EXP": version.expires,
+            "ObjectType": "Key" if key else "Vault",
+            "ObjectName": name,
+            "Version": version.version if version else None,
+            "NBF": version.not_before if version else None,
+            "EXP": version.expires if version else None,
         }
-        self.event_grid.publish(vault.resource_id, f"Microsoft.KeyVault.{event}", key.name, data)
+        self.event_grid.publish(vault.resource_id, f"Microsoft.KeyVault.{event}", name, data)
 
 
 def _storage_id(account: str) -> str:

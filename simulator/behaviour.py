@@ -101,5 +101,14 @@ class Behaviour:
     """Whether a cluster in state Failed or Canceled takes another update."""
     key_check: KeyCheck = KeyCheck.AT_ONCE
     auto_mode_shows: AutoModeShows = AutoModeShows.EMPTY
+    replication_is_update: bool = False
+    """Whether a cluster is Updating, and takes no other update, while its replication is enabled or disabled. An
+    article says the first of workspaces."""
+    replication_fails: bool = False
+    """Whether enabling or disabling replication is rolled back."""
+    links_fail: bool = False
+    """Whether linking a workspace to this cluster, or unlinking it, leaves the workspace Failed and as it was."""
+    workspaces_fail: bool = False
+    """Whether the linked workspaces are Failed as long as the cluster is. No document says so; an operator saw it."""
     dirty_ids: bool = False
     """Whether ids come back in other casing than they were made with, as ARM's often do."""

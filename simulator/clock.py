@@ -19,6 +19,8 @@ class Clock:
     real_origin: float = 0.0
     """The real time, in seconds since the epoch, at which simulated time was `simulated_origin`."""
     simulated_origin: float = 0.0
+    skew: float = 0.0
+    """Simulated seconds by which this clock is ahead of the others, or behind."""
 
     @classmethod
     def starting_now(cls, speed: float = 1.0) -> Self:
@@ -28,7 +30,7 @@ class Clock:
 
     def timestamp(self) -> float:
         """Simulated seconds since the epoch."""
-        return self.simulated_origin + (time.time() - self.real_origin) * self.speed
+        return self.simulated_origin + (time.time() - self.real_origin) * self.speed + self.skew
 
     def now(self) -> datetime:
         """The simulated time, in UTC."""
@@ -50,3 +52,8 @@ class Clock:
     def from_json(cls, text: str) -> Self:
         """Read a clock that another process wrote down."""
         return cls(**json.loads(text))
+
+
+def iso(timestamp: float) -> str:
+    """A time as ARM and Event Grid write it."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.behaviour import AutoModeShows, Behaviour, Outcome
-from simulator.clusters import Cluster, ClusterKey, Operation, iso
-from simulator.identity import TENANT, principal_id
+from simulator.clock import iso
+from simulator.clusters import Cluster, ClusterKey, Operation
+from simulator.identity import principal_id
 
 
 @dataclass(slots=True)
@@ -18,6 +19,7 @@ class Workspace:
     location: str
     cluster_id: str | None
     state: str = "Succeeded"
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -36,9 +38,9 @@ def cluster_body(
         "provisioningState": state,
         "isDoubleEncryptionEnabled": True,
         "isAvailabilityZonesEnabled": True,
-        "billingType": "Cluster",
+        "billingType": cluster.billing_type,
         "createdDate": created,
-        "lastModifiedDate": created,
+        "lastModifiedDate": created if cluster.modified is None else iso(cluster.modified),
         "capacityReservationProperties": {"lastSkuUpdate": created, "minCapacity": 100},
         "associatedWorkspaces": [
             {
@@ -49,13 +51,16 @@ def cluster_body(
             }
             for id_ in cluster.workspaces
         ],
-        "replication": cluster.replication,
+        "replication": cluster.replication.body(now),
     }
     if key is not None:
         properties["keyVaultProperties"] = _key_body(key, behaviour, newest_version)
     identity = dict(cluster.identity)
     if "SystemAssigned" in identity.get("type", ""):
-        identity |= {"principalId": principal_id(cluster.id), "tenantId": TENANT}
+        identity |= {"principalId": principal_id(cluster.id), "tenantId": cluster.tenant}
+    if users := identity.get("userAssignedIdentities"):
+        shown = {id_: {"principalId": principal_id(id_), "clientId": principal_id(id_)} for id_ in users}
+        identity |= {"userAssignedIdentities": shown, "tenantId": cluster.tenant}
     return {
         "id": _cased(cluster.id, behaviour),
         "name": cluster.name,
@@ -81,18 +86,21 @@ def _key_body(
     return body
 
 
-def workspace_body(workspace: Workspace) -> dict[str, Any]:
-    """A workspace as a GET shows it."""
+def workspace_body(workspace: Workspace, state: str) -> dict[str, Any]:
+    """A workspace as a GET shows it in a state."""
     return {
         "id": workspace.id,
         "name": workspace.name,
         "type": "Microsoft.OperationalInsights/workspaces",
         "location": workspace.location,
+        "tags": workspace.tags,
         "properties": {
             "customerId": principal_id(workspace.id),
-            "provisioningState": workspace.state,
+            "provisioningState": state,
             "sku": {"name": "LACluster" if workspace.cluster_id else "PerGB2018"},
             "retentionInDays": 30,
+            "publicNetworkAccessForIngestion": "Enabled",
+            "publicNetworkAccessForQuery": "Enabled",
             "features": {"clusterResourceId": workspace.cluster_id} if workspace.cluster_id else {},
         },
     }

@@ -9,11 +9,12 @@ import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from simulator.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
+from simulator.replication import Replication
+from simulator.tenants import HOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,15 @@ class Cluster:
     resource_group: str
     location: str
     key: ClusterKey | None
+    tenant: str = HOME
     state: str = "Succeeded"
     identity: dict[str, Any] = field(default_factory=lambda: {"type": "SystemAssigned"})
-    sku: dict[str, Any] = field(default_factory=lambda: {"name": "capacityReservation", "capacity": 100})
+    sku: dict[str, Any] = field(default_factory=lambda: {"name": "CapacityReservation", "capacity": 100})
+    billing_type: str = "Cluster"
+    modified: float | None = None
+    """When an update was last accepted, in simulated seconds since the epoch; None for not since it was made."""
     tags: dict[str, str] = field(default_factory=dict)
-    replication: dict[str, Any] = field(default_factory=lambda: {"enabled": False, "provisioningState": "Succeeded"})
+    replication: Replication = field(default_factory=Replication)
     workspaces: list[str] = field(default_factory=list)
     """Ids of the linked workspaces."""
     behaviour: Behaviour | None = None
@@ -94,15 +99,17 @@ class Cluster:
         """The provisioningState and key that a GET shows."""
         self.settle(now, behaviour)
         if self.operation is None:
-            return self.state, self.key
+            replicating = behaviour.replication_is_update and self.replication.changing(now)
+            return "Updating" if replicating else self.state, self.key
         if now < self.operation.ends:
             key = self.operation.target if behaviour.new_key_while_running else self.key
             return self.operation.state_meanwhile or behaviour.state_while_running, key
         return "Succeeded", self.key
 
-    def busy(self, now: float) -> bool:
+    def busy(self, now: float, behaviour: Behaviour) -> bool:
         """Whether an update or something else is under way."""
         running = self.operation is not None and now < self.operation.ends
+        running = running or (behaviour.replication_is_update and self.replication.changing(now))
         return running or self.state in {"Creating", "Updating", "ProvisioningAccount", "Deleting"}
 
 
@@ -153,7 +160,7 @@ def update(cluster: Cluster, patch: Any, now: float, behaviour: Behaviour, refus
     properties = body.get("properties") or {}
     identity = body.get("identity")
     key = properties.get("keyVaultProperties")
-    if key is not None and identity is not None and identity.get("type") != cluster.identity.get("type"):
+    if key is not None and identity is not None and valid_identity(identity)["type"] != cluster.identity.get("type"):
         raise RefusedError("The identity and the key can't be changed in the same operation")
     target = valid_key(key) if key is not None else cluster.key
     error: tuple[str, str] | None = None
@@ -162,7 +169,9 @@ def update(cluster: Cluster, patch: Any, now: float, behaviour: Behaviour, refus
         if problem and behaviour.key_check is KeyCheck.AT_ONCE:
             raise RefusedError(problem)
         error = ("BadRequest", problem) if problem else None
-    cluster.identity = identity or cluster.identity
+    cluster.modified = now
+    cluster.identity = valid_identity(identity) if identity is not None else cluster.identity
+    cluster.billing_type = properties.get("billingType") or cluster.billing_type
     cluster.sku = body.get("sku") or cluster.sku
     cluster.tags = body["tags"] if body.get("tags") is not None else cluster.tags
     if key is None:
@@ -195,7 +204,7 @@ def _operation(
 def _check_state(cluster: Cluster, now: float, behaviour: Behaviour) -> None:
     if cluster.state == "Deleting":
         raise RefusedError("Cluster is in deleting state. Wait for the async operation to complete and try again")
-    if cluster.busy(now):
+    if cluster.busy(now, behaviour):
         if behaviour.busy_answer is BusyAnswer.CONFLICT:
             raise RefusedError(_BUSY[behaviour.busy_answer], "Conflict", 409)
         raise RefusedError(_BUSY[behaviour.busy_answer])
@@ -222,12 +231,29 @@ def valid_body(patch: Any) -> dict[str, Any]:
         )
     for name in (patch.keys() - _PATCHABLE) | (properties.keys() - {"keyVaultProperties", "billingType"}):
         raise RefusedError(f"Could not find member '{name}' on object of type 'Cluster'.", "InvalidRequestContent")
-    sku = patch.get("sku") or {}
-    if sku and sku.get("name", "").lower() != "capacityreservation":
+    sku, tags = patch.get("sku") or {}, patch.get("tags") or {}
+    if sku.keys() - {"name", "capacity"} or not all(isinstance(value, str) for value in tags.values()):
+        raise RefusedError("The body of the request is null or in bad format")
+    if properties.get("billingType", "Cluster") not in ("Cluster", "Workspaces"):
+        raise RefusedError("The body of the request is null or in bad format")
+    if patch.get("identity") is not None:
+        valid_identity(patch["identity"])
+    if sku and str(sku.get("name")).lower() != "capacityreservation":
         raise RefusedError("SKU name is invalid. Set SKU name to capacityReservation")
-    if sku and sku.get("capacity") not in _CAPACITIES:
+    if sku and (type(sku.get("capacity")) is not int or sku["capacity"] not in _CAPACITIES):
         raise RefusedError("CapacityReservationLevel must be an allowed value", "InvalidInput")
     return patch
+
+
+def valid_identity(identity: dict[str, Any]) -> dict[str, Any]:
+    """What `identity` asks for, without what only Azure writes, or RefusedError. A cluster has one kind, or none."""
+    kinds = {"none": "None", "systemassigned": "SystemAssigned", "userassigned": "UserAssigned"}
+    wanted, users = identity.get("type"), identity.get("userAssignedIdentities") or {}
+    kind = kinds.get(wanted.lower()) if isinstance(wanted, str) else None
+    known = identity.keys() <= {"type", "userAssignedIdentities", "principalId", "tenantId"}
+    if kind is None or not known or not isinstance(users, dict) or (kind == "UserAssigned") != bool(users):
+        raise RefusedError("The body of the request is null or in bad format")
+    return {"type": kind, "userAssignedIdentities": {id_: {} for id_ in users}} if users else {"type": kind}
 
 
 def valid_key(properties: Any) -> ClusterKey | None:
@@ -251,8 +277,3 @@ def _problem(cluster: Cluster, target: ClusterKey | None, refusal: KeyRefusal) -
     if cluster.key and cluster.key.version and refusal(cluster, cluster.key) == EXPIRED:
         return EXPIRED
     return refusal(cluster, target) if target else None
-
-
-def iso(timestamp: float) -> str:
-    """A time as ARM writes it."""
-    return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")

@@ -20,8 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from simulator.clock import Clock
-from simulator.clusters import iso
+from simulator.clock import Clock, iso
 
 RETRY_SECONDS = (10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0)
 """Simulated seconds from one try to the next; the last is repeated until the event is too old."""

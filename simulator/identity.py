@@ -19,7 +19,8 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from werkzeug.wrappers import Request, Response
 
-TENANT = "5e7c1f0a-6c1d-4f0e-9a51-3f2f0b8f6d21"
+from simulator.tenants import HOME
+
 LIFETIME = 86_400
 """Seconds that a token is good for: a managed identity's lives about a day."""
 
@@ -34,6 +35,7 @@ class Token:
     principal: str
     expires_at: float
     """REAL seconds since the epoch: the SDKs' token caches know no simulated time."""
+    tenant: str
 
 
 def principal_id(principal: str) -> str:
@@ -41,15 +43,20 @@ def principal_id(principal: str) -> str:
     return str(uuid5(NAMESPACE_URL, principal.lower()))
 
 
-def issue(resource: str, principal: str, lifetime: float = LIFETIME) -> str:
+def issuer(tenant: str) -> str:
+    """Who signs a tenant's tokens, as they and those who refuse them say it."""
+    return f"https://sts.windows.net/{tenant}/"
+
+
+def issue(resource: str, principal: str, lifetime: float = LIFETIME, tenant: str = HOME) -> str:
     """Write a bearer token for one resource, good for `lifetime` real seconds."""
     now = time.time()
     claims = {
         "aud": resource,
-        "iss": f"https://sts.windows.net/{TENANT}/",
+        "iss": issuer(tenant),
         "iat": int(now),
         "exp": now + lifetime,
-        "tid": TENANT,
+        "tid": tenant,
         "oid": principal_id(principal),
         "sub": principal_id(principal),
         "idtyp": "app",
@@ -65,7 +72,7 @@ def read(text: str) -> Token | None:
     if not hmac.compare_digest(_signature(signed).encode(), signature.encode()):
         return None
     claims = json.loads(base64.urlsafe_b64decode(signed.partition(".")[2] + "=="))
-    return Token(claims["aud"], claims["principal"], claims["exp"])
+    return Token(claims["aud"], claims["principal"], claims["exp"], claims["tid"])
 
 
 def authorize(request: Request, audiences: Collection[str]) -> Token | None:
@@ -95,9 +102,11 @@ class IdentityEndpoint:
     def __init__(self) -> None:
         self._header_of: dict[str, str] = {}
         self._client_id_of: dict[str, str] = {}
+        self._tenant_of: dict[str, str] = {}
 
-    def add(self, principal: str) -> None:
-        """Let a principal sign in."""
+    def add(self, principal: str, tenant: str = HOME) -> None:
+        """Let a principal of a tenant sign in."""
+        self._tenant_of.setdefault(principal, tenant)
         self._header_of.setdefault(principal, secrets.token_hex(16))
         self._client_id_of.setdefault(principal, str(uuid4()))
 
@@ -105,9 +114,13 @@ class IdentityEndpoint:
         """The secret that the principal's process has in IDENTITY_HEADER."""
         return self._header_of[principal]
 
-    def principals(self) -> list[str]:
-        """Everyone who can sign in."""
-        return list(self._header_of)
+    def principals(self, tenant: str) -> list[str]:
+        """Everyone of a tenant who can sign in."""
+        return [name for name, home in self._tenant_of.items() if home == tenant]
+
+    def tenant(self, principal: str) -> str:
+        """Where a principal is at home."""
+        return self._tenant_of.get(principal, HOME)
 
     def client_id(self, principal: str) -> str:
         """The principal's client id, which a process may name to ask for exactly this identity."""
@@ -129,7 +142,7 @@ class IdentityEndpoint:
         if principal is None:
             return _refusal(400, "No managed identity was found for the given client id")
         answer = {
-            "access_token": issue(resource, principal),
+            "access_token": issue(resource, principal, tenant=self._tenant_of[principal]),
             "expires_on": str(int(time.time()) + LIFETIME),
             "resource": resource,
             "token_type": "Bearer",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from simulator import identity
-from simulator.keys import DeletedKey, Key, KeyVersion, Network, VaultError
+from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, VaultError
 
 if TYPE_CHECKING:
     from simulator.vaults import Vault
@@ -37,10 +37,11 @@ def _route(vault: "Vault", request: Request) -> Response:
     token = identity.authorize(request, {vault.audience})
     if token is None:
         raise VaultError(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
-    if vault.tenant != identity.TENANT:
-        message = f"AKV10032: Invalid issuer. Expected https://sts.windows.net/{vault.tenant}/"
+    if vault.tenant != token.tenant:
+        expected, found = identity.issuer(vault.tenant), identity.issuer(token.tenant)
+        message = f"AKV10032: Invalid issuer. Expected one of {expected}, found {found}."
         raise VaultError(401, "Unauthorized", message)
-    _check_network(vault)
+    _check_network(vault, token)
     if "api-version" not in request.args:
         raise VaultError(400, "BadParameter", "api-version must be specified")
     parts = request.path.strip("/").split("/")
@@ -55,16 +56,16 @@ def _route(vault: "Vault", request: Request) -> Response:
 
 
 _ACTIONS = {
-    ("GET", "keys", 1, ""): "read",
+    ("GET", "keys", 1, ""): "list",
     ("GET", "keys", 2, ""): "read",
     ("GET", "keys", 3, ""): "read",
-    ("GET", "keys", 3, "versions"): "read",
+    ("GET", "keys", 3, "versions"): "list",
     ("POST", "keys", 3, "create"): "create/action",
     ("POST", "keys", 3, "rotate"): "rotate/action",
     ("PATCH", "keys", 2, ""): "update/action",
     ("PATCH", "keys", 3, ""): "update/action",
     ("DELETE", "keys", 2, ""): "delete",
-    ("GET", "deletedkeys", 1, ""): "read",
+    ("GET", "deletedkeys", 1, ""): "list",
     ("GET", "deletedkeys", 2, ""): "read",
     ("DELETE", "deletedkeys", 2, ""): "purge/action",
     ("POST", "deletedkeys", 3, "recover"): "recover/action",
@@ -94,9 +95,8 @@ def _keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Response:
             return _bundle(vault, name, vault.rotate(name))
         case "DELETE", _, name:
             vault.find(name)
-            key = vault.keys[name.lower()]
             vault.delete_key(name)
-            return _json(_deleted_body(vault, vault.deleted[name.lower()]) | _key_body(vault, key, key.newest))
+            return _deleted_bundle(vault, vault.deleted[name.lower()])
         case _, _, name, *rest:
             return _bundle(vault, name, _changed(vault, name, "".join(rest), _body(request)))
     raise VaultError(404, "NotFound", "There is nothing at this path.")
@@ -111,7 +111,7 @@ def _changed(vault: "Vault", name: str, version: str, body: dict[str, Any]) -> K
 
 def _deleted_keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Response:
     if len(parts) == 1:
-        return _page(vault, request, [_deleted_body(vault, one) for one in vault.deleted.values()])
+        return _page(vault, request, [_deleted_item(vault, one) for one in vault.deleted.values()])
     name = parts[1]
     deleted = vault.deleted.get(name.lower())
     if deleted is None:
@@ -124,7 +124,7 @@ def _deleted_keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Res
             raise VaultError(403, "Forbidden", message, "ForbiddenByPolicy")
         del vault.deleted[name.lower()]
         return Response("", 204)
-    return _json(_deleted_body(vault, deleted) | _key_body(vault, deleted.key, deleted.key.newest))
+    return _deleted_bundle(vault, deleted)
 
 
 def _create(vault: "Vault", name: str, body: dict[str, Any]) -> Response:
@@ -137,13 +137,28 @@ def _create(vault: "Vault", name: str, body: dict[str, Any]) -> Response:
     return _bundle(vault, name, _changed(vault, name, key.newest.version, body))
 
 
-def _check_network(vault: "Vault") -> None:
-    if vault.network is Network.FIREWALL:
-        message = "Client address is not authorized and caller is not a trusted service."
+def _check_network(vault: "Vault", token: identity.Token) -> None:
+    """Refuse whoever calls from where the vault is not reached, in words that users report."""
+    network = vault.network
+    if network is Network.OPEN or (network is Network.FIREWALL and vault.admits_caller):
+        return
+    id_ = identity.principal_id(token.principal)
+    where = (
+        f"Caller: appid={id_};oid={id_};iss={identity.issuer(token.tenant)}\r\n"
+        f"Vault: {vault.name};location={vault.location}"
+    )
+    if network is Network.FIREWALL:
+        message = (
+            "Client address is not authorized and caller is not a trusted service.\r\n"
+            f"Client address: {CALLER_ADDRESS}\r\n{where}"
+        )
         raise VaultError(403, "Forbidden", message, "ForbiddenByFirewall")
-    if vault.network is Network.PRIVATE:
-        message = "Public network access is disabled and request is not from a trusted service nor via a private link."
-        raise VaultError(403, "Forbidden", message, "ForbiddenByConnection")
+    if network is Network.PERIMETER:
+        raise VaultError(403, "Forbidden", f"The request was forbidden by NSP policy.\r\n{where}", "ForbiddenByNsp")
+    message = (
+        "Public network access is disabled and request is not from a trusted service nor via an approved private link."
+    )
+    raise VaultError(403, "Forbidden", f"{message}\r\n{where}", "ForbiddenByConnection")
 
 
 def _versions(vault: "Vault", request: Request, name: str) -> Response:
@@ -189,13 +204,20 @@ def _key_body(vault: "Vault", key: Key, version: KeyVersion) -> dict[str, Any]:
     return {"key": parts, "attributes": _attributes(vault, version)}
 
 
-def _deleted_body(vault: "Vault", deleted: DeletedKey) -> dict[str, Any]:
+def _deleted_item(vault: "Vault", deleted: DeletedKey) -> dict[str, Any]:
+    kid = f"{vault.uri}keys/{deleted.key.name}"
+    return {"kid": kid, "attributes": _attributes(vault, deleted.key.newest), **_deletion(vault, deleted)}
+
+
+def _deleted_bundle(vault: "Vault", deleted: DeletedKey) -> Response:
+    return _json(_key_body(vault, deleted.key, deleted.key.newest) | _deletion(vault, deleted))
+
+
+def _deletion(vault: "Vault", deleted: DeletedKey) -> dict[str, Any]:
     return {
-        "kid": f"{vault.uri}keys/{deleted.key.name}",
-        "attributes": _attributes(vault, deleted.key.newest),
         "recoveryId": f"{vault.uri}deletedkeys/{deleted.key.name}",
         "deletedDate": deleted.at,
-        "scheduledPurgeDate": deleted.at + 90 * 86_400,
+        "scheduledPurgeDate": deleted.at + vault.retention_days * 86_400,
     }
 
 
@@ -206,10 +228,15 @@ def _attributes(vault: "Vault", version: KeyVersion) -> dict[str, Any]:
         "exp": version.expires,
         "created": version.created,
         "updated": version.updated,
-        "recoveryLevel": "Recoverable" if vault.purge_protection else "Recoverable+Purgeable",
-        "recoverableDays": 90,
+        "recoveryLevel": _recovery_level(vault),
+        "recoverableDays": vault.retention_days,
     }
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _recovery_level(vault: "Vault") -> str:
+    kind = "CustomizedRecoverable" if vault.retention_days < 90 else "Recoverable"
+    return kind if vault.purge_protection else f"{kind}+Purgeable"
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -4,15 +4,28 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+CALLER_ADDRESS = "203.0.113.7"
+"""From where every client calls, as a vault's firewall sees it: an address of the documentation range, RFC 5737."""
+
+
+class PublicAccess(StrEnum):
+    """`publicNetworkAccess` of a vault."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+    SECURED_BY_PERIMETER = "SecuredByPerimeter"
+
 
 class Network(StrEnum):
     """From where a vault may be reached."""
 
     OPEN = "open"
     FIREWALL = "firewall"
-    """Only from addresses that are not the caller's."""
+    """Only from the addresses that the vault lists."""
     PRIVATE = "private"
     """Public network access is disabled."""
+    PERIMETER = "perimeter"
+    """As a network security perimeter says; none here lets anybody in, and no service is trusted."""
 
 
 @dataclass(slots=True)

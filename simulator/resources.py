@@ -25,7 +25,7 @@ _TYPES = {
 }
 _VERSIONS = {
     "Microsoft.OperationalInsights": ["2025-07-01", "2025-02-01", "2022-10-01"],
-    "Microsoft.KeyVault": ["2024-11-01", "2023-07-01"],
+    "Microsoft.KeyVault": ["2026-02-01", "2024-11-01", "2023-07-01"],
     "Microsoft.Storage": ["2025-01-01", "2024-01-01"],
     "Microsoft.EventGrid": ["2025-02-15", "2022-06-15"],
     "Microsoft.Authorization": ["2022-04-01"],
@@ -55,7 +55,9 @@ class Resources:
         return sorted({subscription for subscription, _ in self.azure.arm.resource_groups})
 
     def _subscriptions(self, _: Request, principal: str, __: dict[str, str]) -> Response:
-        visible = [one for one in self._known() if self._sees_something_in(principal, one)]
+        tenant = self.azure.identities.tenant(principal)
+        mine = [one for one in self._known() if self.azure.tenants.of(one) == tenant]
+        visible = [one for one in mine if self._sees_something_in(principal, one)]
         return listed(self._subscription_body(one) for one in visible)
 
     def _sees_something_in(self, principal: str, subscription: str) -> bool:
@@ -81,7 +83,7 @@ class Resources:
         return {
             "id": f"/subscriptions/{subscription}",
             "subscriptionId": subscription,
-            "tenantId": identity.TENANT,
+            "tenantId": self.azure.tenants.of(subscription),
             "displayName": self.azure.subscription_names.get(subscription.lower(), "Simulated"),
             "state": "Enabled",
             "subscriptionPolicies": {"quotaId": "Simulated", "spendingLimit": "Off"},
@@ -89,9 +91,11 @@ class Resources:
             "managedByTenants": [],
         }
 
-    def _tenants(self, *_: object) -> Response:
-        tenant = {"id": f"/tenants/{identity.TENANT}", "tenantId": identity.TENANT, "displayName": "Contoso"}
-        return listed([tenant])
+    def _tenants(self, _: Request, principal: str, __: dict[str, str]) -> Response:
+        """Only the caller's own: nobody is a guest elsewhere here."""
+        tenant = self.azure.identities.tenant(principal)
+        name = self.azure.tenants.names[tenant]
+        return listed([{"id": f"/tenants/{tenant}", "tenantId": tenant, "displayName": name}])
 
     def _groups(self, _: Request, principal: str, path: dict[str, str]) -> Response:
         mine = sorted(name for owner, name in self.azure.arm.resource_groups if owner == path["subscription"].lower())
@@ -122,16 +126,17 @@ class Resources:
         scope = f"/subscriptions/{path['subscription']}"
         check_right(self.azure.rights, principal, "Microsoft.Resources/subscriptions/resources/read", scope)
         arm = self.azure.arm
+        accounts = [one.resource_id for one in self.azure.accounts.values()]
         every = [
-            *((one.id, "Microsoft.OperationalInsights/clusters") for one in arm.clusters.values()),
-            *((one.id, "Microsoft.OperationalInsights/workspaces") for one in arm.workspaces.values()),
-            *((one.resource_id, one.resource_type) for one in self.azure.vaults.values()),
-            *((one.resource_id, "Microsoft.Storage/storageAccounts") for one in self.azure.accounts.values()),
+            *((one.id, "Microsoft.OperationalInsights/clusters", one.location) for one in arm.clusters.values()),
+            *((one.id, "Microsoft.OperationalInsights/workspaces", one.location) for one in arm.workspaces.values()),
+            *((one.resource_id, one.resource_type, one.location) for one in self.azure.vaults.values()),
+            *((one, "Microsoft.Storage/storageAccounts", "westeurope") for one in accounts),
         ]
         wanted = dict(re.findall(r"(\w+) eq '([^']*)'", request.args.get("$filter", "")))
         return listed(
-            {"id": id_, "name": id_.rpartition("/")[2], "type": type_, "location": "westeurope"}
-            for id_, type_ in every
+            {"id": id_, "name": id_.rpartition("/")[2], "type": type_, "location": location}
+            for id_, type_, location in every
             if within(id_, scope)
             and wanted.get("name", id_.rpartition("/")[2]).lower() == id_.rpartition("/")[2].lower()
             and wanted.get("resourceType", type_).lower() == type_.lower()

@@ -1,8 +1,10 @@
 """Who may do what: in a bare Azure everything, until a rule says otherwise; in one with roles, what they give."""
 
+import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from simulator.clock import Clock
 from simulator.identity import principal_id
 from simulator.roles import ROLES, Assignment, within
 
@@ -22,6 +24,15 @@ class _Rule:
         )
 
 
+@dataclass(slots=True)
+class _Grant:
+    """An assignment, and from when until when it counts, in simulated seconds since the epoch."""
+
+    assignment: Assignment
+    since: float
+    until: float = math.inf
+
+
 class Rights:
     """Rules by principal, action (a glob, as in Azure role definitions) and scope (an ARM id; "/" is everything).
 
@@ -29,13 +40,21 @@ class Rights:
     followed by a permission for the group. Where no rule does, role assignments decide if `by_roles` is set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._rules: list[_Rule] = []
+        self._grants: list[_Grant] = []
         self.by_roles = False
         """Whether nothing is allowed but what a role assignment or a rule allows. Managed HSM's local roles and the
         access policies of vaults are not Azure roles: they are rules here."""
-        self.assignments: dict[str, Assignment] = {}
-        """By id in lower case."""
+        self.propagation_seconds = 0.0
+        """Simulated seconds until an assignment, or its removal, counts: "up to 10 minutes", says "Troubleshoot Azure
+        RBAC". What ARM lists changes at once."""
+
+    @property
+    def assignments(self) -> dict[str, Assignment]:
+        """What ARM lists, by id in lower case."""
+        return {one.assignment.id.lower(): one.assignment for one in self._grants if one.until == math.inf}
 
     def deny(self, principal: str, action: str, scope: str = "/") -> None:
         """Take a right away."""
@@ -48,15 +67,26 @@ class Rights:
     def assign(self, principal: str, role: str, scope: str) -> Assignment:
         """Give a principal a role by its name."""
         assignment = Assignment(principal_id(principal), ROLES[role], scope)
-        self.assignments[assignment.id.lower()] = assignment
+        self.add(assignment)
         return assignment
 
     def unassign(self, principal: str, scope: str) -> None:
         """Take a principal's roles at exactly this scope away."""
-        held = (principal_id(principal), scope.lower())
-        self.assignments = {
-            id_: one for id_, one in self.assignments.items() if (one.principal_id, one.scope.lower()) != held
-        }
+        for one in self.assignments.values():
+            if (one.principal_id, one.scope.lower()) == (principal_id(principal), scope.lower()):
+                self.remove(one)
+
+    def add(self, assignment: Assignment) -> None:
+        """Make an assignment; it counts when it has propagated."""
+        self._grants.append(_Grant(assignment, self._clock.timestamp() + self.propagation_seconds))
+
+    def remove(self, assignment: Assignment) -> None:
+        """Remove an assignment; it counts until that has propagated."""
+        now = self._clock.timestamp()
+        self._grants = [one for one in self._grants if one.until > now]
+        for one in self._grants:
+            if one.assignment == assignment:
+                one.until = min(one.until, now + self.propagation_seconds)
 
     def allows(self, principal: str, action: str, resource: str) -> bool:
         """Whether a principal may do something to a resource, given by its ARM id."""
@@ -65,4 +95,7 @@ class Rights:
             return covering[-1].allowed
         if not self.by_roles:
             return True
-        return any(one.allows(principal, action, resource) for one in self.assignments.values())
+        now = self._clock.timestamp()
+        return any(
+            one.since <= now < one.until and one.assignment.allows(principal, action, resource) for one in self._grants
+        )

@@ -97,6 +97,7 @@ class Assignment:
     scope: str
     """An ARM id."""
     name: str = field(default_factory=lambda: str(uuid4()))
+    principal_type: str = "ServicePrincipal"
 
     @property
     def id(self) -> str:

@@ -3,17 +3,21 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 
 from werkzeug.wrappers import Request, Response
 
 from simulator import key_api
 from simulator.clock import Clock
 from simulator.clusters import EXPIRED, FAILED, ClusterKey
-from simulator.identity import TENANT
-from simulator.keys import DeletedKey, Key, KeyVersion, Network, VaultError
+from simulator.identity import principal_id
+from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
 from simulator.rights import Rights
 
-__all__ = ["DeletedKey", "Key", "KeyVersion", "Network", "Vault", "VaultError"]
+__all__ = ["DeletedKey", "DeletedVault", "Key", "KeyVersion", "Network", "Permissions", "Vault", "VaultError"]
+
+type Permissions = dict[str, list[str]]
+"""What an access policy gives, by what it gives it on: keys, secrets, certificates, storage."""
 
 
 @dataclass(slots=True)
@@ -27,13 +31,21 @@ class Vault:
     login_host: str
     clock: Clock
     rights: Rights
-    announce: Callable[["Vault", str, Key], None]
-    """Tells Event Grid of an event type about the newest version of a key."""
+    announce: Callable[["Vault", str, Key | None], None]
+    """Tells Event Grid of an event type about the newest version of a key, or about the vault itself."""
+    tenant: str
+    """Whose tokens it takes; a cluster must be in the same."""
+    tenant_of: Callable[[str], str]
+    """The tenant of what an ARM id names."""
     hsm: bool = False
-    tenant: str = TENANT
-    """A cluster's must be the same."""
     purge_protection: bool = True
-    network: Network = Network.OPEN
+    firewalled: bool = False
+    """Whether public access is only from `ip_rules`. See `network` for how this and the next go together."""
+    public_access: PublicAccess = PublicAccess.ENABLED
+    ip_rules: list[str] = field(default_factory=list)
+    """Ranges of IPv4 addresses, each as address/length."""
+    subnets: list[str] = field(default_factory=list)
+    """Ids of virtual networks' subnets that are let in; nobody here calls from one."""
     trusted_services: bool = True
     """Whether Azure Monitor gets past the firewall."""
     access_policies: bool = False
@@ -46,8 +58,15 @@ class Vault:
     """By name in lower case, as are the deleted ones."""
     deleted: dict[str, DeletedKey] = field(default_factory=dict)
     """Keys that can be recovered still."""
-    policies: dict[str, set[str]] = field(default_factory=dict)
-    """Key permissions by principal, when rights come from access policies."""
+    policies: dict[str, Permissions] = field(default_factory=dict)
+    """By the principal's object id. They count when rights come from access policies."""
+    location: str = "westeurope"
+    sku: str = "premium"
+    tags: dict[str, str] = field(default_factory=dict)
+    retention_days: int = 90
+    """How long what was deleted can be recovered, the vault itself or a key; 7 to 90."""
+    enabled_for: dict[str, bool] = field(default_factory=dict)
+    """What else Azure may use the vault for, by the property's name; shown, and without effect."""
 
     @property
     def resource_type(self) -> str:
@@ -58,6 +77,33 @@ class Vault:
     def uri(self) -> str:
         """As customers copy it from the portal, with a slash at the end."""
         return f"https://{self.host}/"
+
+    @property
+    def network(self) -> Network:
+        """From where the vault may be reached."""
+        match self.public_access:
+            case PublicAccess.DISABLED:
+                return Network.PRIVATE
+            case PublicAccess.SECURED_BY_PERIMETER:
+                return Network.PERIMETER
+        return Network.FIREWALL if self.firewalled else Network.OPEN
+
+    @network.setter
+    def network(self, network: Network) -> None:
+        access = {Network.PRIVATE: PublicAccess.DISABLED, Network.PERIMETER: PublicAccess.SECURED_BY_PERIMETER}
+        self.public_access = access.get(network, PublicAccess.ENABLED)
+        self.firewalled = network is not Network.OPEN
+
+    @property
+    def admits_caller(self) -> bool:
+        """Whether the firewall lists the address that all clients call from."""
+        return any(IPv4Address(CALLER_ADDRESS) in IPv4Network(one) for one in self.ip_rules)
+
+    @property
+    def admits_services(self) -> bool:
+        """Whether Azure Monitor gets in: a perimeter overrides that it is trusted ("Network security for Key Vault")."""
+        trusted = self.trusted_services and self.network is not Network.PERIMETER
+        return self.network is Network.OPEN or trusted
 
     def add_key(self, name: str, *, size: int = 2048, lifetime: int | None = None) -> Key:
         """Make a key with one version, or a new version of a key that exists; an event tells of it either way."""
@@ -112,9 +158,14 @@ class Vault:
         """Whether a cluster's storage can wrap and unwrap. An expired version goes on working there."""
         key = self.keys.get(wanted.name.lower())
         version = key.find(wanted.version) if key else None
-        reachable = self.network is Network.OPEN or self.trusted_services
         granted = self.grants(principal, "wrap/action") and self.grants(principal, "unwrap/action")
-        return version is not None and version.enabled and reachable and granted and self.tenant == TENANT
+        return (
+            version is not None
+            and version.enabled
+            and self.admits_services
+            and granted
+            and self.tenant == self.tenant_of(principal)
+        )
 
     def refusal(self, principal: str, wanted: ClusterKey) -> str | None:
         """Why a cluster's identity cannot be given a key here, in the words of the cluster documents; None if it can."""
@@ -136,8 +187,19 @@ class Vault:
             # Access policies name permissions as `wrapKey`, data actions as `wrap/action`.
             verb = action.removesuffix("/action")
             wanted = {"read": "get", "wrap": "wrapkey", "unwrap": "unwrapkey"}.get(verb, verb)
-            return wanted in {one.lower() for one in self.policies.get(principal, set())}
+            held = {one.lower() for one in self.policies.get(principal_id(principal), {}).get("keys", [])}
+            # Not known: whether "all" has the privileged purge in it.
+            return wanted in held or ("all" in held and wanted != "purge")
+        # Access policies tell listing from reading; roles do not.
+        action = "read" if action == "list" else action
         return self.rights.allows(principal, f"Microsoft.KeyVault/vaults/keys/{action}", self.resource_id)
+
+    def permit(self, principal: str, *permissions: str) -> None:
+        """Set a principal's access policy: its permissions on keys, or none at all."""
+        id_ = principal_id(principal)
+        others = {held: granted for held, granted in self.policies.items() if held != id_}
+        self.policies = others | {id_: {"keys": list(permissions)}} if permissions else others
+        self.announce(self, "VaultAccessPolicyChanged", None)
 
     def find(self, name: str, version: str = "") -> KeyVersion:
         """A version of a key, or the newest; VaultError if there is none."""
@@ -151,3 +213,17 @@ class Vault:
     def __call__(self, request: Request) -> Response:
         """Answer a request to the data plane."""
         return key_api.answer(self, request)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedVault:
+    """A vault in its days of soft delete, with all that it holds."""
+
+    vault: Vault
+    at: float
+    """Simulated seconds since the epoch."""
+
+    @property
+    def purged_at(self) -> float:
+        """When it cannot be recovered any more."""
+        return self.at + self.vault.retention_days * 86_400

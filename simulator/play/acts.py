@@ -16,6 +16,7 @@ from simulator.faults import Fault, FaultKind
 from simulator.keys import Key, Network
 from simulator.play.fleet import ACCOUNT
 from simulator.play.wire_faults import DURATION, NotUnderstoodError, Target, parse, seconds
+from simulator.replication import change
 from simulator.vaults import Vault
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ events: lose | duplicate 3 | delay 2 h | hold | release | answer 403    the next
 cluster payments: updates fail | never end | take 3 h | have no effect | read stale for 5 min | answer 200
                   | hide operations | give no headers | stay in ProvisioningAccount | go well
 cluster payments: state Failed
-cluster payments: replication Enabling
+cluster payments: replicate to northeurope | stop replicating
 key contoso/la-cmk: rotate | delete | recover | purge
 key contoso/la-cmk: disable | enable | expire | extend   newest or previous
 vault contoso: firewall | private | open | no bypass | no purge protection
@@ -181,7 +182,13 @@ def _state(playground: "Playground", match: re.Match[str]) -> None:
 
 def _replication(playground: "Playground", match: re.Match[str]) -> None:
     """Its state is another one than the cluster's, and says nothing of the key."""
-    _cluster(playground, match["name"]).replication = {"enabled": True, "provisioningState": match["state"]}
+    cluster, now = _cluster(playground, match["name"]), playground.azure.clock.timestamp()
+    fails = playground.azure.arm.behaviour_of(cluster).replication_fails
+    wanted = {"enabled": True, "location": match["region"]} if match["region"] else {"enabled": False}
+    try:
+        cluster.replication = change(cluster.replication, wanted, cluster.location, now, fails=fails)
+    except ValueError as error:
+        raise NotUnderstoodError(str(error)) from None
 
 
 def _key_act(playground: "Playground", match: re.Match[str]) -> None:
@@ -239,7 +246,8 @@ def _right(playground: "Playground", match: re.Match[str]) -> None:
         change = azure.rights.allow if give else azure.rights.deny
         change(who, "Microsoft.KeyVault/vaults/keys/*", vault.resource_id)
     elif vault.access_policies:
-        vault.policies[who] = ({"get", "list"} if is_function else {"get", "wrapKey", "unwrapKey"}) if give else set()
+        permissions = ("get", "list") if is_function else ("get", "wrapKey", "unwrapKey")
+        vault.permit(who, *(permissions if give else ()))
     elif give:
         role = "Key version reader" if is_function else "Key Vault Crypto Service Encryption User"
         azure.rights.assign(who, role, vault.resource_id)
@@ -266,7 +274,7 @@ _ACTS: dict[str, Callable[["Playground", re.Match[str]], None]] = {
     rf"cluster (?P<name>{_NAME}): updates (?P<how>{'|'.join(_UPDATES)}|go well"
     rf"|(?:take|read stale for) (?P<span>{DURATION}))": _updates,
     rf"cluster (?P<name>{_NAME}): state (?P<state>\w+)": _state,
-    rf"cluster (?P<name>{_NAME}): replication (?P<state>\w+)": _replication,
+    rf"cluster (?P<name>{_NAME}): (?:replicate to (?P<region>\w+)|stop replicating)": _replication,
     rf"key (?P<vault>{_NAME})/(?P<name>{_NAME}): (?P<act>rotate|delete|recover|purge)": _key_act,
     rf"key (?P<vault>{_NAME})/(?P<name>{_NAME}): (?P<act>disable|enable|expire|extend) (?P<version>newest|previous)": (
         _version_act

@@ -5,10 +5,18 @@ from dataclasses import replace
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
 from simulator.clusters import Cluster
+from simulator.tenants import HOME
 
 SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"
 SECOND_GROUP = "rg-fraud"
+PARTNER_TENANT = "c0a8f7de-3b52-4a6e-9d0c-6a1f5e2b7c94"
+PARTNER_SUBSCRIPTION = "2b7d9e10-8c35-4f1a-a6d4-55d0c1e7f203"
+PARTNER_GROUP = "rg-partner"
+PROPAGATION_SECONDS = 300.0
+"""Until a role assignment counts. Azure says up to ten minutes."""
 OPERATOR = "operator"
+PRINCIPALS = {OPERATOR: HOME, "partner": PARTNER_TENANT, FUNCTION: HOME}
+"""Who can sign in, and the tenant where each is at home."""
 ACCOUNT = "cmkrotation"
 QUEUE = "cluster-visits"
 TABLE = "rotations"
@@ -20,6 +28,7 @@ CLUSTERS = {
     "archive": "pinned to la-cmk, in another subscription; tagged cmk-rotation=hold",
     "fraud": "pinned to fraud-cmk in fabrikam, a vault with access policies, in that other subscription",
     "ledger": "pinned to hsm-cmk in the Managed HSM contoso-hsm, which sends no events",
+    "orders": "pinned to orders-cmk in partner-kv, in another tenant: none of the app's business",
 }
 
 
@@ -48,10 +57,26 @@ def build(azure: Azure) -> None:
         azure.add_cluster("ledger", key=replace(azure.pinned("contoso-hsm", "hsm-cmk"), rsa_size=2048)),
     ]
     clusters[3].tags["cmk-rotation"] = "hold"
+    clusters.append(_partner(azure))
     for cluster in clusters:
         azure.add_workspace(f"law-{cluster.name}", cluster)
     azure.storage_account(ACCOUNT)
     _grant(azure, clusters)
+
+
+def _partner(azure: Azure) -> Cluster:
+    azure.tenants.names[PARTNER_TENANT] = "Partner"
+    azure.tenants.by_subscription[PARTNER_SUBSCRIPTION] = PARTNER_TENANT
+    azure.subscription_names[PARTNER_SUBSCRIPTION] = "Partner"
+    subscription, group = PARTNER_SUBSCRIPTION, PARTNER_GROUP
+    vault = azure.add_vault("partner-kv", subscription=subscription, resource_group=group)
+    azure.add_key("partner-kv", "orders-cmk")
+    key = azure.pinned("partner-kv", "orders-cmk")
+    cluster = azure.add_cluster("orders", key=key, subscription=subscription, resource_group=group)
+    for role in ("Owner", "Key Vault Crypto Officer"):
+        azure.rights.assign("partner", role, f"/subscriptions/{PARTNER_SUBSCRIPTION}")
+    azure.rights.assign(cluster.id, "Key Vault Crypto Service Encryption User", vault.resource_id)
+    return cluster
 
 
 def _grant(azure: Azure, clusters: list[Cluster]) -> None:
@@ -70,13 +95,13 @@ def _grant(azure: Azure, clusters: list[Cluster]) -> None:
             rights.assign(principal, role, account)
     for cluster in clusters[:4]:
         rights.assign(cluster.id, "Key Vault Crypto Service Encryption User", contoso.resource_id)
-    fabrikam.policies |= {
-        clusters[4].id: {"get", "wrapKey", "unwrapKey"},
-        FUNCTION: {"get", "list"},
-        OPERATOR: {"get", "list", "create", "update", "rotate", "delete", "recover", "purge"},
-    }
+    fabrikam.permit(clusters[4].id, "get", "wrapKey", "unwrapKey")
+    fabrikam.permit(FUNCTION, "get", "list")
+    fabrikam.permit(OPERATOR, "get", "list", "create", "update", "rotate", "delete", "recover", "purge")
     for principal, action in ((FUNCTION, "read"), (OPERATOR, "*"), (clusters[5].id, "*")):
         rights.allow(principal, f"Microsoft.KeyVault/vaults/keys/{action}", hsm.resource_id)
+    # What was given so far has been in effect for long.
+    rights.propagation_seconds = PROPAGATION_SECONDS
 
 
 def app_settings() -> dict[str, str]:

@@ -18,8 +18,8 @@ class Running:
     port: int
     key: str
     """Proves to the control surface that the caller may read this file: no web page can."""
-    environment: dict[str, str]
-    """For a client, signed in as the operator."""
+    environments: dict[str, dict[str, str]]
+    """For a client, by who is signed in."""
 
     @classmethod
     def find(cls, folder: Path = FOLDER) -> Self | None:

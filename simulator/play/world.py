@@ -5,20 +5,22 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from simulator.azure import Azure
 from simulator.clock import Clock
 from simulator.event_grid import Subscription
+from simulator.host.errors import HostError
 from simulator.host.process import HostProcess, HostSpec
 from simulator.play.azurite import azurite
 from simulator.play.control import Control
 from simulator.play.feed import Feed, Tail, told
-from simulator.play.fleet import ACCOUNT, OPERATOR, app_settings, build
+from simulator.play.fleet import ACCOUNT, PRINCIPALS, app_settings, build
 from simulator.play.state import ROOT, Running
 from simulator.stores import Stores
+from simulator.tenants import HOME
 
 APP_CLOCK = "cmk_rotation.clock:utc_now"
 _LOOK_SECONDS = 0.25
@@ -56,6 +58,7 @@ class Playground:
         self._storage = ""
         """Azurite's connection string, if it is used."""
         self._told_of = 0
+        self._restarting: threading.Thread | None = None
         self._closing = threading.Event()
         self._running = ExitStack()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="playground")
@@ -71,6 +74,7 @@ class Playground:
                 self.host = self._app()
                 self.host.start()
                 starting.callback(self.host.stop)
+                starting.callback(self._await_restart)
                 self._subscribe(self.host)
             self._watcher.start()
             starting.callback(self._stop_watching)
@@ -81,17 +85,40 @@ class Playground:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
+    def restart_app(self, host: HostProcess, clock: Clock) -> None:
+        """Crash the app and let it come back, with a clock that may be wrong; returns at once."""
+        self._await_restart()
+        # Whoever asks for this may hold the lock that the app needs to come up.
+        self._restarting = threading.Thread(target=self._restart, args=(host, clock), daemon=True)
+        self._restarting.start()
+
+    def _restart(self, host: HostProcess, clock: Clock) -> None:
+        host.spec = replace(host.spec, clock=clock)
+        try:
+            host.restart()
+        except HostError as error:
+            self.feed.say("app", f"did not come back: {error}", bad=True)
+        else:
+            self.feed.say("app", "has crashed and is back")
+
+    def _await_restart(self) -> None:
+        if self._restarting:
+            self._restarting.join()
+
     def _stop_watching(self) -> None:
         self._closing.set()
         self._watcher.join()
 
     def running(self) -> Running:
         """What others need to know to reach it."""
-        folder = self.options.folder
-        environment = {
-            **self.azure.environment(OPERATOR),
+        environments = {name: self._environment(name, tenant) for name, tenant in PRINCIPALS.items()}
+        return Running(os.getpid(), self.azure.server.port, self.key, environments)
+
+    def _environment(self, principal: str, tenant: str) -> dict[str, str]:
+        return {
+            **self.azure.environment(principal, tenant),
             # The Azure CLI keeps its sign-in here, apart from the one to the real Azure.
-            "AZURE_CONFIG_DIR": str(folder / "azure-cli"),
+            "AZURE_CONFIG_DIR": str(self.options.folder / f"azure-cli-{principal}"),
             "AZURE_CORE_COLLECT_TELEMETRY": "false",
             "AZURE_CORE_SURVEY_MESSAGE": "false",
             "PLAYGROUND_URL": f"http://127.0.0.1:{self.azure.server.port}/playground",
@@ -99,7 +126,6 @@ class Playground:
             # So that the product's own command line works there too.
             **self._settings(),
         }
-        return Running(os.getpid(), self.azure.server.port, self.key, environment)
 
     def _settings(self) -> dict[str, str]:
         settings = app_settings()
@@ -115,7 +141,8 @@ class Playground:
     def _subscribe(self, host: HostProcess) -> None:
         url = host.event_grid_url("on_key_event")
         for vault in self.azure.vaults.values():
-            if not vault.hsm:
+            # Managed HSM raises no events, and nobody set them up in the other tenant.
+            if not vault.hsm and vault.tenant == HOME:
                 one = Subscription(source=vault.resource_id, url=url, dead_letter=True)
                 self.azure.event_grid.subscriptions.append(one)
 

@@ -9,13 +9,15 @@ import hmac
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request
 
 from simulator.storage.errors import StorageError
 
-type Service = Literal["queue", "table"]
+if TYPE_CHECKING:
+    from simulator.storage.service import Account
+
 type Authorize = Callable[[Request], bool]
 
 _FRESH_SECONDS = 15 * 60
@@ -34,40 +36,41 @@ _SIGNED_BY_QUEUES = (
 )
 
 
-def require_authorized(request: Request, account: str, service: Service, key: str | None, authorize: Authorize) -> None:
-    """Refuse a request that proves no right to call. An account without a `key` takes bearer tokens only."""
+def require_authorized(request: Request, account: "Account") -> None:
+    """Refuse a request that proves no right to call. An account without a key takes bearer tokens only."""
     scheme, _, _ = request.headers.get("Authorization", "").partition(" ")
     match scheme:
         case "":
             message = "Server failed to authenticate the request. Please refer to the information in the "
             raise StorageError(401, "NoAuthenticationInformation", message + "www-authenticate header.")
         case "Bearer":
-            if not authorize(request):
+            if not account.authorize(request):
                 message = "Server failed to authenticate the request. Please refer to the information in the "
                 raise StorageError(401, "InvalidAuthenticationInfo", message + "www-authenticate header.")
-        case _ if key is None:
+        case _ if account.key is None:
             message = "Key based authentication is not permitted on this storage account."
             raise StorageError(403, "KeyBasedAuthenticationNotPermitted", message)
-        case _ if not shared_key_ok(request, account, key, service):
+        case _ if not _signed(request, account, account.key):
             message = "Server failed to authenticate the request. Make sure the value of Authorization header is "
             raise StorageError(403, "AuthenticationFailed", message + "formed correctly including the signature.")
 
 
-def shared_key_ok(request: Request, account: str, key: str, service: Service) -> bool:
-    """Whether the request is recent and signed with `key` (base64) as SharedKey or, for tables, SharedKeyLite."""
+def _signed(request: Request, account: "Account", key: str) -> bool:
+    """Whether the request is recent and signed with the key (base64) as SharedKey or, for tables, SharedKeyLite."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     name, _, signature = credentials.partition(":")
-    match service, scheme:
+    match account.service, scheme:
         case "queue", "SharedKey":
-            signed = _queue_text(request, account)
+            signed = _queue_text(request, account.name)
         case "table", "SharedKey":
-            signed = _table_text(request, account)
+            signed = _table_text(request, account.name)
         case "table", "SharedKeyLite":
-            signed = f"{_date(request)}\n{_table_resource(request, account)}"
+            signed = f"{_date(request)}\n{_table_resource(request, account.name)}"
         case _:
             return False
     digest = hmac.digest(base64.b64decode(key), signed.encode(), hashlib.sha256)
-    return name == account and _is_fresh(request) and hmac.compare_digest(base64.b64encode(digest), signature.encode())
+    fresh = _is_fresh(request, account.clock.skew)
+    return name == account.name and fresh and hmac.compare_digest(base64.b64encode(digest), signature.encode())
 
 
 def _queue_text(request: Request, account: str) -> str:
@@ -99,13 +102,13 @@ def _date(request: Request) -> str:
     return request.headers.get("x-ms-date") or request.headers.get("Date", "")
 
 
-def _is_fresh(request: Request) -> bool:
-    """Clients sign the machine's time, which is not the simulated one."""
+def _is_fresh(request: Request, skew: float) -> bool:
+    """Clients sign the machine's time, which is not the simulated one; by how much storage errs is the same in both."""
     try:
         signed_at = parsedate_to_datetime(_date(request)).timestamp()
     except ValueError:
         return False
-    return abs(time.time() - signed_at) <= _FRESH_SECONDS
+    return abs(time.time() + skew - signed_at) <= _FRESH_SECONDS
 
 
 def raw_path(request: Request) -> str:

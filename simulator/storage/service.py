@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import Clock
-from simulator.storage.auth import Authorize, Service, require_authorized
+from simulator.storage.auth import require_authorized
 from simulator.storage.errors import StorageError, trailer
 
 REMOVAL_SECONDS = 40
@@ -20,14 +21,15 @@ _CHALLENGE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Account:
     """A storage account, as one of its services sees it."""
 
     name: str
-    service: Service
+    service: Literal["queue", "table"]
     clock: Clock
-    authorize: Authorize
+    authorize: Callable[[Request], bool]
+    """Judges bearer tokens."""
     key: str | None
 
     def answer(
@@ -40,7 +42,7 @@ class Account:
         request_id = str(uuid.uuid4())
         try:
             path = self.path(request)
-            require_authorized(request, self.name, self.service, self.key, self.authorize)
+            require_authorized(request, self)
             response = handle(request, path)
         except StorageError as error:
             response = render(error, trailer(request_id, self.clock.now()))

@@ -96,6 +96,10 @@ class TableService:
         self._removed_until: dict[str, datetime] = {}
         self._last_change = 0
 
+    def set_clock(self, clock: Clock) -> None:
+        """Live by another clock, such as a wrong one, from now on."""
+        self._account.clock = clock
+
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
         return self._account.answer(request, self._route, as_odata)

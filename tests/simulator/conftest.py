@@ -8,6 +8,7 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.clock import Clock
 from simulator.clusters import Cluster
+from tests.simulator.calling import Caller
 
 
 @pytest.fixture
@@ -45,3 +46,9 @@ def arm(credential: ManagedIdentityCredential) -> Iterator[LogAnalyticsManagemen
 def keys(credential: ManagedIdentityCredential) -> Iterator[KeyClient]:
     with KeyClient("https://contoso.vault.azure.net", credential, retry_total=0) as client:
         yield client
+
+
+@pytest.fixture
+def call(credential: ManagedIdentityCredential) -> Caller:
+    """Plain requests to ARM."""
+    return Caller(credential)

@@ -12,18 +12,13 @@ from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clusters import Cluster
 from simulator.event_grid import Subscription
 from simulator.keys import VaultError
+from simulator.tenants import HOME
 from tests.simulator.calling import Caller
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
 ARM = "https://management.azure.com"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
-
-
-@pytest.fixture
-def call(credential: ManagedIdentityCredential, cluster: Cluster) -> Caller:
-    assert cluster.name == "Cluster-1"
-    return Caller(credential)
 
 
 def get(call: Caller, path: str) -> dict[str, object]:
@@ -41,7 +36,7 @@ def names(answer: dict[str, object]) -> list[str]:
 def test_a_token_is_a_web_token_that_says_whose_it_is() -> None:
     claims = identity.issue(ARM, FUNCTION).split(".")[1]
     told = json.loads(base64.urlsafe_b64decode(claims + "=="))
-    assert told["tid"] == identity.TENANT
+    assert told["tid"] == HOME
     assert told["oid"] == identity.principal_id(FUNCTION)
     assert told["aud"] == ARM
 
@@ -52,7 +47,7 @@ def test_subscriptions_are_listed_for_whoever_has_a_role_in_them(azure: Azure, c
     both = get(call, "/subscriptions")["value"]
     assert isinstance(both, list)
     assert {one["displayName"] for one in both} == {"Production", "Simulated"}
-    assert {one["tenantId"] for one in both} == {identity.TENANT}
+    assert {one["tenantId"] for one in both} == {HOME}
     azure.rights.by_roles = True
     azure.rights.assign(FUNCTION, "Reader", GROUP)
     mine = get(call, "/subscriptions")["value"]
@@ -75,24 +70,6 @@ def test_groups_providers_and_everything_in_a_subscription(azure: Azure, call: C
 
 def test_an_empty_segment_in_a_path_is_no_segment(call: Caller) -> None:
     assert get(call, f"{GROUP}/providers/Microsoft.OperationalInsights//clusters/cluster-1")["name"] == "Cluster-1"
-
-
-def test_a_vault_in_arm_tells_of_its_protection_network_and_rights(azure: Azure, call: Caller) -> None:
-    vault = azure.vault("contoso")
-    path = f"{GROUP}/providers/Microsoft.KeyVault/vaults/contoso"
-    shown = get(call, path)["properties"]
-    assert isinstance(shown, dict)
-    assert shown["enablePurgeProtection"] is True
-    assert shown["enableRbacAuthorization"] is True
-    vault.purge_protection, vault.access_policies = False, True
-    vault.policies["someone"] = {"get"}
-    shown = get(call, path)["properties"]
-    assert isinstance(shown, dict)
-    assert "enablePurgeProtection" not in shown
-    assert shown["accessPolicies"][0]["permissions"] == {"keys": ["get"]}
-    azure.add_vault("hsm1", hsm=True)
-    assert names(get(call, f"{GROUP}/providers/Microsoft.KeyVault/managedHSMs")) == ["hsm1"]
-    assert names(get(call, f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults")) == ["contoso"]
 
 
 def test_an_account_gives_its_keys_to_who_may_list_them(azure: Azure, call: Caller) -> None:

@@ -87,12 +87,16 @@ def test_access_policies_name_key_permissions(strict: Azure, cluster: Cluster, k
     strict.rights.assign(cluster.id, "Key Vault Crypto Service Encryption User", vault.resource_id)
     assert cluster.key is not None
     assert vault.refusal(cluster.id, cluster.key) == FAILED, "roles count for nothing there"
-    vault.policies[cluster.id] = {"get", "wrapKey", "unwrapKey"}
+    vault.permit(cluster.id, "get", "wrapKey", "unwrapKey")
     assert vault.refusal(cluster.id, cluster.key) is None
     with pytest.raises(HttpResponseError, match="not authorized"):
         keys.get_key("la-cmk")
-    vault.policies[FUNCTION] = {"Get", "List"}
+    vault.permit(FUNCTION, "Get")
     assert keys.get_key("la-cmk").name == "la-cmk"
+    with pytest.raises(HttpResponseError, match="not authorized"):
+        list(keys.list_properties_of_keys())
+    vault.permit(FUNCTION, "Get", "List")
+    assert [one.name for one in keys.list_properties_of_keys()] == ["la-cmk"]
 
 
 def test_assignments_are_listed_made_and_removed_over_arm(strict: Azure, credential: ManagedIdentityCredential) -> None:

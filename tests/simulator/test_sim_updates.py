@@ -209,7 +209,7 @@ def test_an_operation_that_never_ends_has_an_end_time(scene: Scene) -> None:
     assert answer.json()["status"] == "InProgress"
     assert answer.json()["endTime"]
     assert answer.headers["Retry-After"] == "30"
-    assert scene.cluster.busy(time.time() + 1e9)
+    assert scene.cluster.busy(time.time() + 1e9, Behaviour())
     scene.finish()
     assert scene.shown == ("Updating", scene.old)
 

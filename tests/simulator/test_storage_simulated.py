@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any
@@ -220,17 +220,30 @@ def test_a_shared_key_must_sign_what_is_sent_now(
     status: int,
 ) -> None:
     service = TableService(ACCOUNT, clock, refuse_tokens, key=KEY)
+    headers = signed_with(scheme, age)
+    if tampered:
+        headers["Content-Type"] = "text/html"
+    assert call(service, "GET", "/Tables", headers=headers).status_code == status
+
+
+def test_a_wrong_clock_takes_a_fresh_signature_for_a_stale_one_and_the_reverse(clock: HandClock) -> None:
+    service = TableService(ACCOUNT, clock, refuse_tokens, key=KEY)
+    service.set_clock(replace(clock, skew=16 * 60.0))
+    assert call(service, "GET", "/Tables", headers=signed_with("SharedKey", 0)).status_code == 403
+    assert call(service, "GET", "/Tables", headers=signed_with("SharedKey", -16 * 60)).status_code == 200
+
+
+def signed_with(scheme: str, age: float) -> dict[str, str]:
     date = formatdate(datetime.now(UTC).timestamp() - age, usegmt=True)
     lines = [date, f"/{ACCOUNT}/Tables"]
     if scheme != "SharedKeyLite":
         lines = ["GET", "", "text/plain", *lines]
     signature = hmac.digest(base64.b64decode(KEY), "\n".join(lines).encode(), hashlib.sha256)
-    headers = {
+    return {
         "Authorization": f"{scheme} {ACCOUNT}:{base64.b64encode(signature).decode()}",
         "x-ms-date": date,
-        "Content-Type": "text/html" if tampered else "text/plain",
+        "Content-Type": "text/plain",
     }
-    assert call(service, "GET", "/Tables", headers=headers).status_code == status
 
 
 def test_the_account_is_named_by_the_host_or_first_in_the_path(queues: QueueService) -> None:

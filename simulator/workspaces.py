@@ -1,35 +1,30 @@
-"""Links between workspaces and clusters, and the deletion of clusters: what takes a while and then is so.
+"""Workspaces: reading and updating them, and their links to clusters.
 
-From "Create and manage a dedicated cluster in Azure Monitor Logs": a link takes up to 90 minutes, a workspace may be
-linked twice in 30 days, and all data of a deleted cluster is lost for good.
+From "Create and manage a dedicated cluster in Azure Monitor Logs": a link takes up to 90 minutes, and a workspace may
+be linked twice in 30 days. That any update which succeeds ends a Failed state is ARM's custom, not documented for these.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import GROUP, ArmError, Handler, answer, check_right, envelope
-from simulator.behaviour import Outcome
-from simulator.cluster_bodies import Workspace
-from simulator.clusters import Cluster, Operation
+from simulator.arm_answers import EITHER, GROUP, ArmError, Handler, answer, check_right, envelope, listed
+from simulator.cluster_bodies import Workspace, workspace_body
 
 if TYPE_CHECKING:
     from simulator.arm import Arm
 
 LINK_SECONDS = 5_400.0
-DELETION_SECONDS = 1_800.0
-"""Not published."""
 _MOST_LINKS = 2
 _LINK_SPAN_SECONDS = 30 * 86_400.0
 _PROVIDER = "Microsoft.OperationalInsights"
 
 
 @dataclass(slots=True)
-class Links:
-    """The handlers for a workspace's link, over one ARM's workspaces and clusters."""
+class Workspaces:
+    """The handlers for workspaces, over one ARM's workspaces and clusters."""
 
     arm: "Arm"
     _pending: dict[str, tuple[float, str | None]] = field(default_factory=dict)
@@ -38,7 +33,12 @@ class Links:
 
     def routes(self) -> Mapping[str, Handler]:
         """Handlers by the pattern of their paths."""
-        return {rf"{GROUP}/providers/{_PROVIDER}/workspaces/(?P<name>[^/]+)/linkedServices/cluster": self._link}
+        one = rf"{GROUP}/providers/{_PROVIDER}/workspaces/(?P<name>[^/]+)"
+        return {
+            rf"{EITHER}/providers/{_PROVIDER}/workspaces": self._list,
+            one: self._workspace,
+            rf"{one}/linkedServices/cluster": self._link,
+        }
 
     def settle(self, now: float) -> None:
         """Let the links whose time has come take effect."""
@@ -48,11 +48,48 @@ class Links:
                 self._apply(self.arm.workspaces[id_], cluster_id)
 
     def _apply(self, workspace: Workspace, cluster_id: str | None) -> None:
+        concerned = self.arm.clusters.get((cluster_id or workspace.cluster_id or "").lower())
+        if concerned and self.arm.behaviour_of(concerned).links_fail:
+            workspace.state = "Failed"
+            return
         for cluster in self.arm.clusters.values():
             cluster.workspaces = [one for one in cluster.workspaces if one.lower() != workspace.id.lower()]
-        workspace.cluster_id = cluster_id
+        workspace.state, workspace.cluster_id = "Succeeded", cluster_id
         if cluster_id:
             self.arm.clusters[cluster_id.lower()].workspaces.append(workspace.id)
+
+    def _list(self, _: Request, principal: str, path: dict[str, str]) -> Response:
+        check_right(self.arm.rights, principal, f"{_PROVIDER}/workspaces/read", path["scope"])
+        inside = path["scope"].lower() + "/"
+        return listed(self._shown(one) for id_, one in sorted(self.arm.workspaces.items()) if id_.startswith(inside))
+
+    def _workspace(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        verb = "read" if request.method == "GET" else "write"
+        check_right(self.arm.rights, principal, f"{_PROVIDER}/workspaces/{verb}", request.path)
+        workspace = self.arm.workspaces.get(request.path.rstrip("/").lower())
+        if workspace is None:
+            raise self.arm.not_found("workspaces", path)
+        if request.method == "PATCH":
+            self._update(workspace, request)
+        elif request.method != "GET":
+            raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} workspaces.")
+        return answer(self._shown(workspace))
+
+    def _update(self, workspace: Workspace, request: Request) -> None:
+        body = request.get_json(force=True, silent=True)
+        if not isinstance(body, dict) or not isinstance(body.get("tags"), dict | None):
+            raise ArmError(400, "InvalidRequestContent", "The request content was invalid.")
+        if body.get("tags") is not None:
+            workspace.tags = body["tags"]
+        workspace.state = "Succeeded"
+
+    def _shown(self, workspace: Workspace) -> dict[str, Any]:
+        cluster = self.arm.clusters.get((workspace.cluster_id or "").lower())
+        if cluster is None:
+            return workspace_body(workspace, workspace.state)
+        behaviour = self.arm.behaviour_of(cluster)
+        failed = cluster.shown(self.arm.clock.timestamp(), behaviour)[0] == "Failed"
+        return workspace_body(workspace, "Failed" if behaviour.workspaces_fail and failed else workspace.state)
 
     def _link(self, request: Request, principal: str, _: dict[str, str]) -> Response:
         id_ = request.path.lower().partition("/linkedservices/")[0]
@@ -92,25 +129,6 @@ class Links:
         if workspace.id.lower() in self._pending:
             state = "ProvisioningAccount" if coming else "Deleting"
         body = envelope(f"{workspace.id}/linkedServices/cluster", f"{_PROVIDER}/workspaces/linkedServices", None)
+        body["name"] = f"{workspace.name}/Cluster"  # As in the specification's examples.
         cluster_id = coming or workspace.cluster_id
         return {**body, "properties": {"writeAccessResourceId": cluster_id, "provisioningState": state}}
-
-
-def deletion(cluster: Cluster, now: float) -> Operation:
-    """Begin to delete a cluster, or refuse."""
-    if cluster.busy(now):
-        raise ArmError(409, "Conflict", "Can't delete a cluster while in provisioning state")
-    cluster.state = "Deleting"
-    cluster.operation = Operation(
-        id=str(uuid4()),
-        cluster_id=cluster.id,
-        started=now,
-        ends=now + DELETION_SECONDS,
-        outcome=Outcome.SUCCEEDED,
-        error=None,
-        after_state="Deleted",
-        after_key=None,
-        target=None,
-        state_meanwhile="Deleting",
-    )
-    return cluster.operation

@@ -1,0 +1,61 @@
+"""How long a role assignment, or its removal, takes to count."""
+
+from simulator.clock import Clock
+from simulator.rights import Rights
+
+SCOPE = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590"
+ACTION = "Microsoft.OperationalInsights/clusters/read"
+DELAY = 600.0
+
+
+def rights() -> tuple[Rights, Clock]:
+    clock = Clock.starting_now(speed=2_000)
+    made = Rights(clock)
+    made.by_roles, made.propagation_seconds = True, DELAY
+    return made, clock
+
+
+def test_an_assignment_is_listed_at_once_and_counts_when_it_has_propagated() -> None:
+    held, clock = rights()
+    made = held.assign("someone", "Reader", SCOPE)
+    assert list(held.assignments) == [made.id.lower()]
+    assert not held.allows("someone", ACTION, SCOPE)
+    clock.sleep(DELAY)
+    assert held.allows("someone", ACTION, SCOPE)
+
+
+def test_a_removed_assignment_counts_until_that_has_propagated() -> None:
+    held, clock = rights()
+    held.propagation_seconds = 0.0
+    held.assign("someone", "Reader", SCOPE)
+    held.propagation_seconds = DELAY
+    held.unassign("someone", SCOPE)
+    assert held.assignments == {}
+    assert held.allows("someone", ACTION, SCOPE)
+    clock.sleep(DELAY)
+    assert not held.allows("someone", ACTION, SCOPE)
+
+
+def test_one_that_is_made_again_has_a_gap_only_if_the_removal_came_first() -> None:
+    held, clock = rights()
+    held.propagation_seconds = 0.0
+    first = held.assign("someone", "Reader", SCOPE)
+    held.propagation_seconds = DELAY
+    held.remove(first)
+    held.add(first)
+    assert held.allows("someone", ACTION, SCOPE)
+    clock.sleep(DELAY)
+    assert held.allows("someone", ACTION, SCOPE)
+    assert list(held.assignments) == [first.id.lower()]
+
+
+def test_removing_twice_does_not_prolong_anything() -> None:
+    held, clock = rights()
+    held.propagation_seconds = 0.0
+    made = held.assign("someone", "Reader", SCOPE)
+    held.propagation_seconds = DELAY
+    held.remove(made)
+    clock.sleep(DELAY / 2)
+    held.remove(made)
+    clock.sleep(DELAY / 2)
+    assert not held.allows("someone", ACTION, SCOPE)

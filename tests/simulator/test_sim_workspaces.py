@@ -1,0 +1,92 @@
+"""Workspaces: their links to clusters, and how they fail and heal."""
+
+from dataclasses import replace
+
+import pytest
+from azure.mgmt.loganalytics import LogAnalyticsManagementClient
+from azure.mgmt.loganalytics.models import WorkspacePatch
+
+from simulator import workspaces
+from simulator.azure import RESOURCE_GROUP, Azure
+from simulator.behaviour import Behaviour
+from simulator.clusters import Cluster
+from tests.simulator.calling import Caller
+
+URL = "https://management.azure.com{}{}?api-version=2025-07-01"
+LINK = "/linkedServices/cluster"
+
+
+def state(call: Caller, id_: str) -> str:
+    return str(call("GET", URL.format(id_, ""))["properties"]["provisioningState"])
+
+
+def the_link_is_done(azure: Azure) -> None:
+    clock = azure.arm.clock
+    azure.arm.clock = replace(clock, simulated_origin=clock.simulated_origin + workspaces.LINK_SECONDS + 1)
+
+
+def test_a_workspace_is_linked_after_an_hour_and_a_half_and_twice_a_month_at_the_most(
+    azure: Azure, cluster: Cluster, call: Caller
+) -> None:
+    workspace = azure.add_workspace("law", cluster)
+    workspace.cluster_id, cluster.workspaces = None, []
+    link = URL.format(workspace.id, LINK)
+    body = {"properties": {"writeAccessResourceId": cluster.id}}
+    assert call("GET", link)["error"]["message"] == "The workspace is not linked to a cluster"
+    for _ in range(2):
+        assert call("PUT", link, body)["properties"]["provisioningState"] == "ProvisioningAccount"
+        assert "in process" in call("PUT", link, body)["error"]["message"]
+        assert cluster.workspaces == []
+        the_link_is_done(azure)
+        assert call("GET", link)["properties"]["provisioningState"] == "Succeeded"
+        assert cluster.workspaces == [workspace.id]
+        assert call("DELETE", link)["properties"]["provisioningState"] == "Deleting"
+        the_link_is_done(azure)
+        assert "error" in call("GET", link)
+        assert cluster.workspaces == []
+    assert "twice in 30 days" in call("PUT", link, body)["error"]["message"]
+    assert call("PUT", link, {"properties": {}})["error"]["message"] == "Cluster not found"
+    assert call("PUT", link.replace("/law/", "/none/"), body)["error"]["message"] == "Workspace not found"
+
+
+def test_a_link_that_fails_leaves_the_workspace_failed_and_as_it_was(
+    azure: Azure, call: Caller, cluster: Cluster
+) -> None:
+    workspace = azure.add_workspace("ws-1", cluster)
+    azure.behaviour = Behaviour(links_fail=True)
+    call("DELETE", URL.format(workspace.id, LINK))
+    assert state(call, workspace.id) == "Succeeded"
+    the_link_is_done(azure)
+    assert state(call, workspace.id) == "Failed"
+    assert workspace.cluster_id == cluster.id
+    azure.behaviour = Behaviour()
+    call("DELETE", URL.format(workspace.id, LINK))
+    the_link_is_done(azure)
+    assert state(call, workspace.id) == "Succeeded"
+    assert workspace.cluster_id is None
+
+
+def test_an_update_of_a_failed_workspace_heals_it(
+    azure: Azure, call: Caller, cluster: Cluster, arm: LogAnalyticsManagementClient
+) -> None:
+    workspace = azure.add_workspace("ws-1", cluster)
+    workspace.state = "Failed"
+    assert state(call, workspace.id) == "Failed"
+    updated = arm.workspaces.update(RESOURCE_GROUP, "ws-1", WorkspacePatch(tags={"team": "logs"}))
+    assert updated.tags == {"team": "logs"}
+    assert state(call, workspace.id) == "Succeeded"
+    assert "error" in call("PATCH", URL.format(workspace.id, ""), ["no object"])
+    assert "does not PUT workspaces" in call("PUT", URL.format(workspace.id, ""), {})["error"]["message"]
+
+
+@pytest.mark.parametrize(("follow", "shown"), [(True, "Failed"), (False, "Succeeded")])
+def test_workspaces_may_fail_with_their_cluster(
+    azure: Azure, call: Caller, cluster: Cluster, *, follow: bool, shown: str
+) -> None:
+    workspace = azure.add_workspace("ws-1", cluster)
+    azure.behaviour = Behaviour(workspaces_fail=follow)
+    assert state(call, workspace.id) == "Succeeded"
+    cluster.state = "Failed"
+    assert state(call, workspace.id) == shown
+    azure.behaviour = replace(azure.behaviour, workspaces_fail=False)
+    assert state(call, workspace.id) == "Succeeded"
