@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 def world(told: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None) -> World:
     """The outside world as the settings have it, seen by whoever signs in. Nothing is called yet."""
+    # The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster,
+    # no reason and no remedy. Our own line says what came of a call.
+    logging.getLogger("azure").setLevel(logging.ERROR)
     topic = told.outcome_topic_endpoint
     return World(
         clusters=ArmClusters(credential, told.cloud),
@@ -49,10 +52,6 @@ def function_world() -> World:
 
     Raises `InvalidSettingsError`, and does so again at the next call: only a world is kept.
     """
-    # At INFO the SDKs log every request, and through the host those lines become the customer's.
-    logging.getLogger("azure").setLevel(logging.WARNING)
-    # It warns of every failed try; our own line says what came of them, and what to do.
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)
     told = settings.read(os.environ)
     credential = _managed_identity(told.client_id)
     own = told.storage.client_id
@@ -66,7 +65,6 @@ def operator_world() -> World:
     """
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and the function needs none of it
 
-    logging.getLogger("azure").setLevel(logging.ERROR)
     told = settings.read(os.environ)
     authority = {"authority": told.cloud.authority_host} if told.cloud.authority_host else {}
     # MSAL would ask the public cloud whether it knows the authority of another one.

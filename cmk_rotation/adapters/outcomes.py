@@ -1,6 +1,5 @@
 """Outcomes of rotations, to an Event Grid custom topic."""
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 EVENT_TYPE = "CmkRotation.RotationFinished"
-
-# The client's constructor drops what it is told of retries and timeouts, so each request is told. Those words then also
-# reach the event's own constructor, which warns that it ignores them.
-logging.getLogger("azure.eventgrid._legacy._generated._serialization").setLevel(logging.ERROR)
 
 
 class TopicOutcomes:
@@ -33,6 +28,7 @@ class TopicOutcomes:
 
         def send() -> None:
             with translated():
+                # The constructor drops what it is told of retries and timeouts, so each request is told.
                 self._client.send(event, retry_total=0, permit_redirects=False, **TIMEOUTS)
 
         patiently(send)

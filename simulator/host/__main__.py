@@ -23,7 +23,7 @@ from simulator.host import host_json, runtime
 from simulator.host.errors import HostError
 from simulator.host.exit_codes import BROKEN, REFUSED, STOPPED
 from simulator.host.host import Host
-from simulator.host.invocations import Invocations
+from simulator.host.invocations import Invocations, Limit
 from simulator.host.logs import HostLog, LogLevel, WorkerHandler
 from simulator.host.settings import Queues, refuse_unknown
 from simulator.host.timers import ScheduleMonitor
@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--master-key", required=True, help="the host's master key")
     parser.add_argument("--clock", help="a simulated clock, as Clock.to_json writes it; real time without")
     parser.add_argument("--app-clock", help="MODULE:FUNCTION of the app that returns the time; replaced by the clock's")
+    parser.add_argument("--least-timeout", type=float, default=0, help="real seconds that a function always has")
     arguments = parser.parse_args()
     threading.excepthook = _end
     try:
@@ -64,7 +65,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     loop.set_task_factory(runtime.task_factory)
     queues = Queues(os.environ, configuration.queues.message_encoding)
-    invocations = Invocations(loop, queues, log, clock, configuration.function_timeout)
+    invocations = Invocations(loop, queues, log, clock, Limit(configuration.function_timeout, arguments.least_timeout))
     host = Host(configuration, os.environ, log, clock, queues, invocations, ScheduleMonitor(arguments.timers))
     root = logging.getLogger()
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true", "t", "yes", "y"}

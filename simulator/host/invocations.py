@@ -31,17 +31,27 @@ class BoundFunction:
     """The queue of each output binding, by the name of its parameter."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long a function may run."""
+
+    timeout: timedelta | None
+    """Simulated; None means for ever."""
+    least_real_seconds: float
+    """It always has this long in reality: computing, and the SDKs' pauses between tries, get no faster."""
+
+
 class Invocations:
     """Runs functions on the worker's event loop, from the threads of the listeners."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, queues: Queues, log: HostLog, clock: Clock, timeout: timedelta | None
+        self, loop: asyncio.AbstractEventLoop, queues: Queues, log: HostLog, clock: Clock, limit: Limit
     ) -> None:
         self._loop = loop
         self._queues = queues
         self._log = log
         self._clock = clock
-        self._timeout = timeout
+        self._limit = limit
         self.running: dict[str, str] = {}
         """Invocation id to function name."""
 
@@ -86,14 +96,15 @@ class Invocations:
 
         https://learn.microsoft.com/azure/azure-functions/functions-host-json#functiontimeout
         """
-        seconds = threading.TIMEOUT_MAX if self._timeout is None else self._timeout.total_seconds()
+        timeout = self._limit.timeout
+        seconds = threading.TIMEOUT_MAX if timeout is None else self._clock.real_seconds(timeout.total_seconds())
 
         def end() -> None:
-            message = f"Timeout value of {self._timeout} exceeded by function 'Functions.{name}' (Id: '{invocation}')."
+            message = f"Timeout value of {timeout} exceeded by function 'Functions.{name}' (Id: '{invocation}')."
             self._log.write(LogLevel.ERROR, f"Function.{name}", message, name, invocation)
             os._exit(TIMEOUT)
 
-        watchdog = threading.Timer(min(self._clock.real_seconds(seconds), threading.TIMEOUT_MAX), end)
+        watchdog = threading.Timer(min(max(seconds, self._limit.least_real_seconds), threading.TIMEOUT_MAX), end)
         watchdog.daemon = True
         watchdog.start()
         return watchdog

@@ -32,6 +32,8 @@ class HostSpec:
     """Where the host keeps its log, its standard error and its timers' status."""
     clock: Clock | None = None
     app_clock: str | None = None
+    least_timeout: float = 30.0
+    """Real seconds that a function has in any case, however short `functionTimeout` is in simulated time."""
     event_grid_key: str = "event-grid-key"
     master_key: str = "master-key"
 
@@ -99,6 +101,7 @@ class HostProcess:
             *("--log", str(folder / "host.jsonl"), "--timers", str(folder / "timers.json")),
             *("--event-grid-key", self.spec.event_grid_key, "--master-key", self.spec.master_key),
         ]
+        command += ["--least-timeout", str(self.spec.least_timeout)]
         if self.spec.clock is not None:
             command += ["--clock", self.spec.clock.to_json()]
         if self.spec.app_clock is not None:

@@ -26,6 +26,7 @@ _UNITS = {
     "d": 86_400,
 }
 DURATION = rf"\d+(?:\.\d+)? ?(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})\b"
+NAME = r"[\w-]+"
 _METHODS = {"GET", "PATCH", "POST", "PUT", "DELETE", "*"}
 _HANG_SECONDS = 600.0
 _LETTERS = "*[a-z]*"

@@ -87,12 +87,14 @@ class Playground:
 
     def restart_app(self, host: HostProcess, clock: Clock) -> None:
         """Crash the app and let it come back, with a clock that may be wrong; returns at once."""
-        self._await_restart()
         # Whoever asks for this may hold the lock that the app needs to come up.
-        self._restarting = threading.Thread(target=self._restart, args=(host, clock), daemon=True)
+        earlier = self._restarting
+        self._restarting = threading.Thread(target=self._restart, args=(host, clock, earlier), daemon=True)
         self._restarting.start()
 
-    def _restart(self, host: HostProcess, clock: Clock) -> None:
+    def _restart(self, host: HostProcess, clock: Clock, earlier: threading.Thread | None) -> None:
+        if earlier:
+            earlier.join()
         host.spec = replace(host.spec, clock=clock)
         try:
             host.restart()

@@ -44,7 +44,7 @@ def test_building_a_world_calls_nothing_and_is_done_once(azure: Azure) -> None:
     assert world.arm_host == "management.azure.com"
     assert ".vault.azure.net" in world.vault_suffixes
     assert world.new_id() != world.new_id()
-    assert logging.getLogger("azure").level == logging.WARNING
+    assert logging.getLogger("azure").level == logging.ERROR
 
 
 def test_the_world_of_the_function_reaches_every_service(app: Azure, cluster: clusters.Cluster, topic: Topic) -> None:

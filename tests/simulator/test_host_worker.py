@@ -116,7 +116,8 @@ def test_the_app_is_told_the_simulated_time(tmp_path: Path) -> None:
 
 def test_a_function_past_its_timeout_takes_the_process_with_it_and_the_host_comes_back(tmp_path: Path) -> None:
     host_json = HOST_JSON | {"functionTimeout": "00:01:00"}
-    with running(toy_spec(tmp_path, host_json=host_json, clock=fast(120))) as host:
+    what = toy_spec(tmp_path, host_json=host_json, clock=fast(120))
+    with running(replace(what, least_timeout=0.0)) as host:
         port = host.port
         run_by_hand(host, "on_slow")
         wait_until(lambda: len(lines_about(host.log_lines(), "Host started")) == 2)
@@ -125,6 +126,13 @@ def test_a_function_past_its_timeout_takes_the_process_with_it_and_the_host_come
         assert messages_of(host, "Function.on_slow.User") == ["slow begins"]
         assert wait_until(lambda: run_by_hand(host, "on_log")) == 202
         assert host.port == port
+
+
+def test_a_function_has_some_real_time_however_fast_simulated_time_is(tmp_path: Path) -> None:
+    host_json = HOST_JSON | {"functionTimeout": "00:00:01"}
+    with running(toy_spec(tmp_path, host_json=host_json, clock=fast(1_000))) as host:
+        run_by_hand(host, "on_slow")
+        wait_until(lambda: "slow ends" in messages_of(host, "Function.on_slow.User"))
 
 
 def test_stopping_waits_for_the_function_that_runs(tmp_path: Path) -> None:

@@ -29,7 +29,11 @@ def test_every_command_of_the_page_works(terminal: Terminal, capsys: pytest.Capt
         if words[:3] == ["python", "-m", "simulator"] and words[3] != "up":
             # In this process: starting another one for each would take most of the time.
             code = main(["--folder", str(terminal.folder), *words[3:]])
-            assert code == 0, f"{line}: {capsys.readouterr().err}"
+            said = capsys.readouterr()
+            if "app:" in line:  # What an app makes of these is seen in test_play_up.
+                assert (code, "there is no app here" in said.err) == (1, True)
+                continue
+            assert code == 0, f"{line}: {said.err}"
             ran += 1
     assert ran > 20
 

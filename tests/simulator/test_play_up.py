@@ -40,14 +40,14 @@ class Terminal:
             [*self.command(), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=env
         )
 
-    def environment(self) -> dict[str, str]:
-        lines = self.run("env").stdout.splitlines()
+    def environment(self, who: str = "operator") -> dict[str, str]:
+        lines = self.run("env", "--as", who).stdout.splitlines()
         exported = (line.removeprefix("export ").partition("=") for line in lines)
         return {**os.environ, **{name: value.strip("'") for name, _, value in exported}}
 
-    def until(self, text: str, real_seconds: float = 40) -> str:
+    def until(self, text: str, real_seconds: float = 40, times: int = 1) -> str:
         ends = time.monotonic() + real_seconds
-        while text not in (shown := self.output.read_text(encoding="utf-8")):
+        while (shown := self.output.read_text(encoding="utf-8")).count(text) < times:
             assert time.monotonic() < ends, f"waited for {text!r}:\n{shown}"
             assert self.process.poll() is None, shown
             time.sleep(0.05)
@@ -106,6 +106,25 @@ def test_without_a_playground_commands_say_how_to_start_one(tmp_path: Path) -> N
         assert "python -m simulator up" in answer.stderr
 
 
+def test_one_can_be_somebody_else_even_of_another_tenant(bare: Terminal) -> None:
+    mine, theirs = bare.environment(), bare.environment("partner")
+    assert mine["IDENTITY_HEADER"] != theirs["IDENTITY_HEADER"]
+    assert mine["AZURE_CONFIG_DIR"] != theirs["AZURE_CONFIG_DIR"]
+    script = (
+        "from azure.identity import ManagedIdentityCredential as Me\n"
+        "from azure.mgmt.resource.subscriptions import SubscriptionClient as Client\n"
+        "print(*(one.display_name for one in Client(Me()).subscriptions.list()), sep=',')"
+    )
+    seen = {}
+    for who in ("operator", "partner"):
+        command = [sys.executable, "-c", script]
+        env = bare.environment(who)
+        child = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+        seen[who] = set(child.stdout.strip().split(","))
+    assert seen == {"operator": {"Production", "Fraud and archive"}, "partner": {"Partner"}}
+    assert bare.run("env", "--as", "nobody").returncode == 2
+
+
 def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
     done = bare.run("fault", "GET contoso: 429 with Retry-After 1 2 times")
     assert done.stdout == "Done: GET contoso: 429 with Retry-After 1 2 times\n"
@@ -160,6 +179,9 @@ def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path
         )
         done = {one["clusterId"].rsplit("/", 1)[1]: one["stage"] for one in json.loads(child.stdout)["rotations"]}
         assert {"payments", "web-shop"} <= done.keys()
+        for line in ("app: crash", "clock of app: 1 h behind"):
+            assert terminal.run("fault", line).returncode == 0
+        terminal.until("has crashed and is back", times=2)
         assert terminal.interrupt() == 0
         assert "Traceback" not in terminal.output.read_text(encoding="utf-8")
 

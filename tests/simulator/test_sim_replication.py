@@ -66,7 +66,10 @@ def test_a_put_enables_it_and_the_cluster_stays_as_it_is(azure: Azure, call: Cal
     assert azure.arm.operations == {}, "the key is untouched"
     refused = put(call, cluster, {"enabled": False})["error"]
     assert "while it is being enabled" in str(refused["message"])
-    assert put(call, cluster, {"enabled": True, "location": "northeurope"})["properties"]["replication"] == shown["replication"]
+    assert (
+        put(call, cluster, {"enabled": True, "location": "northeurope"})["properties"]["replication"]
+        == shown["replication"]
+    )
 
 
 def test_it_may_count_as_an_update_of_the_cluster(azure: Azure, call: Caller, cluster: Cluster) -> None:
