@@ -16,7 +16,7 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 from simulator import identity
-from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right
+from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_method, check_right
 from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from simulator.clock import Clock
 from simulator.cluster_bodies import Workspace, cluster_body, operation_body
@@ -42,6 +42,8 @@ class Arm:
     tenants: Tenants
     key_refusal: KeyRefusal
     newest_version: Callable[[ClusterKey], str]
+    serve_region: Callable[[str], None]
+    """Makes a region's own host answer too."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     page_size: int = 100
     clusters: dict[str, Cluster] = field(default_factory=dict)
@@ -109,10 +111,13 @@ class Arm:
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise ArmError(400, "MissingApiVersionParameter", message)
         name, left = self._throttle(request, token.principal)
-        self._settle()
+        self.settle()
         for pattern, handler in self.routes.items():
             if match := re.fullmatch(pattern, request.path.rstrip("/"), re.IGNORECASE):
-                response = handler(request, token.principal, match.groupdict())
+                path = match.groupdict()
+                if "scope" in path and "subscription" in path:
+                    self.check_scope_exists(path)
+                response = handler(request, token.principal, path)
                 response.headers[name] = left
                 return response
         raise ArmError(
@@ -122,7 +127,8 @@ class Arm:
     def _check_tenant(self, path: str, tenant: str) -> None:
         """Refuse another tenant's token, in the words of Azure/azure-sdk-for-net issue 49391."""
         expected = self.tenants.of(path)
-        if path.lower().startswith("/subscriptions/") and tenant != expected:
+        # Beside subscriptions there are only lists of one's own, and the root of HOME.
+        if path.lower() not in {"/subscriptions", "/tenants"} and tenant != expected:
             raise ArmError(
                 401,
                 "InvalidAuthenticationTokenTenant",
@@ -130,12 +136,14 @@ class Arm:
                 f"'{identity.issuer(expected)}' associated with this subscription.",
             )
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Let what takes a while and has ended by now be so: links, and deletions."""
         now = self.clock.timestamp()
         self.workspace_service.settle(now)
         for id_, cluster in list(self.clusters.items()):
             if cluster.state == "Deleting" and cluster.operation and now >= cluster.operation.ends:
                 del self.clusters[id_]
+                self.workspace_service.forget(cluster)
                 self.deleted.append(Deleted(cluster, cluster.operation.ends))
 
     def _throttle(self, request: Request, principal: str) -> tuple[str, str]:
@@ -152,10 +160,8 @@ class Arm:
         check_right(self.rights, principal, f"{_PROVIDER}/{action}", scope)
 
     def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        scope = f"/subscriptions/{path['subscription']}"
-        self._check_scope_exists(path)
-        if "/resourcegroups/" in path["scope"].lower():
-            scope = path["scope"]
+        check_method(request, "GET")
+        scope = path["scope"]
         self._check_right(principal, "clusters/read", scope)
         visible = [
             cluster
@@ -173,17 +179,16 @@ class Arm:
         return answer(body)
 
     def _cluster(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        if request.method not in {"GET", "PATCH", "PUT", "DELETE"}:
-            raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} clusters.")
+        check_method(request, "GET", "PATCH", "PUT", "DELETE")
         verb = {"GET": "read", "DELETE": "delete"}.get(request.method, "write")
         self._check_right(principal, f"clusters/{verb}", request.path)
         cluster = self.clusters.get(request.path.rstrip("/").lower())
         body, now = request.get_json(force=True, silent=True), self.clock.timestamp()
         if cluster is None and request.method == "PUT":
-            self._check_scope_exists(path)
+            self.check_scope_exists(path)
             cluster, creation = create(path, body, now, self.behaviour)
             check_room(cluster, self.clusters.values(), self.deleted, now)
-            cluster.tenant = self.tenants.of(cluster.id)
+            self.serve_region(cluster.location)
             self.clusters[cluster.id.lower()] = cluster
             self.operations[creation.id] = creation
             return self._accepted(cluster, creation, self.behaviour, request.args["api-version"])
@@ -196,6 +201,7 @@ class Arm:
             ending = deletion(cluster, now, behaviour)
             self.operations[ending.id] = ending
             return self._accepted(cluster, ending, behaviour, request.args["api-version"])
+        cluster.settle(now, replace(behaviour, stale_seconds=0.0))  # A PUT is compared with what is in effect.
         is_put = request.method == "PUT"
         patch = as_patch(cluster, body) if is_put else body
         replication = replicated(cluster, body, now, behaviour) if is_put else cluster.replication
@@ -225,8 +231,10 @@ class Arm:
 
     def _operation(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         is_status = "/operationstatuses/" in request.path.lower()
+        # The second name is a guess.
         kind = "locations/operationStatuses" if is_status else "clusters/operationResults"
-        self._check_right(principal, f"{kind}/read", f"/subscriptions/{path['subscription']}")
+        below = request.path.lower().partition("/operationresults/")[0]
+        self._check_right(principal, f"{kind}/read", f"/subscriptions/{path['subscription']}" if is_status else below)
         operation = self.operations.get(path["id"].lower())
         if operation is None or request.args.get("t") != operation.secret or "c" not in request.args:
             raise ArmError(404, "ResourceNotFound", "The operation was not found.")
@@ -263,9 +271,12 @@ class Arm:
 
     def _body(self, cluster: Cluster) -> dict[str, Any]:
         behaviour = self.behaviour_of(cluster)
-        return cluster_body(cluster, self.clock.timestamp(), behaviour, self.newest_version)
+        return cluster_body(
+            cluster, self.tenants.of(cluster.id), self.clock.timestamp(), behaviour, self.newest_version
+        )
 
-    def _check_scope_exists(self, path: dict[str, str]) -> None:
+    def check_scope_exists(self, path: dict[str, str]) -> None:
+        """Refuse a path whose subscription or resource group is not there."""
         subscription = path["subscription"].lower()
         if subscription not in {known for known, _ in self.resource_groups}:
             raise ArmError(
@@ -277,7 +288,7 @@ class Arm:
 
     def not_found(self, kind: str, path: dict[str, str]) -> ArmError:
         """Why there is no such resource: its subscription, its group, or itself is missing."""
-        self._check_scope_exists(path)
+        self.check_scope_exists(path)
         message = (
             f"The Resource '{_PROVIDER}/{kind}/{path['name']}' under resource group '{path['group']}' was not found."
         )

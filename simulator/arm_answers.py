@@ -55,3 +55,23 @@ def check_right(rights: Rights, principal: str, action: str, scope: str) -> None
 def not_found(id_: str) -> ArmError:
     """The answer for a resource that is not there."""
     return ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")
+
+
+def check_method(request: Request, *allowed: str) -> None:
+    """Refuse a method that a path does not have here."""
+    if request.method not in allowed:
+        raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} this.")
+
+
+def json_body(request: Request) -> dict[str, Any]:
+    """The body, which must be an object whose `properties` and `tags`, if any, are objects; tags are texts."""
+    body: Any = request.get_json(force=True, silent=True)
+    if not isinstance(body, dict) or not all(isinstance(body.get(it), dict | None) for it in ("properties", "tags")):
+        raise _bad_body()
+    if not all(isinstance(tag, str) for tag in (body.get("tags") or {}).values()):
+        raise _bad_body()
+    return {**body, "properties": body.get("properties") or {}}
+
+
+def _bad_body() -> ArmError:
+    return ArmError(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from simulator import identity
-from simulator.arm_answers import ArmError, Handler, answer, check_right, listed, not_found
+from simulator.arm_answers import ArmError, Handler, answer, check_right, json_body, listed, not_found
 from simulator.roles import ROLES, Assignment, Role, within
 
 if TYPE_CHECKING:
@@ -65,27 +65,29 @@ class Authorization:
         raise not_found(request.path)
 
     def _assign(self, request: Request, path: dict[str, str]) -> Response:
-        body = request.get_json(force=True, silent=True)
-        properties = body.get("properties") if isinstance(body, dict) else None
-        if not isinstance(properties, dict) or not properties.get("principalId"):
+        properties = json_body(request)["properties"]
+        if not properties.get("principalId"):
             raise ArmError(400, "InvalidRequestContent", "The request content was invalid: principalId is required.")
         role = _role(str(properties.get("roleDefinitionId", "")).rpartition("/")[2])
         if role is None:
             raise ArmError(404, "RoleDefinitionDoesNotExist", "The specified role definition does not exist.")
         tenant = self.azure.tenants.of(path["scope"])
-        if "principalType" not in properties and str(properties["principalId"]).lower() not in self._principals(tenant):
+        kind = properties.get("principalType")
+        if kind is None and str(properties["principalId"]).lower() not in self._principals(tenant):
             # Without the type, Azure looks the principal up: "Troubleshoot Azure RBAC", new principals.
             message = f"Principal {properties['principalId']} does not exist in the directory {tenant}."
             raise ArmError(400, "PrincipalNotFound", message)
-        kind = properties.get("principalType") or "ServicePrincipal"
-        if kind not in {"User", "Group", "ServicePrincipal", "ForeignGroup", "Device"}:
+        if kind not in {None, "User", "Group", "ServicePrincipal", "ForeignGroup", "Device"}:
             raise ArmError(400, "InvalidRequestContent", "The request content was invalid: principalType is unknown.")
         principal = str(properties["principalId"]).lower()
-        made = Assignment(principal, role, path["scope"] or "/", path["name"], kind)
+        made = Assignment(principal, role, path["scope"] or "/", path["name"], kind or "ServicePrincipal")
         same = (made.principal_id, made.role.id, made.scope.lower())
         held = self.azure.rights.assignments.values()
         if any((one.principal_id, one.role.id, one.scope.lower()) == same for one in held):
             raise ArmError(409, "RoleAssignmentExists", "The role assignment already exists.")
+        if made.id.lower() in self.azure.rights.assignments:
+            message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+            raise ArmError(400, "RoleAssignmentUpdateNotPermitted", message)
         self.azure.rights.add(made)
         return answer(_assignment_body(made), 201)
 
@@ -126,7 +128,7 @@ class Authorization:
         """A tenant's display names by object id. A system-assigned identity is called what its cluster is called."""
         azure = self.azure
         named = {identity.principal_id(one): one for one in azure.identities.principals(tenant)}
-        clusters = [one for one in azure.arm.clusters.values() if one.tenant == tenant]
+        clusters = [one for one in azure.arm.clusters.values() if azure.tenants.of(one.id) == tenant]
         return named | {identity.principal_id(one.id): one.name for one in clusters}
 
 

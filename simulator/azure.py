@@ -85,6 +85,7 @@ class Azure:
             self.tenants,
             self._key_refusal,
             self.newest_version,
+            self._serve_region,
         )
         self.accounts: dict[str, StorageAccount] = {}
         self.subscription_names: dict[str, str] = {}
@@ -222,11 +223,14 @@ class Azure:
         location: str = LOCATION,
     ) -> Cluster:
         """Make a cluster that uses a key, see `pinned`, or Microsoft's."""
-        cluster = Cluster(name, subscription, resource_group, location, key, self.tenants.of(subscription))
+        cluster = Cluster(name, subscription, resource_group, location, key)
         self.arm.clusters[cluster.id.lower()] = cluster
         self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
-        self.server.hosts[f"{location}.{self.cloud.arm_host}"] = self.arm
+        self._serve_region(location)
         return cluster
+
+    def _serve_region(self, region: str) -> None:
+        self.server.hosts[f"{region}.{self.cloud.arm_host}"] = self.arm
 
     def pinned(self, vault: str, name: str) -> ClusterKey:
         """The newest version of a key, as a cluster would be told to use it."""
@@ -249,7 +253,7 @@ class Azure:
             f"{name}.{region}-1.{self.cloud.event_grid_suffix}".lower(),
             f"{group}/providers/Microsoft.EventGrid/topics/{name}",
             self.rights,
-            self.tenants.of(group),
+            self.tenants,
             cloud_events,
         )
         self.topics[name] = self.server.hosts[topic.host] = topic
@@ -292,7 +296,7 @@ class Azure:
         vault = self._vault_at(key)
         if vault is None:
             return FAILED
-        return vault.refusal(cluster.id, key)
+        return vault.refusal(cluster, key)
 
     def newest_version(self, key: ClusterKey) -> str:
         """The version of a key that was made last; empty if there is no such key."""

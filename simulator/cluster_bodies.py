@@ -28,9 +28,9 @@ class Workspace:
 
 
 def cluster_body(
-    cluster: Cluster, now: float, behaviour: Behaviour, newest_version: Callable[[ClusterKey], str]
+    cluster: Cluster, tenant: str, now: float, behaviour: Behaviour, newest_version: Callable[[ClusterKey], str]
 ) -> dict[str, Any]:
-    """A cluster as a GET shows it."""
+    """A cluster of a tenant as a GET shows it."""
     state, key = cluster.shown(now, behaviour)
     created = "2026-01-15T09:30:00Z"
     properties: dict[str, Any] = {
@@ -57,10 +57,10 @@ def cluster_body(
         properties["keyVaultProperties"] = _key_body(key, behaviour, newest_version)
     identity = dict(cluster.identity)
     if "SystemAssigned" in identity.get("type", ""):
-        identity |= {"principalId": principal_id(cluster.id), "tenantId": cluster.tenant}
+        identity |= {"principalId": principal_id(cluster.id), "tenantId": tenant}
     if users := identity.get("userAssignedIdentities"):
         shown = {id_: {"principalId": principal_id(id_), "clientId": principal_id(id_)} for id_ in users}
-        identity |= {"userAssignedIdentities": shown, "tenantId": cluster.tenant}
+        identity |= {"userAssignedIdentities": shown, "tenantId": tenant}
     return {
         "id": _cased(cluster.id, behaviour),
         "name": cluster.name,

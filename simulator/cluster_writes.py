@@ -4,6 +4,7 @@ From "Create and manage a dedicated cluster in Azure Monitor Logs": what may be 
 cluster is lost for good. Error codes are guesses.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,11 @@ _LEFT_ALONE = {
 
 def as_patch(cluster: Cluster, body: Any) -> dict[str, Any]:
     """What a PUT changes of a cluster that exists, as a PATCH body; a key that is the same is no change."""
-    patch = _patchable(body)
+    patch = {"tags": {}, **_patchable(body)}  # A PUT replaces tags.
+    location = _region(body)
+    if location != cluster.location.lower():
+        message = f"The resource '{cluster.name}' already exists in location '{cluster.location}'."
+        raise RefusedError(message, "InvalidResourceLocation", 409)
     properties = patch.get("properties") or {}
     key = properties.get("keyVaultProperties")
     if key is not None and valid_key(key) == cluster.key:
@@ -80,19 +85,23 @@ def deletion(cluster: Cluster, now: float, behaviour: Behaviour) -> Operation:
     if cluster.busy(now, behaviour):
         raise RefusedError("Can't delete a cluster while in provisioning state", "Conflict", 409)
     cluster.state = "Deleting"
-    cluster.operation = Operation(
+    cluster.operation = _sure_operation(cluster, now, DELETION_SECONDS, "Deleting")
+    return cluster.operation
+
+
+def _sure_operation(cluster: Cluster, now: float, seconds: float, meanwhile: str) -> Operation:
+    return Operation(
         id=str(uuid4()),
         cluster_id=cluster.id,
         started=now,
-        ends=now + DELETION_SECONDS,
+        ends=now + seconds,
         outcome=Outcome.SUCCEEDED,
         error=None,
-        after_state="Deleted",
+        after_state="Succeeded",
         after_key=None,
         target=None,
-        state_meanwhile="Deleting",
+        state_meanwhile=meanwhile,
     )
-    return cluster.operation
 
 
 def create(path: Mapping[str, str], body: Any, now: float, behaviour: Behaviour) -> tuple[Cluster, Operation]:
@@ -102,11 +111,13 @@ def create(path: Mapping[str, str], body: Any, now: float, behaviour: Behaviour)
         raise RefusedError("No SKU was set")
     if (made.get("properties") or {}).get("keyVaultProperties"):
         raise RefusedError(FAILED)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]", path["name"]):
+        raise RefusedError("Cluster name isn't valid", "InvalidParameter")
     cluster = Cluster(
         path["name"],
         path["subscription"].lower(),
         path["group"],
-        body["location"],
+        _region(body),
         None,
         sku=made["sku"],
         tags=made.get("tags") or {},
@@ -115,19 +126,13 @@ def create(path: Mapping[str, str], body: Any, now: float, behaviour: Behaviour)
     # Nobody asked for an identity: the specification's ClustersCreate example shows the system's.
     cluster.identity = valid_identity(made.get("identity") or {"type": "SystemAssigned"})
     cluster.billing_type = (made.get("properties") or {}).get("billingType") or cluster.billing_type
-    cluster.operation = Operation(
-        id=str(uuid4()),
-        cluster_id=cluster.id,
-        started=now,
-        ends=now + CREATION_SECONDS,
-        outcome=Outcome.SUCCEEDED,
-        error=None,
-        after_state="Succeeded",
-        after_key=None,
-        target=None,
-        state_meanwhile="ProvisioningAccount",
-    )
+    cluster.operation = _sure_operation(cluster, now, CREATION_SECONDS, "ProvisioningAccount")
     return cluster, cluster.operation
+
+
+def _region(body: Mapping[str, Any]) -> str:
+    """A region's name, however it is written: "West Europe" is westeurope."""
+    return str(body["location"]).replace(" ", "").lower()
 
 
 def _patchable(body: Any) -> dict[str, Any]:

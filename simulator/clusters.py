@@ -14,7 +14,6 @@ from uuid import uuid4
 
 from simulator.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
 from simulator.replication import Replication
-from simulator.tenants import HOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,6 @@ class Cluster:
     resource_group: str
     location: str
     key: ClusterKey | None
-    tenant: str = HOME
     state: str = "Succeeded"
     identity: dict[str, Any] = field(default_factory=lambda: {"type": "SystemAssigned"})
     sku: dict[str, Any] = field(default_factory=lambda: {"name": "CapacityReservation", "capacity": 100})
@@ -89,8 +87,18 @@ class Cluster:
             f"/providers/Microsoft.OperationalInsights/clusters/{self.name}"
         )
 
+    @property
+    def principal(self) -> str | None:
+        """Who asks the vault on the cluster's behalf: itself, its user-assigned identity, or nobody."""
+        kind, users = self.identity.get("type"), self.identity.get("userAssignedIdentities") or {}
+        if kind == "UserAssigned":
+            return next(iter(users), None)
+        return self.id if kind == "SystemAssigned" else None
+
     def settle(self, now: float, behaviour: Behaviour) -> None:
         """Let an update that has ended by now, and is no longer hidden by a stale read, take its effect."""
+        if self.state == "Deleting":
+            return  # What ends then is the cluster: `Arm.settle` takes it away.
         if self.operation and now >= _shown_from(self.operation, behaviour):
             self.state, self.key = self.operation.after_state, self.operation.after_key
             self.operation = None
@@ -98,6 +106,8 @@ class Cluster:
     def shown(self, now: float, behaviour: Behaviour) -> tuple[str, ClusterKey | None]:
         """The provisioningState and key that a GET shows."""
         self.settle(now, behaviour)
+        if self.state == "Deleting":
+            return self.state, self.key
         if self.operation is None:
             replicating = behaviour.replication_is_update and self.replication.changing(now)
             return "Updating" if replicating else self.state, self.key
@@ -162,6 +172,9 @@ def update(cluster: Cluster, patch: Any, now: float, behaviour: Behaviour, refus
     key = properties.get("keyVaultProperties")
     if key is not None and identity is not None and valid_identity(identity)["type"] != cluster.identity.get("type"):
         raise RefusedError("The identity and the key can't be changed in the same operation")
+    if identity is not None and cluster.key and cluster.principal is None:
+        # "You can't revert it without contacting support". How it is refused is a guess.
+        raise RefusedError("The cluster's identity was removed and can be set again by support only")
     target = valid_key(key) if key is not None else cluster.key
     error: tuple[str, str] | None = None
     if key is not None:

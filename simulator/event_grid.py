@@ -174,6 +174,13 @@ class EventGrid:
             for place, delivery in enumerate(reversed(held)):
                 self._push(delivery, place * 0.03 * self.clock.speed)
 
+    def clear(self) -> None:
+        """Take back what was to go wrong: what is held is released."""
+        self._lose = self._copies = 0
+        self._delays, self._answers = [], []
+        if self._held is not None:
+            self.release()
+
     def deliver_raw(self, url: str, body: bytes, content_type: str = "application/json") -> int:
         """Post anything at all as a notification, as whoever holds the endpoint's key can; returns the status."""
         return self._post(url, body, content_type, 30.0)

@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from simulator.faults import FaultKind
 
-_SECRET_HEADERS = {"authorization", "x-identity-header", "aeg-sas-key", "proxy-authorization"}
+_SECRET_HEADERS = {"authorization", "x-identity-header", "aeg-sas-key", "proxy-authorization", "x-playground-key"}
+_SECRET_ANSWERS = ("/listkeys", "/getfullurl")
+"""Ends of the paths whose answers are secrets."""
 _SECRET_PARAMETERS = {"t", "c", "s", "sig", "code"}
 
 
@@ -39,6 +41,15 @@ class Exchange:
 def visible_headers(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """Request headers by their names in lower case, without the secret ones."""
     return {name.lower(): value for name, value in headers if name.lower() not in _SECRET_HEADERS}
+
+
+def visible_answer(path: str, headers: Iterable[tuple[str, str]], body: bytes) -> tuple[Mapping[str, str], bytes]:
+    """An answer's headers and body: the URLs of operations without their signatures, keys not at all."""
+    visible = {}
+    for name, value in headers:
+        url, mark, query = value.partition("?")
+        visible[name] = f"{url}?{visible_query(query)}" if mark and url.startswith("https://") else value
+    return visible, b"" if path.lower().rstrip("/").endswith(_SECRET_ANSWERS) else body
 
 
 def visible_query(query: str) -> str:

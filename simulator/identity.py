@@ -106,7 +106,8 @@ class IdentityEndpoint:
 
     def add(self, principal: str, tenant: str = HOME) -> None:
         """Let a principal of a tenant sign in."""
-        self._tenant_of.setdefault(principal, tenant)
+        if self._tenant_of.setdefault(principal, tenant) != tenant:
+            raise ValueError(f"{principal} is at home in another tenant")
         self._header_of.setdefault(principal, secrets.token_hex(16))
         self._client_id_of.setdefault(principal, str(uuid4()))
 

@@ -44,6 +44,7 @@ def _route(vault: "Vault", request: Request) -> Response:
     _check_network(vault, token)
     if "api-version" not in request.args:
         raise VaultError(400, "BadParameter", "api-version must be specified")
+    vault.purge_expired()
     parts = request.path.strip("/").split("/")
     action = _ACTIONS.get((request.method, parts[0], len(parts), parts[-1] if len(parts) > 2 else ""))
     action = action or _ACTIONS.get((request.method, parts[0], len(parts), ""))

@@ -62,7 +62,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class DeletedKey:
-    """A key in its 90 days of soft delete."""
+    """A key that can be recovered still."""
 
     key: Key
     at: int

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import EITHER, GROUP, Handler, answer, check_right, envelope, listed, not_found
+from simulator.arm_answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
 from simulator.event_grid import Subscription
 from simulator.roles import within
 
@@ -62,6 +62,7 @@ class OtherResources:
         }
 
     def _account_keys(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        check_method(request, "POST")
         scope = request.path.rstrip("/").rpartition("/")[0]
         check_right(self.azure.rights, principal, "Microsoft.Storage/storageAccounts/listKeys/action", scope)
         account = self.azure.accounts.get(path["name"].lower())
@@ -100,6 +101,7 @@ class OtherResources:
         return listed(_event_subscription_body(id_, one) for one in found)
 
     def _full_url(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        check_method(request, "POST")
         action = "Microsoft.EventGrid/systemTopics/eventSubscriptions/getFullUrl/action"
         check_right(self.azure.rights, principal, action, path["id"])
         for one in self._topic(path["id"])[1]:

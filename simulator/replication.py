@@ -28,8 +28,8 @@ class Replication:
     enabled: bool = False
     location: str | None = None
     asked: float = -math.inf
-    fails: bool = False
-    """Whether the change is rolled back in the end."""
+    undone: "Replication | None" = None
+    """What it was before, if the change is to be rolled back in the end."""
 
     def state(self, now: float) -> str:
         """The provisioningState of the replication."""
@@ -38,7 +38,7 @@ class Replication:
             return "EnableRequested" if self.enabled else "DisableRequested"
         if age < CHANGE_SECONDS:
             return "Enabling" if self.enabled else "Disabling"
-        if not self.fails:
+        if self.undone is None:
             return "Succeeded"
         if age < CHANGE_SECONDS + REQUEST_SECONDS:
             return "RollbackRequested"
@@ -50,9 +50,11 @@ class Replication:
 
     def body(self, now: float) -> dict[str, Any]:
         """As a GET of the cluster shows it."""
-        body: dict[str, Any] = {"enabled": self.enabled, "provisioningState": self.state(now)}
-        if self.location is not None:
-            body |= {"location": self.location, "isAvailabilityZonesEnabled": True}
+        state = self.state(now)
+        shown = self.undone if self.undone and state == "Failed" else self
+        body: dict[str, Any] = {"enabled": shown.enabled, "provisioningState": state}
+        if shown.location is not None:
+            body |= {"location": shown.location, "isAvailabilityZonesEnabled": True}
         if math.isfinite(self.asked):
             body |= {"createdDate": iso(self.asked), "lastModifiedDate": iso(self.asked)}
         return body
@@ -60,17 +62,20 @@ class Replication:
 
 def change(current: Replication, wanted: Mapping[str, Any], region: str, now: float, *, fails: bool) -> Replication:
     """What a PUT's `replication` makes of the current one; ValueError says what is wrong with it."""
+    if current.undone and current.state(now) == "Failed":
+        current = current.undone
     enabled = wanted.get("enabled", current.enabled)
     location = wanted.get("location", current.location)
     if type(enabled) is not bool or not isinstance(location, str | None):
         raise ValueError("The replication property has a bad format")
+    location = location.replace(" ", "").lower() if location else None
     if (enabled, location) == (current.enabled, current.location):
         return current
     if current.changing(now):
         raise ValueError("Replication can't be changed while it is being enabled or disabled")
-    if enabled and not _may_replicate(region.lower(), (location or "").lower()):
+    if enabled and not _may_replicate(region, location or ""):
         raise ValueError(f"A cluster in '{region}' can't be replicated to '{location}'")
-    return Replication(enabled, location, now, fails)
+    return Replication(enabled, location, now, current if fails else None)
 
 
 def _may_replicate(region: str, location: str) -> bool:

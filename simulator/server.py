@@ -21,7 +21,7 @@ import trustme
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import Clock
-from simulator.exchanges import Exchange, visible_headers, visible_query
+from simulator.exchanges import Exchange, visible_answer, visible_headers, visible_query
 from simulator.faults import Fault, FaultKind, Faults
 
 type Service = Callable[[Request], Response]
@@ -163,6 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
         service = self.server.hosts.get(host)
         named = self.headers.get("Host", "").lower().removesuffix(":443")
         expected = host if self._host else f"127.0.0.1:{self.server.port}"
+        if self._host and service is None:
+            self._cut()  # The host went away since the CONNECT: a deleted vault's name resolves no more.
+            return
         if named != expected or not self.path.startswith("/") or service is None:
             self._refuse(named)
             return
@@ -223,13 +226,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _record(self, exchange: Exchange, response: Response | None) -> Exchange:
         if response is not None:
-            exchange = replace(
-                exchange,
-                status=response.status_code,
-                response_headers=dict(response.headers),
-                # Plain HTTP is the identity endpoint, whose answers are tokens.
-                response_body=response.get_data() if self._host else b"",
-            )
+            # Plain HTTP is the identity endpoint, whose answers are tokens.
+            body = response.get_data() if self._host else b""
+            headers, body = visible_answer(exchange.path, response.headers.items(), body)
+            exchange = replace(exchange, status=response.status_code, response_headers=headers, response_body=body)
         with self.server.lock:
             self.server.exchanges.append(exchange)
         return exchange

@@ -77,8 +77,10 @@ class Stores:
 
     def look(self, now: float) -> None:
         """Let every cluster's storage use its key, and bear the consequences."""
+        for id_ in self.by_cluster.keys() - self.azure.arm.clusters.keys():
+            del self.by_cluster[id_]  # A deleted cluster's data is gone.
         for id_, cluster in self.azure.arm.clusters.items():
-            cluster.settle(now, self.azure.arm.behaviour_of(cluster))
+            cluster.settle(self.azure.arm.clock.timestamp(), self.azure.arm.behaviour_of(cluster))
             store = self.by_cluster.setdefault(id_, Store(self._version_of(cluster.key), used_at=now))
             while store.used_at + self.pace.use <= now:
                 store.used_at += self.pace.use
@@ -128,7 +130,7 @@ class Stores:
 
     def _ask(self, cluster: Cluster, operation: Literal["KeyWrap", "KeyUnwrap"], key: ClusterKey, now: float) -> bool:
         vault = self.azure.vaults.get((urlsplit(key.vault_uri).hostname or "").lower())
-        allowed = vault is not None and vault.usable(cluster.id, key)
+        allowed = vault is not None and vault.usable(cluster, key)
         same = (operation, cluster.id, key.vault_uri, key.name, key.version, allowed)
         for index in range(len(self.uses) - 1, max(-1, len(self.uses) - 50), -1):
             use = self.uses[index]

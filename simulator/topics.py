@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from simulator import identity
 from simulator.rights import Rights
+from simulator.tenants import Tenants
 
 AUDIENCE = "https://eventgrid.azure.net"
 """What the SDK asks a token for, in every cloud."""
@@ -35,8 +36,7 @@ class Topic:
     host: str
     resource_id: str
     rights: Rights
-    tenant: str
-    """Whose tokens it takes."""
+    tenants: Tenants
     cloud_events: bool = True
     """The topic's input schema: CloudEvents 1.0, or the Event Grid schema."""
     local_authentication: bool = True
@@ -59,7 +59,7 @@ class Topic:
         if sent_key is not None:
             if not self.local_authentication or not hmac.compare_digest(sent_key.encode(), self.key.encode()):
                 return _refusal(401, "Unauthorized", "The request authorization key is not authorized.")
-        elif token is None or token.tenant != self.tenant:
+        elif token is None or token.tenant != self.tenants.of(self.resource_id):
             return _refusal(401, "Unauthorized", "The request did not contain a valid token.")
         elif not self.rights.allows(token.principal, "Microsoft.EventGrid/events/send/action", self.resource_id):
             return _refusal(403, "Forbidden", "The principal may not send events to this topic.")

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, listed, not_found
+from simulator.arm_answers import (
+    EITHER,
+    GROUP,
+    SUBSCRIPTION,
+    ArmError,
+    Handler,
+    answer,
+    check_method,
+    check_right,
+    json_body,
+    listed,
+    not_found,
+)
 from simulator.roles import within
 from simulator.vault_bodies import RBAC_BY_DEFAULT_SINCE, WRITABLE_OF_HSM, changes, deleted_body, replacing, vault_body
 from simulator.vault_policies import bad_request, combined, policies_body, read_policies
@@ -61,14 +73,15 @@ class VaultResources:
         id_ = id_.rstrip("/").lower()
         return next((one for one in self.azure.vaults.values() if one.resource_id.lower() == id_), None)
 
-    def _list(self, _: Request, principal: str, path: dict[str, str]) -> Response:
+    def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        check_method(request, "GET")
         self._check_right(principal, f"{path['kind']}/read", path["scope"])
         hsm = path["kind"].lower() == "managedhsms"
         found = [one for one in self.azure.vaults.values() if one.hsm is hsm and within(one.resource_id, path["scope"])]
         return listed(vault_body(one) for one in found)
 
     def _vault(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        _check_method(request, "GET", "PUT", "PATCH", "DELETE")
+        check_method(request, "GET", "PUT", "PATCH", "DELETE")
         verb = {"GET": "read", "DELETE": "delete"}.get(request.method, "write")
         self._check_right(principal, f"vaults/{verb}", request.path)
         vault = self._find(request.path)
@@ -76,7 +89,7 @@ class VaultResources:
             case "PUT":
                 vault = self._put(request, principal, path, vault)
             case "PATCH" if vault:
-                self._write(vault, principal, _body(request))
+                self._write(vault, principal, json_body(request))
             case "DELETE" if vault:
                 self._delete(vault)
                 return Response("", 200)
@@ -87,7 +100,7 @@ class VaultResources:
         return answer(vault_body(vault))
 
     def _put(self, request: Request, principal: str, path: dict[str, str], vault: Vault | None) -> Vault:
-        body = _body(request)
+        body = json_body(request)
         if not isinstance(body.get("location"), str):
             raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
         location = body["location"].replace(" ", "").lower()
@@ -111,8 +124,7 @@ class VaultResources:
 
     def _create(self, request: Request, path: dict[str, str], location: str, body: Mapping[str, Any]) -> Vault:
         subscription, group, name = path["subscription"], path["group"], path["name"]
-        if (subscription.lower(), group.lower()) not in self.azure.arm.resource_groups:
-            raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+        self.azure.arm.check_scope_exists(path)
         self._check_name_is_free(name, subscription)
         # Null, which some clients write, is no value.
         properties = {key: value for key, value in body["properties"].items() if value is not None}
@@ -158,6 +170,7 @@ class VaultResources:
             if vault.resource_id.lower() == id_.rstrip("/").lower() and vault.location == location:
                 del self.deleted[vault.host]
                 self.azure.vaults[vault.host] = self.azure.server.hosts[vault.host] = vault
+                vault.clock = self.azure.clock
                 return vault
         raise _no_deleted_vault(id_.rstrip("/").rpartition("/")[2])
 
@@ -168,12 +181,12 @@ class VaultResources:
 
     def _policies(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         """Change the policies of the principals that the body names, and nobody else's."""
-        _check_method(request, "PUT")
+        check_method(request, "PUT")
         self._check_right(principal, "vaults/accessPolicies/write", path["vault"])
         vault = self._find(path["vault"])
         if vault is None:
             raise not_found(path["vault"])
-        named = read_policies(_body(request)["properties"].get("accessPolicies"), vault.tenant)
+        named = read_policies(json_body(request)["properties"].get("accessPolicies"), vault.tenant)
         policies = dict(vault.policies)
         for id_, permissions in named.items():
             held = policies.pop(id_, {})
@@ -188,7 +201,7 @@ class VaultResources:
         return answer({**shown, "properties": {"accessPolicies": policies_body(vault)}})
 
     def _hsm(self, request: Request, principal: str, _: dict[str, str]) -> Response:
-        _check_method(request, "GET", "PUT", "PATCH")
+        check_method(request, "GET", "PUT", "PATCH")
         self._check_right(principal, f"managedHSMs/{'read' if request.method == 'GET' else 'write'}", request.path)
         hsm = self._find(request.path)
         if hsm is None and request.method == "PUT":
@@ -196,7 +209,7 @@ class VaultResources:
         if hsm is None:
             raise not_found(request.path)
         if request.method != "GET":
-            body, shown = _body(request), vault_body(hsm)["properties"]
+            body, shown = json_body(request), vault_body(hsm)["properties"]
             for name, value in body["properties"].items():
                 if name not in WRITABLE_OF_HSM and value not in (None, shown.get(name)):
                     raise bad_request(f"The simulator does not change '{name}' of a Managed HSM.")
@@ -212,12 +225,12 @@ class VaultResources:
         return listed(deleted_body(one) for one in found)
 
     def _show_deleted(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        _check_method(request, "GET")
+        check_method(request, "GET")
         self._check_right(principal, "locations/deletedVaults/read", f"/subscriptions/{path['subscription']}")
         return answer(deleted_body(self._find_deleted(path)))
 
     def _purge(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        _check_method(request, "POST")
+        check_method(request, "POST")
         self._check_right(principal, "locations/deletedVaults/purge/action", f"/subscriptions/{path['subscription']}")
         deleted = self._find_deleted(path)
         if deleted.vault.purge_protection:
@@ -237,7 +250,7 @@ class VaultResources:
         raise _no_deleted_vault(path["name"])
 
     def _check_name(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        _check_method(request, "POST")
+        check_method(request, "POST")
         self._check_right(principal, "checkNameAvailability/read", f"/subscriptions/{path['subscription']}")
         body = request.get_json(force=True, silent=True)
         try:
@@ -248,10 +261,8 @@ class VaultResources:
         return answer({"nameAvailable": True})
 
     def _check_name_is_free(self, name: str, subscription: str) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9-]{3,24}", name):
-            message = (
-                f"The vault name '{name}' is invalid. It must be 3 to 24 characters: letters, digits and hyphens (-)."
-            )
+        if not re.fullmatch(r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]", name):
+            message = f"The vault name '{name}' is invalid: 3 to 24 letters, digits and single hyphens, a letter first."
             raise ArmError(400, "VaultNameNotValid", message)
         vaults = [one for one in self.azure.vaults.values() if not one.hsm]
         if any(one.name.lower() == name.lower() for one in vaults):
@@ -261,13 +272,6 @@ class VaultResources:
                 if within(one.vault.resource_id, f"/subscriptions/{subscription}"):
                     raise ArmError(409, "ConflictError", _TAKEN_BY_DELETED)
                 raise ArmError(409, "VaultAlreadyExists", _TAKEN.format(name))
-
-
-def _body(request: Request) -> dict[str, Any]:
-    body = request.get_json(force=True, silent=True)
-    if not isinstance(body, dict) or not all(isinstance(body.get(it), dict | None) for it in ("properties", "tags")):
-        raise ArmError(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
-    return {**body, "properties": body.get("properties") or {}}
 
 
 def _tags(body: Mapping[str, Any]) -> dict[str, str]:
@@ -286,8 +290,3 @@ def _not_specified(name: str) -> ArmError:
 
 def _no_deleted_vault(name: str) -> ArmError:
     return ArmError(404, "DeletedVaultNotFound", f"The specified deleted vault '{name}' does not exist.")
-
-
-def _check_method(request: Request, *allowed: str) -> None:
-    if request.method not in allowed:
-        raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} this.")

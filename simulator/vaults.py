@@ -9,7 +9,7 @@ from werkzeug.wrappers import Request, Response
 
 from simulator import key_api
 from simulator.clock import Clock
-from simulator.clusters import EXPIRED, FAILED, ClusterKey
+from simulator.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 from simulator.identity import principal_id
 from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
 from simulator.rights import Rights
@@ -148,28 +148,31 @@ class Vault:
         """Delete a key with all its versions; it can be recovered."""
         self.deleted[name.lower()] = DeletedKey(self.keys.pop(name.lower()), int(self.clock.timestamp()))
 
+    def purge_expired(self) -> None:
+        """Let go for good of deleted keys whose days are over."""
+        oldest = self.clock.timestamp() - self.retention_days * 86_400
+        self.deleted = {name: one for name, one in self.deleted.items() if one.at > oldest}
+
     def recover_key(self, name: str) -> Key:
         """Bring a deleted key back, as it was."""
         key = self.deleted.pop(name.lower()).key
         self.keys[name.lower()] = key
         return key
 
-    def usable(self, principal: str, wanted: ClusterKey) -> bool:
+    def usable(self, cluster: Cluster, wanted: ClusterKey) -> bool:
         """Whether a cluster's storage can wrap and unwrap. An expired version goes on working there."""
         key = self.keys.get(wanted.name.lower())
         version = key.find(wanted.version) if key else None
-        granted = self.grants(principal, "wrap/action") and self.grants(principal, "unwrap/action")
-        return (
-            version is not None
-            and version.enabled
-            and self.admits_services
-            and granted
-            and self.tenant == self.tenant_of(principal)
-        )
+        near = (self.tenant, self.location) == (self.tenant_of(cluster.id), cluster.location.lower())
+        # "You can't use CMK with user-assigned identity if your Key Vault is in Private-Link (vNet)".
+        private = self.network is Network.PRIVATE and cluster.principal != cluster.id
+        reached = near and self.admits_services and not private
+        granted = self.admits(cluster, "wrap/action") and self.admits(cluster, "unwrap/action")
+        return version is not None and version.enabled and reached and granted
 
-    def refusal(self, principal: str, wanted: ClusterKey) -> str | None:
-        """Why a cluster's identity cannot be given a key here, in the words of the cluster documents; None if it can."""
-        if not self.usable(principal, wanted):
+    def refusal(self, cluster: Cluster, wanted: ClusterKey) -> str | None:
+        """Why a cluster cannot be given a key here, in the words of the cluster documents; None if it can."""
+        if not self.usable(cluster, wanted):
             return FAILED
         version, now = self.find(wanted.name, wanted.version), self.clock.timestamp()
         if version.expires is not None and version.expires <= now:
@@ -177,9 +180,13 @@ class Vault:
         if version.not_before is not None and version.not_before > now:
             return FAILED
         # "Get" is what the cluster looks at the vault's protection with.
-        if not self.purge_protection or not self.grants(principal, "read"):
+        if not self.purge_protection or not self.admits(cluster, "read"):
             return "Key isn't recoverable. Key Vault must be set to Soft-delete and Purge-protection"
         return None
+
+    def admits(self, cluster: Cluster, action: str) -> bool:
+        """Whether a cluster, by the identity that it has now, may do something to keys here."""
+        return cluster.principal is not None and self.grants(cluster.principal, action)
 
     def grants(self, principal: str, action: str) -> bool:
         """Whether a principal may do something to keys here."""

@@ -10,8 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import EITHER, GROUP, ArmError, Handler, answer, check_right, envelope, listed
+from simulator.arm_answers import (
+    EITHER,
+    GROUP,
+    ArmError,
+    Handler,
+    answer,
+    check_method,
+    check_right,
+    envelope,
+    json_body,
+    listed,
+)
 from simulator.cluster_bodies import Workspace, workspace_body
+from simulator.clusters import Cluster
 
 if TYPE_CHECKING:
     from simulator.arm import Arm
@@ -47,6 +59,17 @@ class Workspaces:
                 del self._pending[id_]
                 self._apply(self.arm.workspaces[id_], cluster_id)
 
+    def forget(self, cluster: Cluster) -> None:
+        """Let go of a cluster that is no more: its workspaces are on their own, and links to it never come about."""
+        gone = cluster.id.lower()
+        for workspace in self.arm.workspaces.values():
+            id_ = workspace.id.lower()
+            if (workspace.cluster_id or "").lower() == gone:
+                workspace.cluster_id = None
+            if (self._pending.get(id_, (0.0, None))[1] or "").lower() == gone:
+                del self._pending[id_]
+                workspace.state = "Failed"
+
     def _apply(self, workspace: Workspace, cluster_id: str | None) -> None:
         concerned = self.arm.clusters.get((cluster_id or workspace.cluster_id or "").lower())
         if concerned and self.arm.behaviour_of(concerned).links_fail:
@@ -58,30 +81,24 @@ class Workspaces:
         if cluster_id:
             self.arm.clusters[cluster_id.lower()].workspaces.append(workspace.id)
 
-    def _list(self, _: Request, principal: str, path: dict[str, str]) -> Response:
+    def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        check_method(request, "GET")
         check_right(self.arm.rights, principal, f"{_PROVIDER}/workspaces/read", path["scope"])
         inside = path["scope"].lower() + "/"
         return listed(self._shown(one) for id_, one in sorted(self.arm.workspaces.items()) if id_.startswith(inside))
 
     def _workspace(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        check_method(request, "GET", "PATCH")
         verb = "read" if request.method == "GET" else "write"
         check_right(self.arm.rights, principal, f"{_PROVIDER}/workspaces/{verb}", request.path)
         workspace = self.arm.workspaces.get(request.path.rstrip("/").lower())
         if workspace is None:
             raise self.arm.not_found("workspaces", path)
         if request.method == "PATCH":
-            self._update(workspace, request)
-        elif request.method != "GET":
-            raise ArmError(405, "MethodNotAllowed", f"The simulator does not {request.method} workspaces.")
+            tags = json_body(request).get("tags")
+            workspace.tags = workspace.tags if tags is None else tags
+            workspace.state = "Succeeded"
         return answer(self._shown(workspace))
-
-    def _update(self, workspace: Workspace, request: Request) -> None:
-        body = request.get_json(force=True, silent=True)
-        if not isinstance(body, dict) or not isinstance(body.get("tags"), dict | None):
-            raise ArmError(400, "InvalidRequestContent", "The request content was invalid.")
-        if body.get("tags") is not None:
-            workspace.tags = body["tags"]
-        workspace.state = "Succeeded"
 
     def _shown(self, workspace: Workspace) -> dict[str, Any]:
         cluster = self.arm.clusters.get((workspace.cluster_id or "").lower())
@@ -102,6 +119,8 @@ class Workspaces:
         if request.method in {"PUT", "DELETE"}:
             if id_ in self._pending:
                 raise ArmError(409, "Conflict", "Workspace link or unlink operation is in process")
+            if request.method == "DELETE" and workspace.cluster_id is None:
+                raise ArmError(404, "ResourceNotFound", "The workspace is not linked to a cluster")
             self._begin(workspace, request)
         elif id_ not in self._pending and workspace.cluster_id is None:
             raise ArmError(404, "ResourceNotFound", "The workspace is not linked to a cluster")
@@ -112,16 +131,18 @@ class Workspaces:
         if request.method == "DELETE":
             self._pending[id_] = (now + LINK_SECONDS, None)
             return
-        body = request.get_json(force=True, silent=True)
-        properties: Any = body.get("properties") if isinstance(body, dict) else None
-        cluster_id = properties.get("writeAccessResourceId") if isinstance(properties, dict) else None
-        if not isinstance(cluster_id, str) or cluster_id.lower() not in self.arm.clusters:
+        cluster_id = json_body(request)["properties"].get("writeAccessResourceId")
+        cluster = self.arm.clusters.get(cluster_id.lower()) if isinstance(cluster_id, str) else None
+        # In another tenant there is none to find; other regions cannot be linked either.
+        if cluster is None or self.arm.tenants.of(cluster.id) != self.arm.tenants.of(workspace.id):
             raise ArmError(400, "BadRequest", "Cluster not found")
+        if cluster.state == "Deleting" or cluster.location.lower() != workspace.location.lower():
+            raise ArmError(400, "BadRequest", "The cluster is being deleted, or is in another region")
         made = [at for at in self._made.get(id_, []) if at > now - _LINK_SPAN_SECONDS]
         if len(made) >= _MOST_LINKS:
             raise ArmError(400, "BadRequest", "A workspace can be linked twice in 30 days")
         self._made[id_] = [*made, now]
-        self._pending[id_] = (now + LINK_SECONDS, cluster_id)
+        self._pending[id_] = (now + LINK_SECONDS, cluster.id)
 
     def _body(self, workspace: Workspace) -> dict[str, Any]:
         _, coming = self._pending.get(workspace.id.lower(), (0.0, workspace.cluster_id))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -82,10 +82,12 @@ class HostProcess:
             raise HostError("the host is not running")
         return self._child.wait(seconds)
 
-    def restart(self) -> None:
-        """Crash and come back."""
-        self.kill()
-        self.start()
+    def restart(self, clock: Clock | None = None) -> None:
+        """Crash and come back, with another clock if one is given."""
+        with self._lock:
+            self.kill()
+            self.spec = replace(self.spec, clock=clock or self.spec.clock)
+            self.start()
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Everything logged so far."""

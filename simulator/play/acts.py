@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from simulator.azure import StorageAccount
 from simulator.clock import Clock
 from simulator.faults import Fault, FaultKind
-from simulator.host.process import HostProcess
 from simulator.play import cluster_acts, vault_acts
 from simulator.play.fleet import ACCOUNT
 from simulator.play.vault_acts import vault_named
@@ -36,10 +36,12 @@ cluster payments: replication fails | replication blocks updates | links fail | 
 workspace law-payments: state Failed
 key contoso/la-cmk: rotate | delete | recover | purge
 key contoso/la-cmk: disable | enable | expire | extend   newest or previous
-vault contoso: firewall | private | perimeter | open | no bypass | no purge protection | other tenant | own tenant
+vault contoso: firewall | private | perimeter | open | no bypass | bypass | no purge protection | purge protection
+               | other tenant | own tenant
 right of payments on contoso: take | give                               payments, or function
 rights: take 10 min to count                                            role assignments and their removal
-clear                                                                   what is left of faults; updates go well again
+clear                                                                   faults, clocks and ways of clusters; keys, vaults,
+                                                                        rights and states stay as they are
 
 Requests: [METHOD] WHAT: FAULT, then FAULT … with WHAT a cluster, vault/key, a vault, ARM, operations, identity, queues,
 tables, or a glob; FAULT one of 429, 503 with Retry-After 120, down, reset, reset after applying, hang 5 min,
@@ -102,30 +104,29 @@ def _clock(playground: "Playground", match: re.Match[str]) -> None:
         case "storage":
             _set_storage_clock(playground, wrong)
         case "app":
-            playground.restart_app(_host(playground), wrong)
+            playground.restart_app(wrong)
         case _:
             vault_named(playground, name).clock = wrong
 
 
 def _set_storage_clock(playground: "Playground", clock: Clock) -> None:
-    account = playground.azure.storage_account(ACCOUNT)
+    account = _account(playground)
     account.queues.set_clock(clock)
     account.tables.set_clock(clock)
 
 
-def _host(playground: "Playground") -> HostProcess:
-    if playground.host is None:
-        raise NotUnderstoodError("there is no app here: the playground was started with --without-app")
-    return playground.host
-
-
 def _crash(playground: "Playground", _: re.Match[str]) -> None:
-    host = _host(playground)
-    playground.restart_app(host, host.spec.clock or playground.azure.clock)
+    playground.restart_app(playground.app_clock)
+
+
+def _account(playground: "Playground") -> StorageAccount:
+    if playground.options.azurite:
+        raise NotUnderstoodError("the app's storage is in Azurite, which does as it does")
+    return playground.azure.storage_account(ACCOUNT)
 
 
 def _queue(playground: "Playground", match: re.Match[str]) -> None:
-    queues = playground.azure.storage_account(ACCOUNT).queues
+    queues = _account(playground).queues
     match match["what"].lower().split()[0]:
         case "lose":
             queues.lose_next()
@@ -157,14 +158,17 @@ def _events(playground: "Playground", match: re.Match[str]) -> None:
 def _clear(playground: "Playground", _: re.Match[str]) -> None:
     azure = playground.azure
     azure.faults.clear()
+    azure.event_grid.clear()
     azure.arm.clock = azure.clock
-    _set_storage_clock(playground, azure.clock)
+    if not playground.options.azurite:
+        _account(playground).queues.clear_mishaps()
+        _set_storage_clock(playground, azure.clock)
     for vault in azure.vaults.values():
         vault.clock = azure.clock
     for cluster in azure.arm.clusters.values():
         cluster.behaviour = None
-    if playground.host and playground.host.spec.clock != azure.clock:
-        playground.restart_app(playground.host, azure.clock)
+    if playground.app_clock != azure.clock:
+        playground.restart_app(azure.clock)
 
 
 _ACTS: Mapping[str, Callable[["Playground", re.Match[str]], None]] = {

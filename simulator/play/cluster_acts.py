@@ -13,21 +13,21 @@ from simulator.replication import change
 if TYPE_CHECKING:
     from simulator.play.world import Playground
 
-_UPDATES: dict[str, Callable[[Behaviour], Behaviour]] = {
-    "fail": lambda usual: replace(usual, outcome=Outcome.FAILED),
-    "never end": lambda usual: replace(usual, outcome=Outcome.NEVER),
-    "have no effect": lambda usual: replace(usual, accepted_status=200, key_applied=False),
-    "answer 200": lambda usual: replace(usual, accepted_status=200),
-    "hide operations": lambda usual: replace(usual, reading=OperationReading.NOT_FOUND),
-    "give no headers": lambda usual: replace(usual, accepted_headers=AcceptedHeaders.NONE),
-    "stay in provisioningaccount": lambda usual: replace(usual, state_while_running="ProvisioningAccount"),
-}
-_VARIANTS: dict[str, Callable[[Behaviour], Behaviour]] = {
+_WAYS: Mapping[str, Callable[[Behaviour], Behaviour | None]] = {
+    "updates fail": lambda usual: replace(usual, outcome=Outcome.FAILED),
+    "updates never end": lambda usual: replace(usual, outcome=Outcome.NEVER),
+    "updates have no effect": lambda usual: replace(usual, accepted_status=200, key_applied=False),
+    "updates answer 200": lambda usual: replace(usual, accepted_status=200),
+    "updates hide operations": lambda usual: replace(usual, reading=OperationReading.NOT_FOUND),
+    "updates give no headers": lambda usual: replace(usual, accepted_headers=AcceptedHeaders.NONE),
+    "updates stay in provisioningaccount": lambda usual: replace(usual, state_while_running="ProvisioningAccount"),
     "replication fails": lambda usual: replace(usual, replication_fails=True),
     "replication blocks updates": lambda usual: replace(usual, replication_is_update=True),
     "links fail": lambda usual: replace(usual, links_fail=True),
     "workspaces fail": lambda usual: replace(usual, workspaces_fail=True),
+    "updates go well": lambda _: None,
 }
+"""How a cluster may behave from now on, besides how it does already; None is as everybody."""
 
 
 def cluster_named(playground: "Playground", name: str) -> Cluster:
@@ -38,18 +38,16 @@ def cluster_named(playground: "Playground", name: str) -> Cluster:
     raise NotUnderstoodError(f"there is no cluster '{name}'")
 
 
-def _updates(playground: "Playground", match: re.Match[str]) -> None:
+def _way(playground: "Playground", match: re.Match[str]) -> None:
     cluster = cluster_named(playground, match["name"])
-    behaviour = cluster.behaviour or playground.azure.arm.behaviour
-    how = match["how"].lower()
-    if how in _UPDATES:
-        cluster.behaviour = _UPDATES[how](behaviour)
-    elif how.startswith("take"):
-        cluster.behaviour = replace(behaviour, update_seconds=seconds(match["span"]))
-    elif how.startswith("read stale"):
-        cluster.behaviour = replace(behaviour, stale_seconds=seconds(match["span"]))
-    else:
-        cluster.behaviour = None
+    cluster.behaviour = _WAYS[match["how"].lower()](playground.azure.arm.behaviour_of(cluster))
+
+
+def _pace(playground: "Playground", match: re.Match[str]) -> None:
+    cluster = cluster_named(playground, match["name"])
+    behaviour, span = playground.azure.arm.behaviour_of(cluster), seconds(match["span"])
+    taking = match["what"].lower() == "take"
+    cluster.behaviour = replace(behaviour, update_seconds=span) if taking else replace(behaviour, stale_seconds=span)
 
 
 def _state(playground: "Playground", match: re.Match[str]) -> None:
@@ -58,18 +56,16 @@ def _state(playground: "Playground", match: re.Match[str]) -> None:
 
 def _replication(playground: "Playground", match: re.Match[str]) -> None:
     """Its state is another one than the cluster's, and says nothing of the key."""
-    cluster, now = cluster_named(playground, match["name"]), playground.azure.clock.timestamp()
+    cluster, now = cluster_named(playground, match["name"]), playground.azure.arm.clock.timestamp()
     fails = playground.azure.arm.behaviour_of(cluster).replication_fails
     wanted = {"enabled": True, "location": match["region"]} if match["region"] else {"enabled": False}
     try:
-        cluster.replication = change(cluster.replication, wanted, cluster.location, now, fails=fails)
+        changed = change(cluster.replication, wanted, cluster.location, now, fails=fails)
     except ValueError as error:
         raise NotUnderstoodError(str(error)) from None
-
-
-def _variant(playground: "Playground", match: re.Match[str]) -> None:
-    cluster = cluster_named(playground, match["name"])
-    cluster.behaviour = _VARIANTS[match["how"].lower()](playground.azure.arm.behaviour_of(cluster))
+    if changed == cluster.replication:
+        raise NotUnderstoodError(f"{cluster.name} does so already")
+    cluster.replication = changed
 
 
 def _workspace_state(playground: "Playground", match: re.Match[str]) -> None:
@@ -81,10 +77,9 @@ def _workspace_state(playground: "Playground", match: re.Match[str]) -> None:
 
 
 ACTS: Mapping[str, Callable[["Playground", re.Match[str]], None]] = {
-    rf"cluster (?P<name>{NAME}): updates (?P<how>{'|'.join(_UPDATES)}|go well"
-    rf"|(?:take|read stale for) (?P<span>{DURATION}))": _updates,
+    rf"cluster (?P<name>{NAME}): (?P<how>{'|'.join(_WAYS)})": _way,
+    rf"cluster (?P<name>{NAME}): updates (?P<what>take|read stale for) (?P<span>{DURATION})": _pace,
     rf"cluster (?P<name>{NAME}): state (?P<state>\w+)": _state,
     rf"cluster (?P<name>{NAME}): (?:replicate to (?P<region>\w+)|stop replicating)": _replication,
-    rf"cluster (?P<name>{NAME}): (?P<how>{'|'.join(_VARIANTS)})": _variant,
     rf"workspace (?P<name>{NAME}): state (?P<state>\w+)": _workspace_state,
 }

@@ -83,7 +83,7 @@ class Control:
 
     def _status(self) -> dict[str, Any]:
         azure, stores = self.playground.azure, self.playground.stores
-        now = azure.clock.timestamp()
+        now = azure.arm.clock.timestamp()
         clusters = []
         for id_, cluster in sorted(azure.arm.clusters.items()):
             state, key = cluster.shown(now, azure.arm.behaviour_of(cluster))

@@ -26,8 +26,8 @@ class Running:
         """The playground that runs from a folder; one that has died does not count."""
         try:
             found = cls(**json.loads((folder / "running.json").read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
+        except (FileNotFoundError, TypeError, ValueError):
+            return None  # None, or the notice of another version.
         try:
             os.kill(found.pid, 0)
         except ProcessLookupError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.play.acts import perform
+from simulator.play.cluster_acts import cluster_named
 from simulator.play.wire_faults import DURATION, NotUnderstoodError, seconds
 
 if TYPE_CHECKING:
@@ -112,16 +113,17 @@ def tell(playground: "Playground", story: Story, closing: threading.Event) -> No
         if match := re.fullmatch(rf"wait (?P<span>{DURATION})", line):
             say("story", f"{match['span']} pass")
             closing.wait(playground.azure.clock.real_seconds(seconds(match["span"])))
-        elif match := re.fullmatch(rf"see (?P<name>[\w-]+) within (?P<span>{DURATION})", line):
-            _see(playground, match["name"], seconds(match["span"]), closing)
-        else:
-            say("story", line)
-            try:
+            continue
+        try:
+            if match := re.fullmatch(rf"see (?P<name>[\w-]+) within (?P<span>{DURATION})", line):
+                _see(playground, match["name"], seconds(match["span"]), closing)
+            else:
+                say("story", line)
                 perform(playground, line)
-            except NotUnderstoodError as error:
-                # What the story wants to break may have been taken away by hand.
-                say("story", f"cannot be played here: {error}", bad=True)
-                return
+        except NotUnderstoodError as error:
+            # What the story is about may have been taken away by hand.
+            say("story", f"cannot be played here: {error}", bad=True)
+            return
     say("story", f"{story.name} has ended")
 
 
@@ -139,6 +141,6 @@ def _see(playground: "Playground", name: str, patience: float, closing: threadin
 def _follows(playground: "Playground", name: str) -> bool:
     azure = playground.azure
     with azure.lock:
-        cluster = next(one for one in azure.arm.clusters.values() if one.name == name)
-        state, key = cluster.shown(azure.clock.timestamp(), azure.arm.behaviour_of(cluster))
+        cluster = cluster_named(playground, name)
+        state, key = cluster.shown(azure.arm.clock.timestamp(), azure.arm.behaviour_of(cluster))
         return state == "Succeeded" and key is not None and key.version == azure.newest_version(key)

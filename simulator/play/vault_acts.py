@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from simulator.azure import FUNCTION
 from simulator.keys import Key, Network
 from simulator.play.cluster_acts import cluster_named
-from simulator.play.fleet import PARTNER_TENANT
 from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
 from simulator.vaults import Vault
 
@@ -72,8 +71,13 @@ def _vault_act(playground: "Playground", match: re.Match[str]) -> None:
             vault.trusted_services = False
         case "no purge protection":
             vault.purge_protection = False
+        case "bypass":
+            vault.trusted_services = True
+        case "purge protection":
+            vault.purge_protection = True
         case "other tenant":
-            vault.tenant = PARTNER_TENANT
+            own = vault.tenant_of(vault.resource_id)
+            vault.tenant = next(one for one in playground.azure.tenants.names if one != own)
         case "own tenant":
             vault.tenant = vault.tenant_of(vault.resource_id)
         case how:
@@ -108,7 +112,7 @@ ACTS: Mapping[str, Callable[["Playground", re.Match[str]], None]] = {
     rf"key (?P<vault>{NAME})/(?P<name>{NAME}): (?P<act>disable|enable|expire|extend) (?P<version>newest|previous)": (
         _version_act
     ),
-    rf"vault (?P<name>{NAME}): (?P<how>{'|'.join(Network)}|no bypass|no purge protection|other tenant|own tenant)": (
+    rf"vault (?P<name>{NAME}): (?P<how>{'|'.join(Network)}|(?:no )?bypass|(?:no )?purge protection|(?:other|own) tenant)": (
         _vault_act
     ),
     rf"right of (?P<who>{NAME}) on (?P<vault>{NAME}): (?P<act>take|give)": _right,

@@ -5,7 +5,7 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +19,7 @@ from simulator.play.control import Control
 from simulator.play.feed import Feed, Tail, told
 from simulator.play.fleet import ACCOUNT, PRINCIPALS, app_settings, build
 from simulator.play.state import ROOT, Running
+from simulator.play.wire_faults import NotUnderstoodError
 from simulator.stores import Stores
 from simulator.tenants import HOME
 
@@ -58,6 +59,10 @@ class Playground:
         self._storage = ""
         """Azurite's connection string, if it is used."""
         self._told_of = 0
+        self.app_clock = self.azure.clock
+        """As the app is told it, now or as soon as it is back."""
+        self._guard = threading.Lock()
+        self._ending = False
         self._restarting: threading.Thread | None = None
         self._closing = threading.Event()
         self._running = ExitStack()
@@ -74,7 +79,7 @@ class Playground:
                 self.host = self._app()
                 self.host.start()
                 starting.callback(self.host.stop)
-                starting.callback(self._await_restart)
+                starting.callback(self._end_restarts)
                 self._subscribe(self.host)
             self._watcher.start()
             starting.callback(self._stop_watching)
@@ -85,25 +90,32 @@ class Playground:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def restart_app(self, host: HostProcess, clock: Clock) -> None:
+    def restart_app(self, clock: Clock) -> None:
         """Crash the app and let it come back, with a clock that may be wrong; returns at once."""
-        # Whoever asks for this may hold the lock that the app needs to come up.
-        earlier = self._restarting
-        self._restarting = threading.Thread(target=self._restart, args=(host, clock, earlier), daemon=True)
-        self._restarting.start()
+        host = self.host
+        if host is None:
+            raise NotUnderstoodError("there is no app here: the playground was started with --without-app")
+        with self._guard:
+            if self._ending:
+                return
+            self.app_clock, earlier = clock, self._restarting
+            # Whoever asks for this may hold the lock that the app needs to come up.
+            self._restarting = threading.Thread(target=self._restart, args=(host, clock, earlier), daemon=True)
+            self._restarting.start()
 
     def _restart(self, host: HostProcess, clock: Clock, earlier: threading.Thread | None) -> None:
         if earlier:
             earlier.join()
-        host.spec = replace(host.spec, clock=clock)
         try:
-            host.restart()
+            host.restart(clock)
         except HostError as error:
             self.feed.say("app", f"did not come back: {error}", bad=True)
         else:
             self.feed.say("app", "has crashed and is back")
 
-    def _await_restart(self) -> None:
+    def _end_restarts(self) -> None:
+        with self._guard:
+            self._ending = True
         if self._restarting:
             self._restarting.join()
 
@@ -154,6 +166,7 @@ class Playground:
         states: dict[str, str] = {}
         while not self._closing.wait(_LOOK_SECONDS):
             with self.azure.lock:
+                self.azure.arm.settle()
                 self.stores.look(self.azure.clock.timestamp())
                 self._tell_of_clusters(states)
                 self._tell_of_faults()
@@ -168,7 +181,9 @@ class Playground:
                     self.feed.say("app", said[0], bad=said[1])
 
     def _tell_of_clusters(self, states: dict[str, str]) -> None:
-        now = self.azure.clock.timestamp()
+        now = self.azure.arm.clock.timestamp()
+        for id_ in states.keys() - self.azure.arm.clusters.keys():
+            self.feed.say("cluster", f"{states.pop(id_).partition(':')[0]}: deleted, with all its data", bad=True)
         for id_, cluster in self.azure.arm.clusters.items():
             state, key = cluster.shown(now, self.azure.arm.behaviour_of(cluster))
             version = (key.version or "its newest version") if key else "of Microsoft"

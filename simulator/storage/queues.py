@@ -87,6 +87,10 @@ class QueueService:
         """Deliver the next message that is put later than asked, by simulated seconds."""
         self._mishaps.append(timedelta(seconds=seconds))
 
+    def clear_mishaps(self) -> None:
+        """Let nothing happen any more to the next messages."""
+        self._mishaps.clear()
+
     def _now(self) -> datetime:
         return self._account.clock.now()
 

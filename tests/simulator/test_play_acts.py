@@ -1,14 +1,20 @@
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from werkzeug.wrappers import Request
 
+from simulator import identity
 from simulator.azure import FUNCTION
 from simulator.behaviour import Outcome
+from simulator.clusters import Cluster
+from simulator.event_grid import Subscription
 from simulator.keys import Network
 from simulator.play.acts import NotUnderstoodError, perform
 from simulator.play.fleet import ACCOUNT, QUEUE
-from simulator.play.stories import STORIES, Story
+from simulator.play.stories import STORIES, Story, tell
 from simulator.play.world import Options, Playground
 
 
@@ -20,11 +26,15 @@ def playground(tmp_path: Path) -> Iterator[Playground]:
     made.azure.server.server_close()
 
 
+def payments(playground: Playground) -> Cluster:
+    return next(one for one in playground.azure.arm.clusters.values() if one.name == "payments")
+
+
 def usable(playground: Playground, name: str) -> bool:
     cluster = next(one for one in playground.azure.arm.clusters.values() if one.name == name)
     assert cluster.key is not None
     vault = playground.azure.vaults[cluster.key.vault_uri.removeprefix("https://").rstrip("/")]
-    return vault.usable(cluster.id, cluster.key)
+    return vault.usable(cluster, cluster.key)
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=lambda story: story.name)
@@ -92,18 +102,18 @@ def test_vaults_clocks_and_clusters_change(playground: Playground) -> None:
     assert azure.vault("contoso").clock.timestamp() - azure.clock.timestamp() == pytest.approx(-3_600, abs=5)
     perform(playground, "cluster payments: updates fail")
     perform(playground, "cluster payments: updates take 3 h")
-    payments = next(one for one in azure.arm.clusters.values() if one.name == "payments")
-    assert payments.behaviour is not None
-    assert (payments.behaviour.outcome, payments.behaviour.update_seconds) == (Outcome.FAILED, 10_800)
+    mine = payments(playground)
+    assert mine.behaviour is not None
+    assert (mine.behaviour.outcome, mine.behaviour.update_seconds) == (Outcome.FAILED, 10_800)
     perform(playground, "cluster payments: state Failed")
-    assert payments.state == "Failed"
+    assert mine.state == "Failed"
     perform(playground, "workspace law-payments: state Failed")
-    assert azure.arm.workspaces[payments.workspaces[0].lower()].state == "Failed"
+    assert azure.arm.workspaces[mine.workspaces[0].lower()].state == "Failed"
     perform(playground, "cluster payments: links fail")
-    assert payments.behaviour.links_fail
-    assert payments.behaviour.outcome is Outcome.FAILED, "one thing does not undo another"
+    assert mine.behaviour.links_fail
+    assert mine.behaviour.outcome is Outcome.FAILED, "one thing does not undo another"
     perform(playground, "cluster payments: replicate to northeurope")
-    assert payments.replication.state(azure.clock.timestamp()) == "EnableRequested"
+    assert mine.replication.state(azure.clock.timestamp()) == "EnableRequested"
     account = azure.storage_account(ACCOUNT)
     perform(playground, "clock of storage: 1 h behind")
     account.queues.put("jobs", "text")
@@ -126,6 +136,54 @@ def test_a_vault_is_walled_off_and_moves_to_another_tenant(playground: Playgroun
     perform(playground, "vault contoso: own tenant")
     assert usable(playground, "payments")
     assert vault.network is Network.OPEN
+
+
+def test_clear_takes_back_all_that_was_to_go_wrong(playground: Playground) -> None:
+    azure = playground.azure
+    grid, queues = azure.event_grid, azure.storage_account(ACCOUNT).queues
+    vault = azure.vault("contoso")
+    # Nobody is there: each try is recorded, without an answer.
+    grid.subscriptions.append(Subscription(source=vault.resource_id, url="http://127.0.0.1:9/nobody"))
+    for line in (
+        *("GET contoso: 503 always", "events: lose 5", "events: hold", "events: answer 403", "events: delay 2 h"),
+        *("queue: lose", "clock of ARM: 1 h ahead", "clock of storage: 1 h ahead", "clock of contoso: 1 h ahead"),
+        *("cluster payments: updates fail", "vault contoso: no bypass"),
+        "clear",
+    ):
+        perform(playground, line)
+    assert azure.faults.take("GET", vault.host, "/keys/la-cmk", azure.clock.timestamp()) is None
+    assert {azure.arm.clock, vault.clock} == {azure.clock}
+    assert (payments(playground).behaviour, playground.app_clock) == (None, azure.clock)
+    queues.put(QUEUE, "first")
+    token = identity.issue("https://storage.azure.com", FUNCTION)
+    sent = Request.from_values(
+        f"/{QUEUE}/messages",
+        base_url=f"https://{ACCOUNT}.queue.core.windows.net",
+        method="POST",
+        data="<QueueMessage><MessageText>second</MessageText></QueueMessage>",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert queues(sent).status_code == 201
+    messages = queues.messages(QUEUE)
+    assert {one.text for one in messages} == {"first", "second"}
+    assert messages[0].inserted_at.timestamp() == pytest.approx(azure.clock.timestamp(), abs=600)
+    grid.start()
+    perform(playground, "key contoso/la-cmk: rotate")
+    for _ in range(100):
+        if grid.attempts:
+            break
+        time.sleep(0.05)
+    grid.stop()
+    assert [one.status for one in grid.attempts] == [None]
+    assert not vault.trusted_services, "vaults stay as they are"
+    perform(playground, "vault contoso: bypass")
+    assert vault.trusted_services
+
+
+def test_a_story_about_what_is_no_more_says_so(playground: Playground) -> None:
+    del playground.azure.arm.clusters[payments(playground).id.lower()]
+    tell(playground, STORIES["rotation"], threading.Event())
+    assert playground.feed.after(0)[-1].text == "cannot be played here: there is no cluster 'payments'"
 
 
 def test_a_role_takes_its_time_to_count(playground: Playground) -> None:

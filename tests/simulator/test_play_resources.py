@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from azure.identity import ManagedIdentityCredential
@@ -92,6 +93,26 @@ def test_an_event_subscription_is_shown_without_its_key(azure: Azure, call: Call
     assert "error" in get(call, f"{topics}/other/eventSubscriptions")
 
 
+def test_keys_and_full_urls_are_not_remembered(azure: Azure, call: Caller) -> None:
+    account = azure.storage_account("stcmk")
+    url = "http://127.0.0.1:7071/runtime/webhooks/EventGrid?functionName=f&code=secret"
+    azure.event_grid.subscriptions.append(Subscription(source=azure.vault("contoso").resource_id, url=url))
+    call("POST", f"{ARM}{account.resource_id}/listKeys?api-version=2024-01-01")
+    below = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/contoso-events/eventSubscriptions/key-events"
+    assert call("POST", f"{ARM}{below}/getFullUrl?api-version=2025-02-15") == {"endpointUrl": url}
+    assert "error" in call("GET", f"{ARM}{below}/getFullUrl?api-version=2025-02-15")
+    remembered = [(one.path, one.response_body) for one in azure.exchanges if one.method == "POST"]
+    assert [(path.rpartition("/")[2], body) for path, body in remembered] == [("listKeys", b""), ("getFullUrl", b"")]
+
+
+def test_a_list_is_of_what_is_there_and_only_read(call: Caller) -> None:
+    for kind in ("KeyVault/vaults", "OperationalInsights/clusters", "OperationalInsights/workspaces"):
+        nowhere = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/nowhere/providers/Microsoft.{kind}"
+        assert "ResourceGroupNotFound" in str(get(call, nowhere))
+        deleted = call("DELETE", f"{ARM}{GROUP}/providers/Microsoft.{kind}?api-version=2022-09-01")
+        assert deleted["error"]["code"] == "MethodNotAllowed"
+
+
 def test_graph_tells_the_names_of_principals(cluster: Cluster, credential: ManagedIdentityCredential) -> None:
     call = Caller(credential, "https://graph.microsoft.com")
     ids = [identity.principal_id(FUNCTION), identity.principal_id(cluster.id), "00000000-0000-0000-0000-000000000000"]
@@ -134,15 +155,15 @@ def test_a_put_that_changes_the_key_is_an_update_and_one_that_does_not_is_none(
 
 
 def test_a_cluster_that_is_made_provisions_for_two_hours(azure: Azure, call: Caller) -> None:
-    url = f"{ARM}{GROUP}/providers/Microsoft.OperationalInsights/clusters/new?api-version=2025-07-01"
+    url = f"{ARM}{GROUP}/providers/Microsoft.OperationalInsights/clusters/fresh?api-version=2025-07-01"
     body = {"location": "westeurope", "sku": {"name": "capacityReservation", "capacity": 100}}
     assert call("PUT", url, body)["properties"]["provisioningState"] == "ProvisioningAccount"
-    made = next(one for one in azure.arm.clusters.values() if one.name == "new")
+    made = next(one for one in azure.arm.clusters.values() if one.name == "fresh")
     assert made.operation is not None
     assert made.operation.ends - made.operation.started == 7_200
     refused = call("PATCH", url, {"tags": {}})
     assert "can't be executed now" in refused["error"]["message"]
-    assert "No SKU" in call("PUT", url.replace("/new?", "/newer?"), {"location": "westeurope"})["error"]["message"]
+    assert "No SKU" in call("PUT", url.replace("/fresh?", "/fresher?"), {"location": "westeurope"})["error"]["message"]
 
 
 def test_a_deleted_key_can_be_recovered_and_purged_only_without_protection(azure: Azure, keys: KeyClient) -> None:
@@ -163,6 +184,16 @@ def test_a_deleted_key_can_be_recovered_and_purged_only_without_protection(azure
     keys.purge_deleted_key("la-cmk")
     assert keys.create_rsa_key("la-cmk", size=3072).properties.version != made
     assert [one.name for one in keys.list_properties_of_keys()] == ["la-cmk"]
+
+
+def test_a_deleted_key_can_be_recovered_only_for_as_long_as_the_vault_keeps_it(azure: Azure, keys: KeyClient) -> None:
+    vault = azure.vault("contoso")
+    vault.retention_days = 7
+    keys.begin_delete_key("la-cmk").wait()
+    vault.clock = replace(vault.clock, skew=6.9 * 86_400)
+    assert [one.name for one in keys.list_deleted_keys()] == ["la-cmk"]
+    vault.clock = replace(vault.clock, skew=7.1 * 86_400)
+    assert list(keys.list_deleted_keys()) == []
 
 
 def test_a_key_is_made_with_the_attributes_it_is_asked_for(keys: KeyClient) -> None:

@@ -6,7 +6,7 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import ClusterPatch, ClusterPatchProperties, KeyVaultProperties
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour, KeyCheck
+from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck
 from simulator.clusters import FAILED, Cluster
 from simulator.roles import ROLES
 from tests.simulator.calling import Caller
@@ -81,14 +81,25 @@ def test_a_cluster_without_its_role_cannot_be_moved(
     assert moved.properties.key_vault_properties.key_version == version
 
 
+def test_whoever_may_update_a_cluster_in_a_group_may_read_its_result(
+    strict: Azure, arm: LogAnalyticsManagementClient, cluster: Cluster
+) -> None:
+    strict.behaviour = Behaviour(update_seconds=0, retry_after=None, accepted_headers=AcceptedHeaders.LOCATION)
+    vault = strict.vault("contoso")
+    strict.rights.assign(cluster.id, "Key Vault Crypto Service Encryption User", vault.resource_id)
+    strict.rights.assign(FUNCTION, "Log Analytics Contributor", f"{SCOPE}/resourceGroups/{RESOURCE_GROUP}")
+    arm.clusters.begin_update(RESOURCE_GROUP, "Cluster-1", patch(vault.rotate("la-cmk").version)).result()
+    assert any("/operationresults/" in one.path for one in strict.exchanges)
+
+
 def test_access_policies_name_key_permissions(strict: Azure, cluster: Cluster, keys: KeyClient) -> None:
     vault = strict.vault("contoso")
     vault.access_policies = True
     strict.rights.assign(cluster.id, "Key Vault Crypto Service Encryption User", vault.resource_id)
     assert cluster.key is not None
-    assert vault.refusal(cluster.id, cluster.key) == FAILED, "roles count for nothing there"
+    assert vault.refusal(cluster, cluster.key) == FAILED, "roles count for nothing there"
     vault.permit(cluster.id, "get", "wrapKey", "unwrapKey")
-    assert vault.refusal(cluster.id, cluster.key) is None
+    assert vault.refusal(cluster, cluster.key) is None
     with pytest.raises(HttpResponseError, match="not authorized"):
         keys.get_key("la-cmk")
     vault.permit(FUNCTION, "Get")

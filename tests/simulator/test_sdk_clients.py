@@ -27,6 +27,7 @@ from simulator.clusters import Cluster, ClusterKey
 from simulator.event_grid import Schema, Subscription
 from simulator.identity import principal_id
 from simulator.roles import ROLES
+from simulator.tenants import HOME
 
 VAULT = "https://contoso.vault.azure.net"
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"
@@ -177,7 +178,7 @@ def test_a_cluster_is_made_from_every_field_of_the_specifications_example(
     body = ClusterModel(
         location="westeurope", sku=ClusterSku(name="CapacityReservation", capacity=100), tags={"a": "b"}
     )
-    arm.clusters.begin_create_or_update(RESOURCE_GROUP, "new", body, polling=False)
+    arm.clusters.begin_create_or_update(RESOURCE_GROUP, "fresh", body, polling=False)
     (made,) = azure.arm.clusters.values()
     assert (made.sku, made.tags) == ({"name": "CapacityReservation", "capacity": 100}, {"a": "b"})
 
@@ -190,6 +191,6 @@ def test_the_kinds_of_identity_that_the_model_has_are_taken(
         found = arm.clusters.get(RESOURCE_GROUP, cluster.name).identity
         assert found is not None
         assert found.type == identity.type
-        assert found.tenant_id == cluster.tenant
+        assert found.tenant_id == HOME
         if found.user_assigned_identities:
             assert found.user_assigned_identities[IDENTITY].principal_id == principal_id(IDENTITY)

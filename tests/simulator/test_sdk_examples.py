@@ -52,7 +52,7 @@ LINK = {"id", "name", "type", "properties.provisioningState", "properties.writeA
 
 
 def created_cluster(azure: Azure, call: Caller, _: Cluster) -> Any:
-    path = f"{INSIGHTS}/clusters/new"
+    path = f"{INSIGHTS}/clusters/fresh"
     sku = {"name": "CapacityReservation", "capacity": 100}
     call(
         "PUT", f"{ARM}{path}?{VERSION}", {"location": "westeurope", "sku": sku, "identity": {"type": "SystemAssigned"}}

@@ -81,7 +81,7 @@ def test_a_cluster_is_in_the_models_shape(
 
 
 def test_a_cluster_is_in_the_models_shape_from_its_making_to_its_deletion(call: Caller) -> None:
-    path = f"{INSIGHTS}/clusters/new"
+    path = f"{INSIGHTS}/clusters/fresh"
     made = {"location": "westeurope", "sku": {"name": "CapacityReservation", "capacity": 100}}
     assert wrong(call("PUT", f"{ARM}{path}?{VERSION}", made)) == []
     assert wrong(get(call, path)) == []

@@ -3,11 +3,13 @@
 import pytest
 
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION, Azure
+from simulator.behaviour import Behaviour
 from simulator.cluster_writes import DELETION_SECONDS, RESERVED_SECONDS, Deleted, check_room
 from simulator.clusters import Cluster, RefusedError
 from tests.simulator.calling import Caller
 
 DAY = 86_400.0
+URL = "https://management.azure.com{}?api-version=2025-07-01"
 
 
 def named(name: str, *, subscription: str = SUBSCRIPTION, location: str = "westeurope") -> Cluster:
@@ -53,6 +55,50 @@ def test_a_cluster_that_is_deleted_over_arm_leaves_its_name_reserved(
     assert cluster.operation is not None
     assert cluster.operation.ends - cluster.operation.started == DELETION_SECONDS
     azure.arm.finish_update(cluster)
+    # Whoever else looks meanwhile, such as the storage below it, does not end the deletion.
+    assert cluster.shown(azure.clock.timestamp() + 1, Behaviour())[0] == "Deleting"
     assert call("GET", url)["error"]["code"] == "ResourceNotFound"
     refused = call("PUT", url, made)["error"]
     assert (refused["code"], "reserved" in refused["message"]) == ("Conflict", True)
+
+
+def put_body(**changes: object) -> dict[str, object]:
+    sku = {"name": "CapacityReservation", "capacity": 100}
+    return {"location": "West Europe", "sku": sku, "properties": {}, **changes}
+
+
+def test_a_region_may_be_written_in_words_and_cannot_be_changed(azure: Azure, call: Caller, cluster: Cluster) -> None:
+    url = URL.format(cluster.id)
+    assert call("PUT", url, put_body())["location"] == "westeurope"
+    assert call("PUT", url, put_body(location="northeurope"))["error"]["code"] == "InvalidResourceLocation"
+    azure.behaviour = Behaviour(regional_operation_url=True)
+    made = url.replace("/Cluster-1?", "/northern?")
+    assert call("PUT", made, put_body(location="North Europe"))["location"] == "northeurope"
+    assert "northeurope.management.azure.com" in azure.server.hosts
+
+
+@pytest.mark.parametrize("name", ["abc", "a_b_c", "-abcd-", "x" * 64])
+def test_a_name_that_is_none_is_refused(call: Caller, cluster: Cluster, name: str) -> None:
+    url = URL.format(cluster.id).replace("/Cluster-1?", f"/{name}?")
+    assert "name isn't valid" in call("PUT", url, put_body())["error"]["message"]
+
+
+def test_a_put_without_tags_takes_them_away(call: Caller, cluster: Cluster) -> None:
+    cluster.tags["cmk-rotation"] = "hold"
+    assert call("PATCH", URL.format(cluster.id), {"sku": put_body()["sku"]})["tags"] == {"cmk-rotation": "hold"}
+    assert call("PUT", URL.format(cluster.id), put_body())["tags"] == {}
+
+
+def test_a_put_is_compared_with_the_key_in_effect_not_with_the_one_last_read(
+    azure: Azure, call: Caller, cluster: Cluster
+) -> None:
+    assert cluster.key is not None
+    old, new = cluster.key.version, azure.vault("contoso").rotate("la-cmk").version
+    key = {"keyVaultUri": "https://contoso.vault.azure.net/", "keyName": "la-cmk", "keyVersion": new}
+    call("PATCH", URL.format(cluster.id), {"properties": {"keyVaultProperties": key}})
+    azure.arm.finish_update(cluster)
+    redeployed = put_body(properties={"keyVaultProperties": {**key, "keyVersion": old}})
+    assert call("PUT", URL.format(cluster.id), redeployed)["properties"]["provisioningState"] == "Updating"
+    azure.arm.finish_update(cluster)
+    shown = call("GET", URL.format(cluster.id))["properties"]["keyVaultProperties"]
+    assert shown["keyVersion"] == old

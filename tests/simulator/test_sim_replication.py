@@ -1,5 +1,7 @@
 """Replication of a cluster, as ARM shows and changes it."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.azure import Azure
@@ -34,7 +36,7 @@ def test_a_change_goes_through_the_states_of_the_specification(
     asked = 1_000.0
     on = Replication(enabled=True, location="northeurope", asked=asked)
     off = Replication(enabled=False, location="northeurope", asked=asked)
-    failed = Replication(enabled=True, location="northeurope", asked=asked, fails=True)
+    failed = Replication(enabled=True, location="northeurope", asked=asked, undone=Replication())
     assert [one.state(asked + age) for one in (on, off, failed)] == [enabling, disabling, failing]
 
 
@@ -84,6 +86,27 @@ def test_it_may_count_as_an_update_of_the_cluster(azure: Azure, call: Caller, cl
     azure.behaviour = Behaviour()
     accepted = call("PATCH", url, {"properties": {"keyVaultProperties": key}})
     assert accepted["properties"]["provisioningState"] == "Updating"
+
+
+def test_a_change_that_was_rolled_back_is_shown_undone_and_may_be_tried_again(
+    azure: Azure, call: Caller, cluster: Cluster
+) -> None:
+    azure.behaviour = Behaviour(replication_fails=True)
+    wanted = {"enabled": True, "location": "North Europe"}
+    put(call, cluster, wanted)
+    cluster.replication = replace(cluster.replication, asked=cluster.replication.asked - 2 * CHANGE_SECONDS)
+    shown = call("GET", URL.format(cluster.id))["properties"]["replication"]
+    assert (shown["enabled"], shown["provisioningState"], "location" in shown) == (False, "Failed", False)
+    azure.behaviour = Behaviour()
+    again = put(call, cluster, wanted)["properties"]["replication"]
+    assert isinstance(again, dict)
+    assert (again["provisioningState"], again["location"]) == ("EnableRequested", "northeurope")
+
+
+def test_a_region_in_other_words_is_no_change() -> None:
+    done = Replication(enabled=True, location="northeurope", asked=0.0)
+    same = change(done, {"enabled": True, "location": "North Europe"}, "westeurope", 1e9, fails=False)
+    assert same is done
 
 
 def test_a_body_that_is_no_object_is_refused(call: Caller, cluster: Cluster) -> None:

@@ -36,7 +36,7 @@ def test_a_removed_assignment_counts_until_that_has_propagated() -> None:
     assert not held.allows("someone", ACTION, SCOPE)
 
 
-def test_one_that_is_made_again_has_a_gap_only_if_the_removal_came_first() -> None:
+def test_one_that_is_removed_and_made_again_at_once_counts_all_the_time() -> None:
     held, clock = rights()
     held.propagation_seconds = 0.0
     first = held.assign("someone", "Reader", SCOPE)

@@ -32,7 +32,7 @@ class SignedIn:
 @pytest.fixture
 def two(azure: Azure, cluster: Cluster) -> Azure:
     """The cluster's tenant, and another one with a cluster and a vault of its own."""
-    assert cluster.tenant == HOME
+    assert azure.tenants.of(cluster.id) == HOME
     azure.tenants.names[OTHER] = "Partner"
     azure.tenants.by_subscription[OTHER_SUBSCRIPTION] = OTHER
     azure.identities.add(GUEST, OTHER)
@@ -68,6 +68,14 @@ def test_arm_refuses_a_token_from_the_wrong_issuer(two: Azure) -> None:
     assert f"sts.windows.net/{HOME}/" in error["message"]
 
 
+def test_the_root_belongs_to_one_tenant(two: Azure) -> None:
+    token = SignedIn().get_token("https://management.azure.com/.default").token
+    url = "https://management.azure.com/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
+    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).status_code == 401
+    with pytest.raises(ValueError, match="another tenant"):
+        two.identities.add(GUEST, HOME)
+
+
 def test_a_vault_refuses_a_token_from_the_wrong_issuer(two: Azure) -> None:
     with (
         KeyClient("https://contoso.vault.azure.net", SignedIn(), retry_total=0) as keys,
@@ -83,13 +91,13 @@ def test_a_vault_refuses_a_token_from_the_wrong_issuer(two: Azure) -> None:
 def test_a_cluster_cannot_use_a_key_of_another_tenant(two: Azure, cluster: Cluster) -> None:
     key = two.pinned("partner-kv", "orders-cmk")
     orders = next(one for one in two.arm.clusters.values() if one.name == "orders")
-    assert two.vault("partner-kv").refusal(orders.id, key) is None
-    assert two.vault("partner-kv").refusal(cluster.id, key) == FAILED
+    assert two.vault("partner-kv").refusal(orders, key) is None
+    assert two.vault("partner-kv").refusal(cluster, key) == FAILED
     # As after a subscription moved to another tenant, until somebody updates the vault.
     assert cluster.key is not None
-    assert two.vault("contoso").refusal(cluster.id, cluster.key) is None
+    assert two.vault("contoso").refusal(cluster, cluster.key) is None
     two.vault("contoso").tenant = OTHER
-    assert two.vault("contoso").refusal(cluster.id, cluster.key) == FAILED
+    assert two.vault("contoso").refusal(cluster, cluster.key) == FAILED
 
 
 def test_storage_and_topics_refuse_the_other_tenant_too(two: Azure) -> None:
@@ -129,4 +137,30 @@ def test_a_role_for_somebody_of_another_tenant_is_refused_unless_the_caller_says
         assert refused.value.error.code == "PrincipalNotFound"
         wanted["properties"]["principalType"] = "ServicePrincipal"
         client.role_assignments.create(scope, "7f5c5f9e-7a0e-4b59-8d12-7a52a0c0a001", wanted)
-    assert len(two.rights.assignments) == 1
+    (held,) = two.rights.assignments.values()
+    assert held.role.name == "Reader"
+
+
+def test_an_assignment_is_not_changed_by_writing_it_again(azure: Azure, cluster: Cluster) -> None:
+    scope = cluster.id
+    roles = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+    reader, owner = "acdd72a7-3385-48ef-bd42-f606fba81ae7", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+    name = "7f5c5f9e-7a0e-4b59-8d12-7a52a0c0a001"
+    with AuthorizationManagementClient(ManagedIdentityCredential(), SUBSCRIPTION) as client:
+        for role, code in (
+            (reader, None),
+            (reader, "RoleAssignmentExists"),
+            (owner, "RoleAssignmentUpdateNotPermitted"),
+        ):
+            properties = {"roleDefinitionId": f"{roles}/{role}", "principalId": identity.principal_id(FUNCTION)}
+            if code is None:
+                client.role_assignments.create(scope, name, {"properties": properties})
+                continue
+            with pytest.raises(HttpResponseError) as refused:
+                client.role_assignments.create(scope, name, {"properties": properties})
+            assert refused.value.error is not None
+            assert refused.value.error.code == code
+        unknown = {"roleDefinitionId": f"{roles}/{owner}", "principalId": name, "principalType": None}
+        with pytest.raises(HttpResponseError, match="does not exist in the directory"):
+            client.role_assignments.create(scope, name, {"properties": unknown})
+    assert [one.role.name for one in azure.rights.assignments.values()] == ["Reader"]

@@ -61,8 +61,9 @@ class Scene:
         """Read the operation at the URL that ARM gave, or at one with another secret."""
         assert self.accepted.response_headers is not None
         url = self.accepted.response_headers["Azure-AsyncOperation"]
-        if secret is not None:
-            url = re.sub(r"&t=[^&]*", f"&t={secret}", url)
+        assert "t=%2A%2A%2A&" in url, "what is remembered has no signature"
+        (operation,) = self.azure.arm.operations.values()
+        url = re.sub("&t=[^&]*", f"&t={operation.secret if secret is None else secret}", url)
         token = self.credential.get_token("https://management.azure.com/.default").token
         return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5)
 

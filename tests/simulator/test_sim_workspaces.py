@@ -49,6 +49,37 @@ def test_a_workspace_is_linked_after_an_hour_and_a_half_and_twice_a_month_at_the
     assert call("PUT", link.replace("/law/", "/none/"), body)["error"]["message"] == "Workspace not found"
 
 
+def test_a_deleted_cluster_leaves_its_workspaces_alone_and_takes_no_more(
+    azure: Azure, cluster: Cluster, call: Caller
+) -> None:
+    linked, coming = azure.add_workspace("linked", cluster), azure.add_workspace("coming", cluster)
+    coming.cluster_id, cluster.workspaces = None, [linked.id]
+    body = {"properties": {"writeAccessResourceId": cluster.id.upper()}}
+    assert "error" not in call("PUT", URL.format(coming.id, LINK), body)
+    call("DELETE", URL.format(cluster.id, ""))
+    late = azure.add_workspace("late", cluster)
+    late.cluster_id = None
+    assert "being deleted" in call("PUT", URL.format(late.id, LINK), body)["error"]["message"]
+    azure.arm.finish_update(cluster)
+    assert [state(call, one.id) for one in (linked, coming)] == ["Succeeded", "Failed"]
+    assert linked.cluster_id is None
+    assert call("GET", URL.format(linked.id, LINK))["error"]["code"] == "ResourceNotFound"
+    assert call("DELETE", URL.format(linked.id, LINK))["error"]["code"] == "ResourceNotFound"
+    the_link_is_done(azure)
+    assert state(call, coming.id) == "Failed"
+
+
+def test_a_workspace_is_linked_within_its_tenant_and_region(azure: Azure, cluster: Cluster, call: Caller) -> None:
+    workspace = azure.add_workspace("law", cluster)
+    workspace.cluster_id, workspace.location = None, "eastus"
+    url, body = URL.format(workspace.id, LINK), {"properties": {"writeAccessResourceId": cluster.id}}
+    assert "another region" in call("PUT", url, body)["error"]["message"]
+    far = azure.add_cluster("far", subscription="2b7d9e10-8c35-4f1a-a6d4-55d0c1e7f203", location="eastus")
+    azure.tenants.by_subscription[far.subscription] = "c0a8f7de-3b52-4a6e-9d0c-6a1f5e2b7c94"
+    body = {"properties": {"writeAccessResourceId": far.id}}
+    assert call("PUT", url, body)["error"]["message"] == "Cluster not found"
+
+
 def test_a_link_that_fails_leaves_the_workspace_failed_and_as_it_was(
     azure: Azure, call: Caller, cluster: Cluster
 ) -> None:
@@ -76,7 +107,7 @@ def test_an_update_of_a_failed_workspace_heals_it(
     assert updated.tags == {"team": "logs"}
     assert state(call, workspace.id) == "Succeeded"
     assert "error" in call("PATCH", URL.format(workspace.id, ""), ["no object"])
-    assert "does not PUT workspaces" in call("PUT", URL.format(workspace.id, ""), {})["error"]["message"]
+    assert "does not PUT" in call("PUT", URL.format(workspace.id, ""), {})["error"]["message"]
 
 
 @pytest.mark.parametrize(("follow", "shown"), [(True, "Failed"), (False, "Succeeded")])
