@@ -72,9 +72,36 @@ vault_id=$(az keyvault show --name contoso --query id --output tsv)
 other=$(az keyvault key show --vault-name contoso --name other --query key.kid --output tsv)
 grant=(--assignee-object-id "$cluster_id" --role "Key Vault Crypto Service Encryption User" --scope "$vault_id")
 run az role assignment delete --assignee "$cluster_id" --scope "$vault_id"
+sleep 6  # Five minutes: until the removal counts.
 law cluster update --resource-group rg-Logs --name web-shop --key-vault-uri https://contoso.vault.azure.net/ \
   --key-name other --key-version "${other##*/}" --query keyVaultProperties || echo "(refused, as it should be)"
 run az role assignment create "${grant[@]}" --assignee-principal-type ServicePrincipal --query scope
+
+say "A vault behind a firewall, and a rule that lets this machine in"
+run az keyvault update --name contoso --default-action Deny --query properties.networkAcls.defaultAction
+run az keyvault key list --vault-name contoso --output table || echo "(refused, as it should be)"
+run az keyvault network-rule add --name contoso --ip-address 203.0.113.0/24 --query properties.networkAcls.ipRules
+run az keyvault key list --vault-name contoso --query length\(@\)
+run az keyvault network-rule list --name contoso --query ipRules
+run az keyvault network-rule remove --name contoso --ip-address 203.0.113.0/24 --query properties.networkAcls.ipRules
+run az keyvault update --name contoso --default-action Allow --query properties.networkAcls.defaultAction
+
+say "A vault is made, gets a key and an access policy, is deleted, recovered and purged"
+run az keyvault create --name fresh-kv --resource-group rg-Logs --location westeurope --query properties.enableRbacAuthorization
+run az keyvault key create --vault-name fresh-kv --name first --query key.kid
+run az keyvault update --name fresh-kv --enable-rbac-authorization false --query properties.enableRbacAuthorization
+run az keyvault set-policy --name fresh-kv --object-id "$cluster_id" --key-permissions get wrapKey unwrapKey \
+  --query 'properties.accessPolicies[].permissions.keys'
+run az keyvault delete-policy --name fresh-kv --object-id "$cluster_id" --query properties.accessPolicies
+run az keyvault list --output table
+run az keyvault delete --name fresh-kv
+run az keyvault list-deleted --query '[].name'
+run az keyvault show-deleted --name fresh-kv --query properties.vaultId
+run az keyvault recover --name fresh-kv --query name
+run az keyvault delete --name fresh-kv
+run az keyvault purge --name fresh-kv
+run az keyvault update --name contoso --enable-purge-protection false || echo "(refused: it cannot be turned off)"
+run az keyvault update-hsm --hsm-name contoso-hsm --bypass AzureServices --query properties.networkAcls.bypass
 
 say "A cluster is moved by hand, and a version is disabled"
 law cluster update --resource-group rg-Logs --name payments --key-vault-uri https://contoso.vault.azure.net/ \
@@ -85,3 +112,10 @@ sleep 60  # An hour: storage bears a refusal for 40 minutes.
 
 say "What the storage of payments made of it, an hour later"
 run "$python" -m simulator status
+
+say "Another tenant: its own subscription and cluster, and nobody else's"
+eval "$("$python" -m simulator env --as partner)"
+run az login --identity --output table
+law cluster list --query '[].{name:name, key:keyVaultProperties.keyName}' --output table
+run az keyvault key list --vault-name partner-kv --output table
+run az keyvault key list --vault-name contoso --output table || echo "(refused, as it should be)"
