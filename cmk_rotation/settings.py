@@ -1,15 +1,13 @@
 """The app settings: the environment read once, checked as a whole, and frozen."""
 
-import base64
-import binascii
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from cmk_rotation import clouds
+from cmk_rotation import clouds, connection_string, schedule
 from cmk_rotation.clouds import Cloud
 from cmk_rotation.identifiers import Scope
 from cmk_rotation.pace import Pace
@@ -66,7 +64,6 @@ _WORKSPACE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
     re.IGNORECASE,
 )
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST = timedelta(days=3650)
 _LONGEST_POLL = timedelta(days=7)
 """Azure Storage hides a queue message for seven days at most."""
@@ -124,6 +121,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         telemetry_workspace=_workspace(given, problems),
         app_name=environ.get("WEBSITE_SITE_NAME") or "local",
     )
+    _check_schedule(given, problems)
     if problems:
         raise InvalidSettingsError(tuple(problems))
     return settings
@@ -134,7 +132,8 @@ def _scopes(given: Mapping[str, str], problems: list[str]) -> tuple[Scope, ...]:
         problems.append("CLUSTER_SCOPES is not set: expected at least one subscription, resource group or cluster.")
         return ()
     found: dict[str, Scope] = {}
-    for entry in filter(None, map(str.strip, re.split(r"[,\r\n]", given["CLUSTER_SCOPES"]))):
+    entries = list(filter(None, map(str.strip, re.split(r"[,\r\n]", given["CLUSTER_SCOPES"]))))
+    for entry in entries:
         scope = Scope.parse(entry)
         if scope is None:
             problems.append(
@@ -143,7 +142,7 @@ def _scopes(given: Mapping[str, str], problems: list[str]) -> tuple[Scope, ...]:
             )
         else:
             found.setdefault(scope.key, scope)
-    if not found and not problems:
+    if not entries:
         problems.append("CLUSTER_SCOPES names no scope: expected at least one.")
     return tuple(scope for scope in found.values() if not any(scope.key.startswith(key + "/") for key in found))
 
@@ -180,7 +179,10 @@ def _cloud(given: Mapping[str, str], problems: list[str]) -> Cloud:
 
 def _suffixes(given: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
     suffixes: dict[str, None] = {}
-    for entry in filter(None, re.split(r"[,\s]+", given.get("KEY_VAULT_SUFFIXES", ""))):
+    entries = list(filter(None, re.split(r"[,\s]+", given.get("KEY_VAULT_SUFFIXES", ""))))
+    if not entries and "KEY_VAULT_SUFFIXES" in given:
+        problems.append("KEY_VAULT_SUFFIXES names no suffix: expected at least one like .vault.azure.net.")
+    for entry in entries:
         found = _SUFFIX.fullmatch(entry.lower())
         if found:
             suffixes["." + found[1]] = None
@@ -198,10 +200,10 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
     `__accountName` under core.windows.net, whatever the cloud, so outside the public cloud it needs the URIs.
     """
     client_id = _guid(given, f"{_STORAGE}__clientId", problems)
-    connection_string = given.get(_STORAGE)
-    if connection_string is not None:
-        _check_connection_string(connection_string.strip(), problems)
-        return Storage(connection_string=connection_string.strip())
+    text = given.get(_STORAGE)
+    if text is not None:
+        problems.extend(connection_string.problems_of(_STORAGE, text.strip()))
+        return Storage(connection_string=text.strip())
     uris = {service: f"{_STORAGE}__{service}ServiceUri" for service in _SERVICES}
     missing = [name for name in uris.values() if name not in given]
     account = given.get(f"{_STORAGE}__accountName", "").strip()
@@ -222,35 +224,6 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
         for service, name in uris.items()
     }
     return Storage(queue_url=urls["queue"], table_url=urls["table"], client_id=client_id)
-
-
-def _check_connection_string(text: str, problems: list[str]) -> None:
-    """Check the parts, never showing any: most of them are secret."""
-    parts = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
-    if parts.get("usedevelopmentstorage") == "true":
-        return
-    endpoints = [urlsplit(parts[name]) for name in ("queueendpoint", "tableendpoint") if name in parts]
-    by_key = "accountname" in parts and _is_base64(parts.get("accountkey", ""))
-    by_signature = "sharedaccesssignature" in parts and ("accountname" in parts or len(endpoints) > 1)
-    if not by_key and not by_signature:
-        problems.append(
-            f"{_STORAGE} is not a connection string: expected AccountName and AccountKey, a SharedAccessSignature "
-            "with QueueEndpoint and TableEndpoint, or UseDevelopmentStorage=true."
-        )
-    plain = len(endpoints) <= 1 and parts.get("defaultendpointsprotocol", "https").lower() != "https"
-    if plain or any(_exposed(endpoint) for endpoint in endpoints):
-        problems.append(f"{_STORAGE} does not use https: expected it for everything but an emulator on this machine.")
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        return bool(base64.b64decode(text, validate=True))
-    except binascii.Error:
-        return False
-
-
-def _exposed(endpoint: SplitResult) -> bool:
-    return endpoint.scheme != "https" and endpoint.hostname not in _LOOPBACK
 
 
 def _pace(given: Mapping[str, str], problems: list[str]) -> Pace:
@@ -291,6 +264,17 @@ def _pace(given: Mapping[str, str], problems: list[str]) -> Pace:
     return pace
 
 
+def _check_schedule(given: Mapping[str, str], problems: list[str]) -> None:
+    """Check what only the host uses: it would say no more than that a function could not start."""
+    text = given.get("RECONCILE_SCHEDULE", "").strip()
+    why = schedule.problem_of(text) if text else None
+    if why is not None:
+        problems.append(
+            f"RECONCILE_SCHEDULE is '{one_line(text)}', and {why}: expected six fields of NCRONTAB, the second first, "
+            "such as 0 */10 * * * *."
+        )
+
+
 def _guid(given: Mapping[str, str], name: str, problems: list[str]) -> str | None:
     text = given.get(name, "").strip()
     if text and not _GUID.fullmatch(text):
@@ -312,7 +296,7 @@ def _https_url(given: Mapping[str, str], name: str, problems: list[str]) -> str 
         return None
     try:
         parts = urlsplit(text)
-        sound = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+        sound = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         sound = False
     if not sound or "@" in text or "?" in text or "#" in text or not text.isprintable() or " " in text:

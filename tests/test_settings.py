@@ -61,6 +61,7 @@ def test_every_problem_is_named_at_once_in_a_sentence_with_its_setting() -> None
             "POLL_FLOOR_SECONDS": "0",
             "RETRY_FLOOR_SECONDS": "1d",
             "OUTCOME_TOPIC_ENDPOINT": "http://topic.example",
+            "RECONCILE_SCHEDULE": "often",
         }
     )
     named = [problem.split()[0] for problem in found]
@@ -74,6 +75,7 @@ def test_every_problem_is_named_at_once_in_a_sentence_with_its_setting() -> None
         "RETRY_FLOOR_SECONDS",
         "AZURE_CLIENT_ID",
         "OUTCOME_TOPIC_ENDPOINT",
+        "RECONCILE_SCHEDULE",
     ]
     assert all("expected" in problem and problem.endswith(".") for problem in found)
 
@@ -108,7 +110,9 @@ def test_scopes_are_kept_once_and_not_within_each_other(text: str, kept: list[st
 
 
 def test_a_list_of_nothing_names_no_scope() -> None:
-    assert problems(LEAST | {"CLUSTER_SCOPES": ",,"}) == ("CLUSTER_SCOPES names no scope: expected at least one.",)
+    named = "CLUSTER_SCOPES names no scope: expected at least one."
+    assert problems(LEAST | {"CLUSTER_SCOPES": ",,"}) == (named,)
+    assert named in problems(LEAST | {"CLUSTER_SCOPES": ",,", "AZURE_CLOUD": "Mars"}), "whatever else is wrong"
 
 
 NUMBERS = {
@@ -227,12 +231,69 @@ def test_a_connection_string_may_have_every_usual_form(text: str) -> None:
         f"DefaultEndpointsProtocol=http;{KEY}",
         f"DefaultEndpointsProtocol=http;{KEY};QueueEndpoint=http://127.0.0.1:1/a",
         f"{KEY};QueueEndpoint=http://queue.example;TableEndpoint=https://table.example",
+        f"{KEY};QueueEndpoint=https://queue.example;TableEndpoint=http://[::1",
+        f"{KEY};QueueEndpoint=https://[",
+        f"{KEY};QueueEndpoint=https://",
+        f"{KEY};QueueEndpoint=http://127.0.0.1:99999",
+        f"{KEY};TableEndpoint=http://127.0.0.1:0",
+        f"{KEY};TableEndpoint=table.example",
     ],
 )
 def test_a_connection_string_that_will_not_do_is_a_problem_that_does_not_show_it(text: str) -> None:
     (problem,) = problems(LEAST | {"AzureWebJobsStorage": text})
     assert problem.startswith("AzureWebJobsStorage ")
     assert SECRET not in problem
+
+
+SCHEDULES = [
+    "0 */10 * * * *",
+    " 0  0 0 1 1 * ",
+    "*/30 * * * * *",
+    "59 59 23 31 12 6",
+    "0 0-29/10,45 8-18 * * Mon-FRI",
+    "0 5/10 0 1,15 jan,June-AUGUST sun",
+    "0 0 0 29 2 *",
+]
+
+
+@pytest.mark.parametrize("text", SCHEDULES)
+def test_a_schedule_is_six_fields_the_second_first(text: str) -> None:
+    assert read(LEAST | {"RECONCILE_SCHEDULE": text}) == read(LEAST)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("every ten minutes", "it has 3 instead of six fields"),
+        ("*/10 * * * *", "it has 5 instead of six fields"),
+        ("0 */10 * * * * *", "it has 7 instead of six fields"),
+        ("00:10:00", "it has 1 instead of six fields"),
+        ("%RECONCILE%", "it has 1 instead of six fields"),
+        ("60 * * * * *", "its second"),
+        ("0 * 24 * * *", "its hour"),
+        ("0 0 0 0 * *", "its day cannot"),
+        ("0 0 0 32 * *", "its day cannot"),
+        ("0 0 0 * 13 *", "its month"),
+        ("0 0 0 * * 7", "its day of the week"),
+        ("0 0 0 * mo *", "its month"),
+        ("0 0 0 * mon *", "its month"),
+        ("0 jan * * * *", "its minute"),
+        ("0 */0 * * * *", "its minute"),
+        ("0 */61 * * * *", "its minute"),
+        ("0 30-10 * * * *", "its minute"),
+        ("0 1,,2 * * * *", "its minute"),
+        ("0 *-5 * * * *", "its minute"),
+        ("0 ? * * * *", "its minute"),
+        ("0 0 0 L * *", "its day cannot"),
+        ("0 \u0661 * * * *", "its minute"),
+        ("0 0 0 31 feb,4 *", "no month in it has such a day"),
+        ("0 0 0 30 2 *", "no month in it has such a day"),
+    ],
+)
+def test_a_schedule_that_the_timer_would_not_follow_is_a_problem(text: str, why: str) -> None:
+    (problem,) = problems(LEAST | {"RECONCILE_SCHEDULE": text})
+    assert problem.startswith(f"RECONCILE_SCHEDULE is '{text}', and {why}")
+    assert problem.endswith("such as 0 */10 * * * *.")
 
 
 def test_a_cloud_of_its_own_is_described_by_three_settings() -> None:
@@ -257,6 +318,8 @@ def test_a_cloud_of_its_own_is_described_by_three_settings() -> None:
         ("ARM_ENDPOINT", "https://management.example:99999"),
         ("ARM_ENDPOINT", "https://[::1"),
         ("ARM_AUDIENCE", "arm"),
+        ("KEY_VAULT_SUFFIXES", ","),
+        ("ARM_AUDIENCE", "https://[::1"),
         ("KEY_VAULT_SUFFIXES", "vault.example vault"),
         ("KEY_VAULT_SUFFIXES", "https://vault.example"),
     ],
@@ -267,7 +330,20 @@ def test_what_describes_a_cloud_must_make_sense(name: str, value: str) -> None:
     assert "secret" not in problem
 
 
-@pytest.mark.parametrize("url", ["http://topic.example", "https://", "https://h/a?sig=secret", "https://a b", "topic"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://topic.example",
+        "https://",
+        "https://h/a?sig=secret",
+        "https://a b",
+        "topic",
+        "https://[::1",
+        "https://h:port",
+        "https://h:99999",
+        "https://h:0",
+    ],
+)
 def test_a_topic_is_an_https_url_and_is_not_shown_if_it_is_not(url: str) -> None:
     (problem,) = problems(LEAST | {"OUTCOME_TOPIC_ENDPOINT": url})
     assert problem.startswith("OUTCOME_TOPIC_ENDPOINT is not an https URL")
