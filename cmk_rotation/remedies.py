@@ -5,6 +5,7 @@ dedicated cluster" on Microsoft Learn (sections on errors, revocation and rotati
 Manager's pages on common errors.
 """
 
+import re
 from dataclasses import dataclass
 
 from cmk_rotation.model import OperationError
@@ -58,8 +59,10 @@ REMEDIES: dict[Reason, str] = {
         "`visit`."
     ),
     Reason.CLUSTER_FAILED: (
-        "Keep every key version enabled. Check the cluster identity's right to the key, then update the key again by PATCH "
-        "(portal, CLI or `visit`). If it stays Failed, open a support request. A redeployed template may put an old key back."
+        "Keep every key version enabled and repair the cause: most often the cluster identity's right to the key. An update "
+        "of ours is then tried again later, or at once after `visit`. A cluster that failed otherwise is not touched: send a "
+        "PATCH of its keyVaultProperties with the version that it has (REST, or the portal; the CLI sends the whole cluster). "
+        "If it stays Failed, open a support request, and never delete it. A redeployed template may put an old key back."
     ),
     Reason.READ_BACK_DIFFERS: (
         "Azure reported success but the cluster shows another version. Keep both versions enabled; the update is tried again "
@@ -71,8 +74,9 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.NEWER_VERSION: "Nothing to do: the key rotated again, and the cluster goes straight to the newer version.",
     Reason.IN_USE_UNKNOWN: (
-        "Key Vault does not list the version that the cluster uses. Recover the key if it was deleted or purged by mistake; "
-        "if the cluster names a wrong version, update it by hand to one that exists."
+        "Key Vault does not list the version that the cluster uses. If the key was deleted, recover it (`az keyvault key "
+        "recover`); if it was purged, only a backup brings it back (`az keyvault key restore`). If the cluster names a wrong "
+        "version, update it by hand to one that exists."
     ),
     Reason.IN_USE_DISABLED: (
         "Is this a revocation? If so, leave it: logs sent meanwhile are lost. If not, enable the version again at once; "
@@ -84,8 +88,8 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.NO_USABLE_VERSION: "Enable a version of the key, extend its expiry, or wait for its activation date.",
     Reason.ORDER_UNKNOWN: (
-        "Two versions were created in the same second, so which is newer is unknown. Create one more version, disable the "
-        "one that is not wanted, or update the cluster by hand."
+        "Two versions were created in the same second, so which is newer is unknown. Rotate the key once more: a version "
+        "created later settles the order. If the cluster should stay as it is, set the tag cmk-rotation = hold on it."
     ),
     Reason.WOULD_GO_BACK: (
         "The newest usable version is older than the one in use. Enable or create a newer version, or move the cluster back "
@@ -119,7 +123,8 @@ REMEDIES: dict[Reason, str] = {
         "virtual network that the vault admits, or give it a private endpoint."
     ),
     Reason.KEY_NOT_FOUND: (
-        "The key does not exist. If it was deleted, recover it at once: the cluster cannot read its data without it."
+        "The key does not exist, and the cluster cannot read its data without it. If it was deleted, recover it at once (`az "
+        "keyvault key recover`); if it was purged, only a backup brings it back (`az keyvault key restore`)."
     ),
     Reason.VAULT_NOT_IN_CLOUD: (
         "The cluster names a vault outside this cloud, which is never called. Check AZURE_CLOUD, or KEY_VAULT_SUFFIXES with "
@@ -128,20 +133,49 @@ REMEDIES: dict[Reason, str] = {
 }
 
 
+_UPDATES = frozenset({Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS})
+_CLUSTERS = frozenset({Reason.CLUSTER_ACCESS_DENIED, Reason.CLUSTER_UNREACHABLE})
+_KEYS = frozenset({Reason.KEY_ACCESS_DENIED, Reason.KEY_VAULT_BLOCKED, Reason.KEY_NOT_FOUND, Reason.KEY_UNREACHABLE})
+# ARM ids and URLs hold names that people chose, and these mean nothing: a resource group may be called rg-sku.
+_NAMES = re.compile(r"(?:https?://|/(?:subscriptions|resourcegroups|providers)/)[^\s\"'<>]*")
+
+
 @dataclass(frozen=True, slots=True)
 class KnownError:
     """An error that Azure documents, known by its code or by words in its message."""
 
     marks: tuple[str, ...]
-    """Lower case; one of them stands in `code: message`. Azure publishes no codes for cluster updates, so these are
-    mostly words."""
+    """Lower case; one of them stands, as whole words, in `code: message`. Azure publishes no codes for cluster updates,
+    so these are mostly words."""
     remedy: str
+    of: frozenset[Reason] = _UPDATES
+    """The reasons that it may explain: the same word means something else of a cluster than of a key."""
 
 
 KNOWN_ERRORS: tuple[KnownError, ...] = (
     KnownError(
         ("notoken",),
         "The app got no token. Check that its managed identity exists and is assigned to it, and AZURE_CLIENT_ID.",
+        _UPDATES | _CLUSTERS | _KEYS,
+    ),
+    KnownError(
+        ("akv10032",),
+        "The vault trusts another tenant than the app's and the cluster's, as after a move of its subscription; no right "
+        "cures that. Somebody must set the vault's tenantId and give all rights on it again, as Key Vault's article on moving "
+        "a vault to a different subscription says. Until then disable nothing.",
+        _KEYS,
+    ),
+    KnownError(
+        ("forbiddenbynsp", "network security perimeter", "nsp policy"),
+        "The network security perimeter around the vault keeps the function out. Add an inbound access rule for it to the "
+        "perimeter's profile, or give it a private endpoint of the vault; a virtual network rule of the vault does not help.",
+        _KEYS,
+    ),
+    KnownError(
+        ("forbiddenbyconnection", "public network access is disabled"),
+        "The vault takes no calls from public networks. Integrate the function with a virtual network that has an approved "
+        "private endpoint of the vault, and resolves its name to it.",
+        _KEYS,
     ),
     KnownError(
         ("failed to validate key", "keyvaultauthenticationfailure"),
@@ -171,6 +205,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     KnownError(
         ("linkedauthorizationfailed", "authorizationfailed"),
         _ACCESS,
+        _UPDATES | _CLUSTERS,
     ),
     KnownError(
         ("requestdisallowedbypolicy",),
@@ -183,6 +218,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     KnownError(
         ("readonlydisabledsubscription", "subscriptionnotfound", "subscriptionnotregistered"),
         "The subscription is disabled, moved, or lacks the provider Microsoft.OperationalInsights. Repair it there.",
+        _UPDATES | _CLUSTERS,
     ),
     KnownError(
         ("capacityreservationlevel", "capacity is locked", "sku"),
@@ -219,8 +255,10 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
 def remedy_for(reason: Reason, error: OperationError | None = None) -> str:
     """What to do: Azure's own error decides if it is a known one, else the reason."""
     if error is not None:
-        said = f"{error.code}: {error.message}".lower()
-        known = next((known for known in KNOWN_ERRORS if any(mark in said for mark in known.marks)), None)
-        if known is not None:
-            return known.remedy
+        said = _NAMES.sub(" ", f"{error.code}: {error.message}".lower())
+        for known in KNOWN_ERRORS:
+            if reason in known.of and any(
+                re.search(rf"(?<![\w-]){re.escape(mark)}(?![\w-])", said) for mark in known.marks
+            ):
+                return known.remedy
     return REMEDIES[reason]

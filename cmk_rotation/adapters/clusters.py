@@ -27,7 +27,7 @@ from cmk_rotation.identifiers import ClusterId, Scope
 from cmk_rotation.model import Accepted, Cluster, Operation, OperationError, Trouble
 from cmk_rotation.pace import PATCH_TIMEOUT
 from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.text import one_line
+from cmk_rotation.text import one_line, without_query_of
 from cmk_rotation.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
@@ -126,18 +126,24 @@ class ArmClusters:
         return taken[0]
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:
-        """Read an operation's status, once. An answer that cannot be understood is a refusal: asking again won't help."""
+        """Read an operation's status, once. An answer that cannot be understood is a refusal: asking again won't help.
+
+        The URL's query is a signature: it is kept out of whatever comes back, even if the answer repeats it.
+        """
+        clean = without_query_of(url)
         # The SDK formats the URL as a template; a brace in a signature is not one of its fields.
         request = HttpRequest("GET", url.replace("{", "%7B").replace("}", "%7D"))
         try:
             with translated():
                 response = self._client(cluster_id.subscription).send_request(request, **TIMEOUTS)
                 response.raise_for_status()
-                return _operation(response)
+                found = _operation(response)
         except AzureTroubleError as error:
-            if error.trouble.code != UNREADABLE:
-                raise
-            raise AzureTroubleError(Trouble(TroubleKind.REFUSED, UNREADABLE, error.trouble.message)) from None
+            told = error.trouble
+            kind = TroubleKind.REFUSED if told.code == UNREADABLE else told.kind
+            raise AzureTroubleError(Trouble(kind, clean(told.code), clean(told.message), told.retry_after)) from None
+        why = found.error and OperationError(clean(found.error.code), clean(found.error.message))
+        return Operation(clean(found.status), why, found.retry_after)
 
     def workspace_state(self, workspace_id: str) -> str:
         """The state of a workspace, which may lie in another subscription than its cluster."""
@@ -203,6 +209,9 @@ def _cluster(item: object) -> Cluster:
     if cluster_id is None:
         raise ValueError(f"not the id of a cluster: {one_line(model.get('id'))}")
     properties = _mapping(model.get("properties"))
+    if not properties or not isinstance(properties.get("keyVaultProperties"), Mapping | None):
+        # Taken for a cluster without a key, it would end an update and call off an alarm.
+        raise ValueError(f"{cluster_id.name} shows no properties that can be read")
     key = _mapping(properties.get("keyVaultProperties"))
     size = key.get("keyRsaSize")
     linked = properties.get("associatedWorkspaces")

@@ -2,16 +2,19 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient, KeyProperties
 
-from cmk_rotation.adapters.errors import TIMEOUTS, by_status, patiently, translated
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, trouble_of
 from cmk_rotation.identifiers import Key
-from cmk_rotation.model import KeyVersion
+from cmk_rotation.model import KeyVersion, Trouble
+from cmk_rotation.ports import AzureTroubleError
+from cmk_rotation.text import one_line
 from cmk_rotation.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
@@ -36,8 +39,11 @@ class VaultKeys:
         """All versions of a key, from all pages. One without a creation time is left out: it has no place in the order."""
 
         def read() -> tuple[KeyVersion, ...]:
-            with translated(_kind_of_refusal):
-                return tuple(_versions(self._client(key.vault), key.name))
+            with translated():
+                try:
+                    return tuple(_versions(self._client(key.vault), key.name))
+                except HttpResponseError as error:
+                    raise AzureTroubleError(_trouble(error)) from None
 
         return patiently(read)
 
@@ -59,9 +65,13 @@ def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:
             )
 
 
-def _kind_of_refusal(error: HttpResponseError, _code: str, message: str) -> TroubleKind:
-    """What it means that a vault did not answer: a firewall before it is told apart from a missing right."""
+def _trouble(error: HttpResponseError) -> Trouble:
+    """What it means that a vault did not answer, with its inner code, which alone tells one 403 from another."""
+    trouble = trouble_of(error)
     inner = getattr(error.error, "innererror", None)
-    if error.status_code == HTTPStatus.FORBIDDEN and _BLOCKED.search(f"{inner} {message}"):
-        return TroubleKind.BLOCKED
-    return by_status(error)
+    code = inner.get("code") if isinstance(inner, Mapping) else None
+    if isinstance(code, str) and code:
+        trouble = replace(trouble, message=one_line(f"{one_line(code, 100)}: {trouble.message}"))
+    if error.status_code == HTTPStatus.FORBIDDEN and _BLOCKED.search(trouble.message):
+        return replace(trouble, kind=TroubleKind.BLOCKED)
+    return trouble

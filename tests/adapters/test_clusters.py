@@ -129,15 +129,32 @@ def test_an_entry_that_names_no_cluster_makes_the_list_unreadable(azure: Azure, 
     assert trouble(error) == (TroubleKind.UNAVAILABLE, "UnreadableAnswer")
 
 
+def replaced(azure: Azure, cluster: clusters.Cluster, properties: str) -> None:
+    """One cluster, and the list of it, come with these properties."""
+    body = f'{{"id": "{cluster.id}", "tags": null, "properties": {properties}}}'.encode()
+    spoilt = Fault(kind=FaultKind.REPLACED_BODY, host="management*", path="*/clusters/*", body=body, times=None)
+    azure.faults.add(spoilt, replace(spoilt, path="*/clusters", body=b'{"value": [' + body + b"]}"))
+
+
 @pytest.mark.parametrize(
-    "properties", ["null", '"text"', "[]", '{"keyVaultProperties": [], "associatedWorkspaces": 3}']
+    "properties", ['{"keyVaultProperties": null, "associatedWorkspaces": 3}', '{"billingType": 5}']
 )
-def test_odd_properties_are_as_good_as_none(
+def test_what_is_odd_beside_the_key_is_as_good_as_none(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, properties: str
 ) -> None:
-    body = f'{{"id": "{cluster.id}", "tags": null, "properties": {properties}}}'.encode()
-    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host="management*", body=body))
+    replaced(azure, cluster, properties)
     assert read(arm, cluster) == Cluster(id_of(cluster), "unknown")
+
+
+@pytest.mark.parametrize("properties", ["null", '"text"', "[]", "{}", '{"keyVaultProperties": []}'])
+def test_a_cluster_whose_key_cannot_be_told_is_not_one_without_a_key(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, properties: str
+) -> None:
+    replaced(azure, cluster, properties)
+    for call in (lambda: read(arm, cluster), lambda: arm.in_scope(scope())):
+        with pytest.raises(AzureTroubleError) as error:
+            call()
+        assert trouble(error) == (TroubleKind.UNAVAILABLE, "UnreadableAnswer")
 
 
 @pytest.mark.parametrize("rsa_size", [None, 2048])
@@ -322,6 +339,40 @@ def test_a_signed_url_is_trusted_by_the_core_and_stays_out_of_troubles_and_logs(
     assert signature not in caplog.text
 
 
+SIGNED = "SIGNEDCERTIFICATE%2Bx"
+REPEATS = {
+    "an error's message": (404, '{"error": {"code": "InvalidResourceType", "message": "no %s"}}'),
+    "an error's message, long before the signature": (
+        403,
+        '{"error": {"code": "No", "message": "' + "x" * 485 + '%s"}}',
+    ),
+    "an error's code": (400, '{"error": {"code": "%s", "message": "no"}}'),
+    "no JSON": (502, "<html>%s</html>"),
+    "no JSON and all is well": (200, "<html>%s</html>"),
+    "the operation's error": (200, '{"status": "Failed", "error": {"code": "%s", "message": "see %s"}}'),
+    "the operation's status": (200, '{"status": "%s"}'),
+}
+
+
+@pytest.mark.parametrize("case", REPEATS)
+@pytest.mark.parametrize("repeated", ["/a/b?t=1&c={}", "{}", "c={}&h=x"])
+def test_an_answer_that_repeats_the_signature_is_read_without_it(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, case: str, repeated: str
+) -> None:
+    _, url = update(azure, arm, cluster)
+    status, body = REPEATS[case]
+    for signature in (SIGNED, SIGNED.replace("%2B", "+")):
+        text = body.replace("%s", repeated.format(signature))
+        headers = {"Content-Type": "application/json"}
+        azure.faults.add(Fault(kind=FaultKind.ANSWER, status=status, headers=headers, body=text.encode()))
+        try:
+            told: object = arm.operation(id_of(cluster), f"{url}&c={SIGNED}")
+        except AzureTroubleError as error:
+            told = (error.trouble, str(error))
+        assert "SIGNED" in text
+        assert "SIGNEDCE" not in str(told)
+
+
 def test_a_brace_in_a_signed_url_is_not_a_template(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
     _, url = update(azure, arm, cluster)
     assert arm.operation(id_of(cluster), f"{url}&x={{y}}").status == "InProgress"
@@ -330,7 +381,7 @@ def test_a_brace_in_a_signed_url_is_not_a_template(azure: Azure, arm: ArmCluster
 def test_an_answer_about_another_cluster_is_no_answer(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
 ) -> None:
-    body = f'{{"id": "{cluster.id}-2"}}'.encode()
+    body = f'{{"id": "{cluster.id}-2", "properties": {{"provisioningState": "Succeeded"}}}}'.encode()
     azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*clusters*", body=body, times=None))
     with pytest.raises(AzureTroubleError, match="asked for Cluster-1, got Cluster-1-2"):
         read(arm, cluster)

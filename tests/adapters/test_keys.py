@@ -4,8 +4,10 @@ import pytest
 
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.identifiers import Key
+from cmk_rotation.model import OperationError, Trouble
 from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.vocabulary import TroubleKind
+from cmk_rotation.remedies import remedy_for
+from cmk_rotation.vocabulary import Reason, TroubleKind
 from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 from simulator.vaults import Network, Vault
@@ -84,6 +86,46 @@ def test_a_403_is_read_by_its_inner_code_and_its_words(  # noqa: PLR0913, PLR091
     with pytest.raises(AzureTroubleError) as error:
         keys.versions(KEY)
     assert error.value.trouble.kind is kind
+    assert error.value.trouble.message == f"{inner}: {message}"
+
+
+@pytest.mark.parametrize("inner", ["null", "3", "{}", '{"code": 5}', '{"code": ""}'])
+def test_an_odd_inner_code_is_as_good_as_none(azure: Azure, vault: Vault, keys: VaultKeys, inner: str) -> None:
+    body = f'{{"error": {{"code": "Forbidden", "message": "no", "innererror": {inner}}}}}'.encode()
+    headers = {"Content-Type": "application/json"}
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, host=vault.host, status=403, headers=headers, body=body, times=None))
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(KEY)
+    assert error.value.trouble == Trouble(TroubleKind.REFUSED, "Forbidden", "no")
+
+
+REFUSALS = {
+    Network.FIREWALL: "firewall",
+    Network.PRIVATE: "private endpoint",
+    Network.PERIMETER: "perimeter",
+}
+
+
+@pytest.mark.parametrize("network", REFUSALS)
+def test_what_keeps_the_function_out_has_a_remedy_of_its_own(vault: Vault, keys: VaultKeys, network: Network) -> None:
+    vault.network = network
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(KEY)
+    told = error.value.trouble
+    assert told.kind is TroubleKind.BLOCKED
+    remedy = remedy_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
+    assert REFUSALS[network] in remedy
+    assert ("firewall" in remedy) is (network is Network.FIREWALL)
+
+
+def test_a_vault_of_another_tenant_says_so(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    vault.tenant = "0f0f0f0f-0000-4000-8000-000000000001"
+    with pytest.raises(AzureTroubleError) as error:
+        keys.versions(KEY)
+    told = error.value.trouble
+    assert told.kind is TroubleKind.REFUSED
+    assert "tenantId" in remedy_for(Reason.KEY_ACCESS_DENIED, OperationError(told.code, told.message))
+    assert azure.vaults
 
 
 def test_a_key_that_is_not_there_is_gone(vault: Vault, keys: VaultKeys) -> None:

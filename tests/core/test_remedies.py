@@ -65,6 +65,84 @@ def test_an_error_nobody_knows_leaves_the_reason_s_remedy() -> None:
     assert remedy_for(Reason.UPDATE_FAILED, OperationError("Odd", "strange")) == REMEDIES[Reason.UPDATE_FAILED]
 
 
+CLUSTER = "/subscriptions/1/resourceGroups/rg-sku/providers/Microsoft.OperationalInsights/clusters/sku"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"The client may not act over scope '{CLUSTER}' or the scope is invalid",
+        f"see {CLUSTER.upper()}, please",
+        "see https://portal.example/sku/purge-protection",
+        "the group rg-sku-catalogue is strange",
+        "the group skull is strange",
+        "provisioning states are many",
+    ],
+)
+def test_a_name_that_somebody_chose_is_no_mark(message: str) -> None:
+    assert remedy_for(Reason.UPDATE_REFUSED, OperationError("Odd", message)) == REMEDIES[Reason.UPDATE_REFUSED]
+
+
+READ = [reason for reason in Reason if reason.value.startswith("key-") or reason is Reason.CLUSTER_ACCESS_DENIED]
+
+
+@pytest.mark.parametrize("reason", READ)
+@pytest.mark.parametrize(("code", "message", "words"), DOCUMENTED)
+def test_what_explains_an_update_explains_no_refused_read(reason: Reason, code: str, message: str, words: str) -> None:
+    told = remedy_for(reason, OperationError(code, message))
+    repairs_reading = reason is Reason.CLUSTER_ACCESS_DENIED and words in {"clusters/write", "subscription"}
+    assert told == REMEDIES[reason] or (repairs_reading and words in told)
+
+
+KEYS = [
+    (
+        Reason.KEY_ACCESS_DENIED,
+        "Unauthorized",
+        "AKV10032: Invalid issuer. Expected one of https://a/, found x",
+        "tenantId",
+    ),
+    (Reason.KEY_VAULT_BLOCKED, "Forbidden", "ForbiddenByNsp: no", "perimeter's profile"),
+    (Reason.KEY_VAULT_BLOCKED, "Forbidden", "The request was forbidden by NSP policy.", "perimeter's profile"),
+    (Reason.KEY_VAULT_BLOCKED, "Forbidden", "ForbiddenByConnection: no", "approved private endpoint"),
+    (Reason.KEY_VAULT_BLOCKED, "Forbidden", "ForbiddenByFirewall: no", "firewall"),
+    (Reason.KEY_ACCESS_DENIED, "NoToken", "no token", "managed identity"),
+    (Reason.CLUSTER_ACCESS_DENIED, "NoToken", "no token", "managed identity"),
+    (Reason.CLUSTER_UNREACHABLE, "NoToken", "no token", "managed identity"),
+]
+
+
+@pytest.mark.parametrize(("reason", "code", "message", "words"), KEYS)
+def test_what_keeps_the_app_from_reading_has_a_remedy_of_its_own(
+    reason: Reason, code: str, message: str, words: str
+) -> None:
+    assert words in remedy_for(reason, OperationError(code, message))
+
+
+def test_no_right_and_no_disabled_version_helps_where_the_vault_trusts_another_tenant() -> None:
+    told = remedy_for(Reason.KEY_ACCESS_DENIED, OperationError("Unauthorized", "AKV10032: Invalid issuer."))
+    assert "no right cures that" in told
+    assert "disable nothing" in told
+
+
+def test_where_the_order_is_unknown_nothing_is_to_be_disabled() -> None:
+    """The version that is disabled may be the one in use, and that is a revocation."""
+    assert not re.search(r"disabl|by hand", REMEDIES[Reason.ORDER_UNKNOWN])
+    assert REMEDIES[Reason.ORDER_UNKNOWN].split(". ")[1].startswith("Rotate the key once more")
+
+
+def test_only_our_own_failed_update_is_tried_again_by_a_visit() -> None:
+    told = REMEDIES[Reason.CLUSTER_FAILED]
+    assert re.search(r"update of ours [^.]*`visit`", told)
+    assert re.search(r"failed otherwise is not touched: send a PATCH of its keyVaultProperties", told)
+    assert "never delete" in told
+
+
+@pytest.mark.parametrize("reason", [Reason.IN_USE_UNKNOWN, Reason.KEY_NOT_FOUND])
+def test_a_purged_key_comes_back_from_a_backup_alone(reason: Reason) -> None:
+    assert re.search(r"deleted, recover it [^;]*key recover`", REMEDIES[reason])
+    assert re.search(r"purged, only a backup [^;]*key restore`", REMEDIES[reason])
+
+
 @pytest.mark.parametrize("remedy", ALL_REMEDIES)
 def test_no_remedy_deletes_recreates_or_unlinks_anything(remedy: str) -> None:
     first = re.split(r"[.;:]", remedy)[0].lower()
