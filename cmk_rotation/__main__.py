@@ -1,7 +1,7 @@
 """`python -m cmk_rotation`: see, plan and ask, with one's own sign-in and the function's settings.
 
-Exit codes: 0 all is well; 1 it could not be done, and why is on standard error; 2 (`plan`) a cluster is behind or needs
-attention.
+Exit codes: 0 all is well; 1 it could not be done, and why is on standard error; 2 (`plan`) a cluster is behind, needs
+attention, or could not be read.
 """
 
 import argparse
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from cmk_rotation import recording, report, wiring
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import ClusterStatus, Record, Rotation, Step, VisitRequest
+from cmk_rotation.model import ClusterStatus, Record, Rotation, Step, Trouble, VisitRequest
 from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError, World
-from cmk_rotation.reconciling import plan
+from cmk_rotation.reconciling import is_behind, plan
 from cmk_rotation.settings import InvalidSettingsError
+from cmk_rotation.situation import Decision, Situation, Unseen
 from cmk_rotation.vocabulary import RequestedBy, Verdict
 
 if TYPE_CHECKING:
@@ -82,8 +83,17 @@ def _plan(world: World, options: argparse.Namespace) -> int:
         _complain(f"{scope.text} could not be listed ({trouble.code}: {trouble.message})")
     for scope in found.empty:
         _complain(f"{scope.text} holds no cluster")
-    calls = any(verdict in {Verdict.UPDATE, Verdict.ATTENTION} for _, verdict in decided)
+    calls = any(_calls(situation, decision) for situation, decision in planned)
     return _CALLS if calls or found.failed or found.empty else _DONE
+
+
+def _calls(seen: Situation | Unseen, decision: Decision) -> bool:
+    """Whether a cluster is not known to be as it should be, whoever is to see to that and whenever."""
+    if decision.verdict in {Verdict.UPDATE, Verdict.ATTENTION}:
+        return True
+    if isinstance(seen, Unseen):
+        return decision.verdict is Verdict.WAIT  # else it is known to be gone
+    return isinstance(seen.versions, Trouble) or seen.open is not None or is_behind(seen)
 
 
 def _visit(world: World, options: argparse.Namespace) -> int:

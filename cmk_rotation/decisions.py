@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from cmk_rotation import following, key_rules
 from cmk_rotation.following import Rule
-from cmk_rotation.model import KeyVersion, Rotation
-from cmk_rotation.pace import CLOCKS_DIFFER, believed
+from cmk_rotation.model import KeyVersion, Rotation, Trouble
+from cmk_rotation.pace import CLOCKS_DIFFER, SECOND_READ_AFTER, believed
 from cmk_rotation.situation import (
     Decision,
     Finish,
@@ -47,6 +47,9 @@ def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
     trouble, name = unseen.trouble, unseen.cluster_id.name
     if trouble.kind is TroubleKind.GONE:
         said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
+        lasted = unseen.now - since(unseen.status, reason, unseen.now)
+        if lasted < SECOND_READ_AFTER:  # one answer may be wrong
+            return Decision(Verdict.WAIT, reason, f"{name}: {said}", look_after=SECOND_READ_AFTER - lasted)
         for rotation in unseen.unfinished:
             return Finish(ended(rotation, Stage.SUPERSEDED, reason, said, unseen.now))
         return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
@@ -75,9 +78,17 @@ def no_customer_key(situation: Situation) -> Decision | None:
 
 
 def follows_newest_itself(situation: Situation) -> Decision | None:
-    """An empty version is Azure's own automatic rotation; a PATCH would silently turn it off."""
+    """An empty version is Azure's own automatic rotation; a PATCH would silently turn it off.
+
+    Whether its key is gone, or has no version left that can be used, is called out all the same; one that may not be read
+    says nothing.
+    """
     if situation.cluster.mode is not KeyMode.AUTO:
         return None
+    if isinstance(situation.versions, Trouble) and situation.versions.kind is TroubleKind.GONE:
+        return key_rules.key_cannot_be_read(situation)
+    if not isinstance(situation.versions, Trouble) and situation.vault_in_cloud and situation.target is None:
+        return key_rules.no_version_is_usable(situation)
     said = f"key {situation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
     return nothing(situation, Reason.FOLLOWS_NEWEST_ITSELF, said)
 
@@ -113,15 +124,39 @@ def already_there(situation: Situation) -> Decision | Finish | None:
     if cluster.busy:
         said = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
         return _wait_for_cluster(situation, said)
-    rotation = known or proposed(situation, target)
-    said = "the cluster is on the newest version; no update of ours put it there"
-    end = ended(rotation, Stage.SUCCEEDED, Reason.ALREADY_THERE, said, situation.now)
+    reason, said = _how_it_got_there(known)
+    end = ended(known or proposed(situation, target), Stage.SUCCEEDED, reason, said, situation.now)
     return Finish(replace(end, cluster_state=cluster.state))
 
 
+def _how_it_got_there(known: Rotation | None) -> tuple[Reason, str]:
+    """What confirms a rotation that had been given up, or was never ours."""
+    if known is not None and known.reason is Reason.UPDATE_FAILED:
+        said = f"the cluster is on the new version although its operation is {known.operation_status or 'failed'}"
+        return Reason.CONFIRMED_DESPITE_OPERATION, said
+    if known is not None and known.started_at is not None and known.reason in _TAKEN_BUT_GIVEN_UP:
+        return (
+            Reason.CONFIRMED_BY_CLUSTER,
+            f"the cluster shows the new version, though our update ended as {known.reason}",
+        )
+    return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
+
+
+_TAKEN_BUT_GIVEN_UP = {Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS, Reason.CLUSTER_GONE}
+
+
 def linked_workspace_failed(situation: Situation) -> Decision | None:
-    """A key update can leave a linked workspace Failed; the product reports it and never touches it."""
-    failed = [workspace.id.rsplit("/", 1)[-1] for workspace in situation.workspaces if _is_failed(workspace.state)]
+    """A key update can leave a linked workspace Failed; the product reports it and never touches it.
+
+    One that was Failed after the update and cannot be read now is Failed still.
+    """
+    known = situation.toward(situation.cluster.key_version)
+    before = {one.id for one in known.linked_workspaces if _is_failed(one.state)} if known else set()
+    failed = [
+        workspace.id.rsplit("/", 1)[-1]
+        for workspace in situation.workspaces
+        if _is_failed(workspace.state) or (workspace.state is None and workspace.id in before)
+    ]
     if not failed or not situation.at_newest or situation.cluster.failed:
         return None  # a cluster that is Failed itself comes first: its update is tried again
     said = f"linked workspaces are Failed after the update: {', '.join(failed[:5])}" + (" …" if len(failed) > 5 else "")  # noqa: PLR2004
@@ -144,6 +179,10 @@ def on_hold(situation: Situation) -> Decision | None:
     if not situation.cluster.held:
         return None
     said = f"{_call(situation)}: the tag cmk-rotation = hold is set"
+    if situation.cluster.failed:
+        return Decision(
+            Verdict.ATTENTION, Reason.CLUSTER_FAILED, f"{said}, and the cluster is {situation.cluster.state}"
+        )
     return Decision(Verdict.NOTHING, Reason.ON_HOLD, said)
 
 
@@ -179,12 +218,11 @@ def cluster_is_busy(situation: Situation) -> Decision | None:
 
 def version_is_behind(situation: Situation) -> Decision:
     """Nothing speaks against it: update."""
-    return Decision(
-        Verdict.UPDATE,
-        Reason.VERSION_IS_BEHIND,
-        f"{_call(situation)}: a newer version exists",
-        target=situation.target,
-    )
+    said = f"{_call(situation)}: a newer version exists"
+    if situation.at_newest:
+        cluster = situation.cluster
+        said = f"{cluster.id.name}: key {cluster.key_name}, {cluster.state} on the newest version {cluster.key_version}"
+    return Decision(Verdict.UPDATE, Reason.VERSION_IS_BEHIND, said, target=situation.target)
 
 
 RULES: tuple[Rule, ...] = (

@@ -25,7 +25,8 @@ def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> R
 
     Raises `ChangedMeanwhileError` if another visit got there first, and `StorageUnavailableError`.
     """
-    if isinstance(situation, Situation) and rotation.accepted_at is not None and rotation.stage is not Stage.SUPERSEDED:
+    sent = rotation.started_at is not None  # and perhaps taken, though the answer was lost
+    if isinstance(situation, Situation) and sent and rotation.stage is not Stage.SUPERSEDED:
         rotation = replace(rotation, linked_workspaces=read_workspaces(world, situation.cluster))
     if rotation.stage is Stage.SUCCEEDED:
         until = keep_old_version_until(world, world.records.everything(), rotation)
@@ -67,22 +68,27 @@ def announce(world: World, rotation: Rotation) -> Rotation:
 
 def keep_old_version_until(world: World, records: Mapping[ClusterId, Record], rotation: Rotation) -> datetime | None:
     """Until when the old version must at least stay enabled; None while another cluster in scope still pins it."""
-    if rotation.from_version is None:
-        return None
-    others = (record for cluster_id, record in records.items() if cluster_id != rotation.cluster_id)
-    if any(_pins(world, record, rotation) for record in others):
+    if rotation.from_version is None or _others_pin(world, records, rotation):
         return None
     return world.now() + world.pace.keep_old_version
 
 
-def old_version_was_freed(world: World, records: Mapping[ClusterId, Record], rotation: Rotation | None) -> bool:
-    """Whether a rotation ended while others pinned its old version, and now none does."""
-    return (
-        rotation is not None
-        and rotation.stage is Stage.SUCCEEDED
-        and rotation.keep_old_version_until is None
-        and keep_old_version_until(world, records, rotation) is not None
-    )
+def old_versions_freed_or_taken_up(
+    world: World, records: Mapping[ClusterId, Record], situation: Situation
+) -> list[Rotation]:
+    """The rotations whose old version has been left by its last cluster, or is pinned again, told so."""
+    changed = []
+    for rotation in situation.done:
+        pinned_here = same_version(situation.cluster.key_version, rotation.from_version)
+        until = None if pinned_here else keep_old_version_until(world, records, rotation)
+        if (until is None) is not (rotation.keep_old_version_until is None):
+            changed.append(replace(rotation, keep_old_version_until=until))
+    return changed
+
+
+def _others_pin(world: World, records: Mapping[ClusterId, Record], rotation: Rotation) -> bool:
+    others = (record for cluster_id, record in records.items() if cluster_id != rotation.cluster_id)
+    return any(_pins(world, record, rotation) for record in others)
 
 
 def _pins(world: World, record: Record, rotation: Rotation) -> bool:

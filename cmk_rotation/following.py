@@ -19,8 +19,8 @@ type Rule = Callable[[Situation], Decision | Finish | None]
 def changed_by_others(situation: Situation) -> Finish | None:
     """The cluster has another key, none, or follows the newest version by itself: it is never moved back."""
     cluster = situation.cluster
-    if cluster.mode is KeyMode.NONE and cluster.busy:
-        return None  # a cluster being changed may show no key for a while
+    if cluster.busy:
+        return None  # a cluster being changed may show no key for a while, or anything else
     for rotation in situation.unfinished:
         if cluster.key != rotation.key or cluster.mode is not KeyMode.PINNED:
             now_has = {

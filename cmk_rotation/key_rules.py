@@ -5,8 +5,8 @@ Rules like those of `decisions.py`, which puts them in order.
 
 from dataclasses import replace
 
-from cmk_rotation.model import KeyVersion, Trouble
-from cmk_rotation.situation import Decision, Situation, attention, remedy_of, same_version, since, unavailable
+from cmk_rotation.model import Trouble
+from cmk_rotation.situation import Decision, Situation, attention, remedy_of, since, unavailable
 from cmk_rotation.vocabulary import Reason, TroubleKind
 
 
@@ -69,14 +69,21 @@ def no_version_is_usable(situation: Situation) -> Decision | None:
 
 
 def order_is_unknown(situation: Situation) -> Decision | None:
-    """Key Vault counts creation in whole seconds: two newest versions of one second have no order."""
-    newest = [version for version in situation.usable if version.created_at == situation.usable[-1].created_at]
-    in_use, target = situation.in_use, situation.target
-    tied = len(newest) > 1 or (in_use is not None and target is not None and _tie(in_use, target))
-    if not tied:
+    """Key Vault counts creation in whole seconds: two newest versions of one second have no order.
+
+    A cluster that is on one of them has nowhere to go; one that the operator holds needs no order.
+    """
+    cluster, in_use, target = situation.cluster, situation.in_use, situation.target
+    if target is None or situation.at_newest or cluster.held:
         return None
-    said = f"the newest versions of key {situation.cluster.key_name} were created in the same second"
-    return attention(situation, Reason.ORDER_UNKNOWN, said)
+    newest = {one for one in (*situation.usable, in_use) if one is not None and one.created_at == target.created_at}
+    if len(newest) == 1:
+        return None
+    tied = " and ".join(sorted(one.version for one in newest))
+    said = (
+        f"versions {tied} of key {cluster.key_name} were created in the same second, and which is the newest is unknown"
+    )
+    return attention(situation, Reason.ORDER_UNKNOWN, f"{said}; the cluster uses {cluster.key_version}")
 
 
 def would_go_back(situation: Situation) -> Decision | None:
@@ -86,7 +93,3 @@ def would_go_back(situation: Situation) -> Decision | None:
         return None
     said = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
     return attention(situation, Reason.WOULD_GO_BACK, said)
-
-
-def _tie(one: KeyVersion, other: KeyVersion) -> bool:
-    return not same_version(one.version, other.version) and one.created_at == other.created_at

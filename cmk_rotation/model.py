@@ -224,7 +224,7 @@ class ClusterStatus:
     attention_at: datetime | None = None
     expiry_warned_at: datetime | None = None
     disabled_early_version: str | None = None
-    """The old version whose early end was last called out."""
+    """The old versions whose early end was called out, separated by commas."""
     saying_since: datetime | None = None
     """When a visit noted here that it says something; None once it has said it."""
     etag: str | None = None

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from cmk_rotation.finishing import announcement_owed, old_version_was_freed
+from cmk_rotation.finishing import announcement_owed, old_versions_freed_or_taken_up
 from cmk_rotation.identifiers import ClusterId, Key, Scope
 from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, Record, Trouble, VisitRequest
 from cmk_rotation.observing import assemble, observe, read_versions
@@ -15,6 +16,12 @@ from cmk_rotation.situation import Decision, Situation, Unseen
 from cmk_rotation.telling import attention_owed, disabled_early, expiring, recovery_owed
 from cmk_rotation.visits import reject, settle
 from cmk_rotation.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
+
+_READING_LASTS = timedelta(minutes=5)
+"""How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
+minutes (`functionTimeout`); this leaves time for the last vault, and for requesting a visit to every cluster left. Visits
+read their keys by themselves, several side by side."""
+_NOT_REACHED = Trouble(TroubleKind.UNAVAILABLE, "NotReached", "other vaults took all the time that there was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +94,15 @@ def plan(world: World) -> tuple[Survey, list[tuple[Situation | Unseen, Decision]
 def reconcile(world: World) -> None:
     """Look at every cluster in scope cheaply and request a visit wherever one would do something.
 
-    Cheaply: list pages, one read per distinct key, one query for the records. May raise `StorageUnavailableError`.
+    Cheaply: list pages, one read per distinct key, one query for the records. A visit is requested as soon as its cluster
+    has been looked at: should the host end this run, the clusters before are looked after. May raise
+    `StorageUnavailableError`.
     """
     began = world.now()
     found = survey(world)
     records = world.records.everything()
-    versions: dict[Key | None, tuple[KeyVersion, ...] | Trouble] = {}
     counts = dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0)
-    situations: list[Situation | Unseen] = list(_unlisted(world, found, records))
-    for cluster in found.clusters.values():
-        if cluster.key not in versions:
-            versions[cluster.key] = read_versions(world, cluster)
-        record = records.get(cluster.id, Record())
-        situations.append(assemble(world, cluster, versions[cluster.key], record, RequestedBy.RECONCILE))
-    for seen in situations:
+    for seen in _looks(world, found, records, until=began + _READING_LASTS):
         situation, decision = settle(seen)
         if wants_visit(world, seen, situation, decision, records):
             cluster_id = seen.cluster_id if isinstance(seen, Unseen) else seen.cluster.id
@@ -109,6 +111,24 @@ def reconcile(world: World) -> None:
         for name in _counted(seen, decision):
             counts[name] += 1
     _tell_finished(world, found, counts, (world.now() - began).total_seconds())
+
+
+def _looks(
+    world: World, found: Survey, records: Mapping[ClusterId, Record], until: datetime
+) -> Iterator[Situation | Unseen]:
+    """One cluster after the other; a key is read when it is first needed, unless it is too late for that."""
+    yield from _unlisted(world, found, records)
+    versions: dict[Key | None, tuple[KeyVersion, ...] | Trouble] = {}
+    for cluster in found.clusters.values():
+        if cluster.key not in versions:
+            versions[cluster.key] = read_versions(world, cluster) if world.now() < until else _NOT_REACHED
+        record = records.get(cluster.id, Record())
+        yield assemble(world, cluster, versions[cluster.key], record, RequestedBy.RECONCILE)
+
+
+def is_behind(situation: Situation) -> bool:
+    """Whether the cluster pins another than the newest usable version."""
+    return situation.cluster.mode is KeyMode.PINNED and situation.target is not None and not situation.at_newest
 
 
 def wants_visit(
@@ -129,7 +149,7 @@ def wants_visit(
     freed = (
         world.mode is Mode.ENFORCE
         and isinstance(seen, Situation)
-        and old_version_was_freed(world, records, seen.toward(seen.cluster.key_version))
+        and bool(old_versions_freed_or_taken_up(world, records, seen))
     )
     return (
         status.next_visit_at is not None  # it was requested, and never came
@@ -141,10 +161,10 @@ def wants_visit(
         or _tells_otherwise(status, after)
         or status.reason is Reason.WORKSPACE_FAILED
         or now - status.looked_at >= REMIND_EVERY
-        or attention_owed(after, decision)
+        or attention_owed(after, settled, decision)
         or recovery_owed(after, decision)
         or expiring(after, seen) is not None
-        or disabled_early(after, seen) is not None
+        or bool(disabled_early(after, seen))
         or freed
     )
 
@@ -186,7 +206,7 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
     yield "clusters"
     if decision.reason in {Reason.UP_TO_DATE, Reason.FOLLOWS_NEWEST_ITSELF, Reason.NO_CUSTOMER_KEY}:
         yield "current"
-    if seen.cluster.mode is KeyMode.PINNED and seen.target is not None and not seen.at_newest:
+    if is_behind(seen):
         yield "behind"
     if seen.open is not None:
         yield "underWay"

@@ -49,7 +49,7 @@ def note_looked(
                 requested = _request_visit(world, look, decision.look_after)
             visit = requested if requested and not _in_time(due, look, decision.look_after) else due
             lines: list[Line] = []
-            if there is None or there.looked_at <= look.looked_at:
+            if there is None or _is_later(look, there):
                 row, lines = owed(_on_top_of(there, look), situation, decision, announced=announced)
             elif visit != _visit_of(there):
                 row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
@@ -62,6 +62,12 @@ def note_looked(
     except StorageUnavailableError:
         if requested is None:
             raise
+
+
+def _is_later(look: ClusterStatus, there: ClusterStatus) -> bool:
+    """Whether a look is later than the one on record, whose time is not believed if it lies ahead."""
+    last = believed(there.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
+    return last is None or last <= look.looked_at
 
 
 def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: datetime) -> bool:

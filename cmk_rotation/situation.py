@@ -82,10 +82,11 @@ class Situation:
 
     @property
     def usable(self) -> tuple[KeyVersion, ...]:
-        """The versions a cluster could use now, oldest first."""
+        """The versions a cluster could use now, oldest first; of those made in one second, the one in use last."""
         versions = () if isinstance(self.versions, Trouble) else self.versions
         usable = (version for version in versions if version.usable(self.now))
-        return tuple(sorted(usable, key=lambda version: version.created_at))
+        pinned = self.cluster.key_version
+        return tuple(sorted(usable, key=lambda one: (one.created_at, same_version(one.version, pinned))))
 
     @property
     def target(self) -> KeyVersion | None:
@@ -96,6 +97,12 @@ class Situation:
     def at_newest(self) -> bool:
         """Whether the cluster pins the newest usable version."""
         return self.target is not None and same_version(self.target.version, self.cluster.key_version)
+
+    @property
+    def done(self) -> tuple[Rotation, ...]:
+        """The rotations of the present key that succeeded."""
+        here = (rotation for rotation in self.rotations if rotation.key == self.cluster.key)
+        return tuple(rotation for rotation in here if rotation.stage is Stage.SUCCEEDED)
 
     def listed(self, version: str | None) -> KeyVersion | None:
         """A version as Key Vault lists it, or None."""

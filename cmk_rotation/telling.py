@@ -13,12 +13,18 @@ from cmk_rotation.model import ClusterStatus, KeyVersion, Rotation, VisitRequest
 from cmk_rotation.pace import REMIND_EVERY, believed
 from cmk_rotation.ports import World
 from cmk_rotation.situation import Decision, Situation, Unseen, move
-from cmk_rotation.vocabulary import Event, Reason, Stage, Verdict
+from cmk_rotation.vocabulary import Event, Reason, Verdict
 
 ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
 )
 """Reasons that `rotation.finished` calls out when they arise; `cluster.attention` only repeats them."""
+
+
+OPEN_WHETHER_OVER = frozenset({Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING})
+"""Reasons that do not tell whether what a person was called for is over."""
+NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {Reason.UPDATE_OVERDUE, Reason.MOVED_BACK}
+"""What the operator's tag does not mend: it only keeps us from trying again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +80,25 @@ def tell_decided(world: World, situation: Situation | Unseen, decision: Decision
     )
 
 
-def attention_owed(status: ClusterStatus, decision: Decision) -> bool:
-    """Whether a person is to be called: for something new, or, but for an overdue update, again after a day."""
+def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decision: Decision) -> bool:
+    """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
     if decision.verdict is not Verdict.ATTENTION:
         return False
-    if status.attention_reason is not decision.reason:
-        return True
     last = believed(status.attention_at, latest=status.looked_at)
-    return decision.reason is not Reason.UPDATE_OVERDUE and (last is None or status.looked_at - last >= REMIND_EVERY)
+    if status.attention_reason is not decision.reason or last is None:
+        return True
+    if decision.reason is Reason.UPDATE_OVERDUE:
+        update = situation.open if isinstance(situation, Situation) else None
+        return update is not None and update.started_at is not None and last < update.started_at
+    return status.looked_at - last >= REMIND_EVERY
 
 
 def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
     """Whether what a person was called for is over."""
-    return decision.verdict is Verdict.NOTHING and status.attention_reason is not None
+    called = status.attention_reason
+    if called is None or decision.verdict is not Verdict.NOTHING or decision.reason in OPEN_WHETHER_OVER:
+        return False
+    return not (decision.reason is Reason.ON_HOLD and called in NOT_OVER_ON_HOLD)
 
 
 def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion | None:
@@ -101,17 +113,20 @@ def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion
     return in_use if soon and (last is None or situation.now - last >= REMIND_EVERY) else None
 
 
-def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> Rotation | None:
-    """The rotation whose old version was disabled before its time, unless that was said."""
+def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tuple[Rotation, ...]:
+    """The rotations whose old version was disabled before its time, without those that were said."""
     if not isinstance(situation, Situation):
-        return None
-    rotation = situation.toward(situation.cluster.key_version)
-    until = rotation.keep_old_version_until if rotation else None
-    if rotation is None or until is None or until <= situation.now or rotation.stage is not Stage.SUCCEEDED:
-        return None
-    old = situation.listed(rotation.from_version)
-    said = status.disabled_early_version == rotation.from_version
-    return rotation if old is not None and not old.enabled and not said else None
+        return ()
+    said = (status.disabled_early_version or "").split(",")
+    return tuple(
+        rotation
+        for rotation in situation.done
+        if rotation.keep_old_version_until is not None
+        and rotation.keep_old_version_until > situation.now
+        and (old := situation.listed(rotation.from_version)) is not None
+        and not old.enabled
+        and rotation.from_version not in said
+    )
 
 
 def owed(
@@ -120,7 +135,7 @@ def owed(
     """The lines that are to be said, and the cluster's row with each of them noted."""
     lines: list[Line] = []
     fields = {**about_situation(situation), "reason": decision.reason}
-    if attention_owed(status, decision):
+    if attention_owed(status, situation, decision):
         call = {"message": status.message, "remedy": status.remedy, "since": status.since}
         if decision.reason is Reason.UPDATE_OVERDUE:
             lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(situation), **call}))
@@ -135,11 +150,11 @@ def owed(
     if in_use is not None:
         lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, situation.now)}))
         status = replace(status, expiry_warned_at=situation.now)
-    rotation = disabled_early(status, situation)
-    if rotation is not None:
+    for rotation in disabled_early(status, situation):
         early = {**about(rotation), **_too_early(rotation, situation.now)}
         lines.append(Line(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
-        status = replace(status, disabled_early_version=rotation.from_version)
+        said = ",".join(filter(None, (status.disabled_early_version, rotation.from_version)))
+        status = replace(status, disabled_early_version=said)
     return status, lines
 
 

@@ -1,18 +1,20 @@
-"""Sending an update. The order is the crash safety: claim, request the next visit, send, note.
+"""Sending an update. The order is the crash safety: claim, request the next visit, look once more, send, note.
 
 A crash after any of the four leaves something that the next visit heals: a claim that lapses, a visit that comes, a
 cluster that is busy or has arrived, an operation on record.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
-from cmk_rotation.decisions import proposed
+from cmk_rotation.decisions import decide, proposed
 from cmk_rotation.finishing import finish
 from cmk_rotation.following import overdue
 from cmk_rotation.identifiers import operation_id
-from cmk_rotation.model import Accepted, KeyVersion, OperationError, Rotation, Step, Trouble, VisitRequest
-from cmk_rotation.pace import CALL_OUT_AFTER, CLAIM_LASTS, TROUBLE_CEILING, trouble_after
+from cmk_rotation.model import Accepted, KeyVersion, OperationError, Record, Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.observing import observe
+from cmk_rotation.pace import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, trouble_after
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.remedies import remedy_for
 from cmk_rotation.situation import Decision, Situation, ended, move, same_rotation, since
@@ -24,14 +26,18 @@ _MERGES = 5
 
 
 def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation:
-    """Claim, request the next visit, send, note. Returns what to wait for, or the rotation if Azure refused it.
+    """Claim, request the next visit, look once more, send, note.
 
-    Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
-    `StorageUnavailableError` before a next visit has been requested; afterwards nothing.
+    Returns what to wait for, or the rotation if Azure refused it. Raises `ChangedMeanwhileError` if another visit
+    changed the row, by a claim or otherwise, or if the update is not called for any more, and `StorageUnavailableError`
+    before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, situation, target, request)
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
+    if not _is_called_for_still(world, situation, target, claim):
+        _let_go(world, situation, target, claim)
+        raise ChangedMeanwhileError(claim.to_version)
     try:
         return _send(world, situation, claim)
     except ChangedMeanwhileError:
@@ -88,6 +94,30 @@ def _claim(world: World, situation: Situation, target: KeyVersion, request: Visi
     return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
 
 
+def _is_called_for_still(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> bool:
+    """Whether one more look comes to the same update, in time to send it.
+
+    Storage may have been slow since the first look, and meanwhile somebody may have disabled the version in use, set
+    the tag, given the cluster another key or none.
+    """
+    record = Record(situation.status, situation.rotations)
+    seen = observe(world, claim.cluster_id, record, situation.by)
+    decision = decide(seen)
+    same = isinstance(decision, Decision) and decision.verdict is Verdict.UPDATE and decision.target == target
+    as_before = isinstance(seen, Situation) and seen.cluster == situation.cluster
+    in_time = claim.claimed_until is not None and world.now() + PATCH_TIMEOUT <= claim.claimed_until
+    return same and as_before and in_time
+
+
+def _let_go(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
+    """Put the row back as it was before the claim. Should that fail, the claim lapses."""
+    before = situation.toward(target.version) or replace(
+        proposed(situation, target), message=claim.message, event_id=claim.event_id
+    )
+    with suppress(ChangedMeanwhileError, StorageUnavailableError):
+        world.records.save_rotation(replace(before, etag=claim.etag), Step("not sent", world.now(), before))
+
+
 def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rotation:
     world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt_id, message=claim.message)
     try:
@@ -98,7 +128,7 @@ def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rot
         return _accepted(world, situation, claim, accepted)
     if trouble.kind is TroubleKind.UNAVAILABLE:
         return _unanswered(world, situation, claim, trouble)
-    if trouble.kind is TroubleKind.BUSY or _is_busy_now(world, claim):
+    if _is_busy(world, claim, trouble):
         return _busy(world, situation, claim, trouble)
     return _refused(world, situation, claim, trouble)
 
@@ -130,7 +160,7 @@ def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble)
     late = overdue(situation)
     pace = situation.pace.look_after(now - (claim.started_at or now), trouble.retry_after)
     after = max(pace, TROUBLE_CEILING if late else CLAIM_LASTS)
-    said = f"{what}: an operation, perhaps this update, already runs on the cluster"
+    said = f"{what}: an operation, perhaps this update, already runs on the cluster ({trouble.code}: {trouble.message})"
     reason = Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING
     noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
@@ -167,12 +197,16 @@ def _refused(world: World, situation: Situation, claim: Rotation, trouble: Troub
     return finish(world, situation, end)
 
 
-def _is_busy_now(world: World, claim: Rotation) -> bool:
-    """Whether the cluster's state says what Azure's words, which are not published, did not."""
+def _is_busy(world: World, claim: Rotation, trouble: Trouble) -> bool:
+    """Whether an operation runs on the cluster: by its state, and by Azure's words, which are not all published.
+
+    The same words are said of a cluster that is Failed, but nothing runs there: that is a refusal.
+    """
     try:
-        return world.clusters.get(claim.cluster_id).busy
+        cluster = world.clusters.get(claim.cluster_id)
     except AzureTroubleError:
-        return False
+        return trouble.kind is TroubleKind.BUSY
+    return cluster.busy or (trouble.kind is TroubleKind.BUSY and not cluster.failed)
 
 
 def _note(world: World, noted: Rotation, step: Step) -> None:

@@ -5,19 +5,20 @@ crashes all become "look again".
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 from cmk_rotation.decisions import decide, proposed
-from cmk_rotation.finishing import announce, announcement_owed, finish, keep_old_version_until, old_version_was_freed
+from cmk_rotation.finishing import announce, announcement_owed, finish, old_versions_freed_or_taken_up
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import Rotation, Step, VisitRequest
+from cmk_rotation.model import Rotation, Step, Trouble, VisitRequest
 from cmk_rotation.observing import observe
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.recording import note_looked
-from cmk_rotation.situation import Decision, Finish, Situation, Unseen, same_rotation
+from cmk_rotation.situation import Decision, Finish, Situation, Unseen, ended, same_rotation
 from cmk_rotation.telling import about, tell_decided
 from cmk_rotation.updating import start
-from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -30,7 +31,9 @@ def visit(world: World, request: VisitRequest) -> None:
     """
     cluster_id = request.cluster
     if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
-        reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
+        followed = cluster_id is not None and request.by is RequestedBy.FOLLOW
+        if cluster_id is None or not followed or not _let_go(world, cluster_id):
+            reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
         return
     for _ in range(_TRIES):
         try:
@@ -39,6 +42,18 @@ def visit(world: World, request: VisitRequest) -> None:
             # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
             continue
         return
+
+
+def _let_go(world: World, cluster_id: ClusterId) -> bool:
+    """End what is on record as under way for a cluster that has been taken out of scope; False if nothing is."""
+    record = world.records.of_cluster(cluster_id)
+    out = Trouble(TroubleKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
+    unseen = Unseen(world.now(), cluster_id, out, record.rotations, record.status)
+    for rotation in unseen.unfinished:
+        said = "the cluster was taken out of CLUSTER_SCOPES"
+        with suppress(ChangedMeanwhileError):  # another visit did as much
+            finish(world, unseen, ended(rotation, Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, said, unseen.now))
+    return bool(unseen.unfinished)
 
 
 def reject(world: World, why: str) -> None:
@@ -94,7 +109,7 @@ def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> 
     try:
         if isinstance(situation, Situation):
             _note_waiting(world, situation, decision, request)
-            _free_old_version(world, situation)
+            _tell_of_old_versions(world, situation)
         note_looked(world, situation, decision, request, announced=announced)
     except StorageUnavailableError:
         if not started:
@@ -161,18 +176,11 @@ def _note_waiting(world: World, situation: Situation, decision: Decision, reques
         return  # another visit put it there
 
 
-def _free_old_version(world: World, situation: Situation) -> None:
-    """Say until when the old version must stay, once the last cluster has left it."""
-    rotation = situation.toward(situation.cluster.key_version)
-    if rotation is None or rotation.from_version is None or rotation.keep_old_version_until is not None:
-        return
-    if world.mode is not Mode.ENFORCE:
-        return  # then only cluster rows are written
-    records = world.records.everything()
-    if not old_version_was_freed(world, records, rotation):
-        return
-    freed = replace(rotation, keep_old_version_until=keep_old_version_until(world, records, rotation))
-    try:
-        world.records.save_rotation(freed, Step("old version free", situation.now, freed))
-    except ChangedMeanwhileError:
-        return  # the next visit sees whether it is still owed
+def _tell_of_old_versions(world: World, situation: Situation) -> None:
+    """Say until when an old version must stay once the last cluster has left it, and not while one pins it."""
+    if world.mode is not Mode.ENFORCE or situation.open is not None or not situation.done:
+        return  # in observe only cluster rows are written; the looks of an update under way are many
+    for rotation in old_versions_freed_or_taken_up(world, world.records.everything(), situation):
+        what = "old version free" if rotation.keep_old_version_until else "old version in use again"
+        with suppress(ChangedMeanwhileError):  # the next visit sees whether it is still owed
+            world.records.save_rotation(rotation, Step(what, situation.now, rotation))

@@ -382,6 +382,9 @@ def test_the_decision_when(case: str) -> None:
 def test_who_is_told_of_an_update_is_told_of_both_versions(case: str) -> None:
     seen, _, _ = CASES[case]
     message = decided(seen).message
+    if seen.at_newest:
+        assert f"Failed on the newest version {seen.cluster.key_version}" in message
+        return
     assert f"{seen.cluster.key_version} → {seen.target.version if seen.target else ''}" in message
 
 
@@ -462,6 +465,45 @@ def test_a_cluster_that_somebody_else_moved_ends_the_rotation_that_was_called_fo
     assert (end.reason, end.from_version, end.attempts) == (Reason.ALREADY_THERE, V1, known.attempts)
 
 
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        (over(Stage.FAILED, Reason.UPDATE_FAILED, operation_status="Failed"), Reason.CONFIRMED_DESPITE_OPERATION),
+        (over(Stage.FAILED, Reason.CLUSTER_FAILED), Reason.CONFIRMED_BY_CLUSTER),
+        (over(Stage.FAILED, Reason.READ_BACK_DIFFERS), Reason.CONFIRMED_BY_CLUSTER),
+        (over(Stage.SUPERSEDED, Reason.CLUSTER_GONE), Reason.CONFIRMED_BY_CLUSTER),
+        (over(Stage.SUPERSEDED, Reason.CLUSTER_GONE, started_at=None), Reason.ALREADY_THERE),
+    ],
+)
+def test_an_update_of_ours_that_was_given_up_and_arrived_is_not_somebody_elses(known: Rotation, reason: Reason) -> None:
+    end = finished(situation(known, cluster=AT_V2))
+    assert (end.reason, end.stage) == (reason, Stage.SUCCEEDED)
+    assert (end.seconds_to_verify is None) is (reason is Reason.ALREADY_THERE)
+
+
+@pytest.mark.parametrize(
+    ("versions", "verdict", "reason"),
+    [
+        (GONE, Verdict.ATTENTION, Reason.KEY_NOT_FOUND),
+        ((), Verdict.ATTENTION, Reason.NO_USABLE_VERSION),
+        ((version(V1, enabled=False), version(V2, enabled=False)), Verdict.ATTENTION, Reason.NO_USABLE_VERSION),
+        (REFUSED, Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        (UNAVAILABLE, Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        ((version(V1, enabled=False), version(V2)), Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+    ],
+)
+def test_a_key_without_a_version_to_follow_is_called_out_though_azure_follows_it(
+    versions: Any, verdict: Verdict, reason: Reason
+) -> None:
+    decision = decided(situation(cluster=cluster(key_version=None), versions=versions))
+    assert (decision.verdict, decision.reason) == (verdict, reason)
+
+
+def test_a_vault_of_another_cloud_says_nothing_of_a_key_that_azure_follows() -> None:
+    decision = decided(situation(cluster=cluster(key_version=None), versions=(), vault_in_cloud=False))
+    assert decision.reason is Reason.FOLLOWS_NEWEST_ITSELF
+
+
 def test_a_rotation_that_waited_yields_to_a_newer_version() -> None:
     end = finished(situation(waiting(), versions=(version(V1), version(V2), version(V3))))
     assert (end.to_version, end.stage, end.reason) == (V2, Stage.SUPERSEDED, Reason.NEWER_VERSION)
@@ -521,7 +563,10 @@ def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: TroubleKind) ->
 
 
 def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_is_to_be_done() -> None:
-    settled, decision = settle(unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE))
+    first = unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE)
+    assert decided(first).verdict is Verdict.WAIT, "one answer may be wrong"
+    before = status(reason=Reason.CLUSTER_GONE, since=NOW - MINUTE)
+    settled, decision = settle(unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE, status=before))
     assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.CLUSTER_GONE)
     assert [found.stage for found in settled.rotations].count(Stage.SUPERSEDED) == 2
 

@@ -1,14 +1,15 @@
 """The timer, the queue's messages that name a key, and the plan."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from cmk_rotation.identifiers import Key, Scope
-from cmk_rotation.model import Cluster, VisitRequest
-from cmk_rotation.ports import StorageUnavailableError
+from cmk_rotation.model import Cluster, KeyVersion, VisitRequest
+from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError
 from cmk_rotation.reconciling import key_changed, plan, reconcile, survey
 from cmk_rotation.situation import Decision, Situation, Unseen
 from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
@@ -22,6 +23,7 @@ from tests.core.builders import (
     NOW,
     REFUSED,
     SCOPE,
+    SECOND,
     SUBSCRIPTION,
     UNAVAILABLE,
     V1,
@@ -394,6 +396,61 @@ def test_a_storage_failure_ends_the_run_and_the_next_one_makes_up_for_it() -> No
     assert fakes.finished == [Stage.SUCCEEDED]
 
 
+@dataclass
+class HangingVaults:
+    """Vaults that do not answer, and take their time over it."""
+
+    fakes: Fakes
+    takes: timedelta
+    visits_before: list[int] = field(default_factory=list)
+    """How many visits had been requested each time a key was read."""
+
+    def versions(self, key: Key) -> tuple[KeyVersion, ...]:
+        del key
+        self.visits_before.append(len(self.fakes.requests.requested))
+        self.fakes.clock.now += self.takes
+        raise AzureTroubleError(UNAVAILABLE)
+
+
+def on_keys_of_their_own(size: int) -> Fakes:
+    """As many clusters, each on a key in a vault of its own, and all of them known to be well."""
+    fakes = Fakes()
+    clusters = [
+        cluster(id=cluster_id(f"law-{number}"), key_vault_uri=f"https://vault-{number}.vault.azure.net")
+        for number in range(size)
+    ]
+    fakes.clusters.there = {one.id: one for one in clusters}
+    return fakes
+
+
+def test_visits_are_requested_as_clusters_are_looked_at() -> None:
+    fakes = on_keys_of_their_own(4)
+    vaults = HangingVaults(fakes, SECOND)
+    reconcile(replace(fakes.world, keys=vaults))
+    assert vaults.visits_before == [0, 1, 2, 3]
+
+
+def test_vaults_that_hang_do_not_keep_a_run_from_its_end_nor_any_cluster_from_its_visit() -> None:
+    fakes = on_keys_of_their_own(30)
+    vaults = HangingVaults(fakes, 45 * SECOND)
+    reconcile(replace(fakes.world, keys=vaults))
+    assert len(vaults.visits_before) == 7, "after five minutes no further key is read"
+    assert fakes.clock.now - NOW < 6 * MINUTE
+    assert summary(fakes)["clusters"] == 30
+    assert len({visit.cluster for visit, _ in fakes.requests.requested}) == 30
+
+
+def test_a_cluster_whose_key_was_not_reached_is_visited_and_seen_to() -> None:
+    fakes = fleet(1)
+    hanging = on_keys_of_their_own(8).clusters.there
+    fakes.clusters.there = hanging | {CLUSTER: cluster()}
+    fakes.records.put(*(status(cluster_id=one) for one in fakes.clusters.there))
+    reconcile(replace(fakes.world, keys=HangingVaults(fakes, 45 * SECOND)))
+    assert CLUSTER in {visit.cluster for visit, _ in fakes.requests.requested}
+    fakes.visit()
+    assert [cluster_id for cluster_id, _ in fakes.clusters.patches] == [CLUSTER]
+
+
 # --- when the old version may go --------------------------------------------------------------------------------------
 
 
@@ -412,6 +469,25 @@ def test_the_old_version_must_stay_without_an_end_while_another_cluster_pins_it(
     fakes.requests.requested.clear()
     fakes.run(10 * HOUR)
     assert fakes.requests.requested == []
+
+
+@pytest.mark.parametrize("who", ["another cluster", "the cluster itself"])
+def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) -> None:
+    fakes = Fakes()
+    fakes.run(2 * HOUR)
+    assert fakes.rotation.keep_old_version_until is not None
+    back = cluster() if who == "the cluster itself" else cluster(id=cluster_id("law-two"), held=True)
+    fakes.clusters.there[back.id] = back
+    fakes.run(HOUR)
+    assert fakes.records.rotations[(CLUSTER, KEY, V2)].keep_old_version_until is None
+    assert [step.name for step in fakes.records.history(CLUSTER)][-1] == "old version in use again"
+    fakes.requests.requested.clear()
+    fakes.run(10 * HOUR)
+    assert fakes.requests.requested == [], "that is said once"
+    fakes.clusters.there[back.id] = replace(back, key_version=V2, held=False)
+    left_at = fakes.clock.now
+    fakes.run(HOUR)
+    assert must(fakes.records.rotations[(CLUSTER, KEY, V2)].keep_old_version_until) >= left_at + DAY
 
 
 @pytest.mark.parametrize("how", ["deleted", "another key", "automatic rotation", "out of scope"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +50,16 @@ def on_hold() -> Fakes:
     fakes = Fakes()
     fakes.clusters.there[CLUSTER] = cluster(held=True)
     return fakes
+
+
+@pytest.mark.parametrize("ahead", [HOUR, 3650 * DAY])
+def test_a_row_from_the_future_mutes_nothing(ahead: timedelta) -> None:
+    fakes = Fakes()
+    fakes.records.put(status(looked_at=NOW + ahead))
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.run(20 * MINUTE)
+    assert (fakes.status.reason, fakes.log.errors) == (Reason.IN_USE_DISABLED, ["cluster.attention"])
+    assert fakes.status.looked_at <= fakes.clock.now
 
 
 # --- what a row says -------------------------------------------------------------------------------------------------

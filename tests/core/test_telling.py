@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmk_rotation.model import Operation
 from cmk_rotation.vocabulary import Event, Reason, Stage, TroubleKind
 from tests.core.builders import (
     CLUSTER,
@@ -17,6 +18,7 @@ from tests.core.builders import (
     SECOND,
     V1,
     V2,
+    V3,
     cluster,
     over,
     status,
@@ -96,6 +98,43 @@ def test_recovery_is_said_once_and_says_from_what() -> None:
     assert "key-access-denied is over" in str(line.fields["message"])
 
 
+def test_a_tag_mends_no_failed_cluster() -> None:
+    fakes = Fakes()
+    fakes.clusters.end, fakes.clusters.leaves, fakes.clusters.arrives = Operation("Failed"), "Failed", False
+    fakes.visit()
+    fakes.run(HOUR - MINUTE)
+    assert fakes.status.reason is Reason.UPDATE_FAILED
+    fakes.clusters.there[CLUSTER] = cluster(held=True, state="Failed")
+    fakes.run(HOUR)
+    assert (fakes.status.reason, fakes.status.attention_reason) == (Reason.CLUSTER_FAILED, Reason.CLUSTER_FAILED)
+    assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
+
+
+def test_holding_a_cluster_does_not_call_off_that_its_update_was_refused() -> None:
+    fakes = Fakes()
+    fakes.clusters.refuses = REFUSED
+    fakes.visit()
+    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.run(HOUR)
+    assert (fakes.status.reason, fakes.status.attention_reason) == (Reason.ON_HOLD, Reason.UPDATE_REFUSED)
+    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.run(HOUR)
+    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+
+
+@pytest.mark.parametrize("state", ["no key", "deleted"])
+def test_a_cluster_out_of_sight_or_without_a_key_calls_nothing_off(state: str) -> None:
+    fakes = Fakes()
+    fakes.keys.trouble = REFUSED
+    fakes.visit()
+    if state == "deleted":
+        del fakes.clusters.there[CLUSTER]
+    else:
+        fakes.clusters.there[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
+    fakes.run(HOUR)
+    assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
+
+
 def test_a_failure_that_a_rotation_announced_is_not_called_out_a_second_time_on_the_same_day() -> None:
     fakes = Fakes()
     fakes.clusters.refuses = REFUSED
@@ -166,6 +205,16 @@ def test_an_old_version_that_is_disabled_too_early_is_called_out_once() -> None:
     assert line.level == logging.ERROR
     assert (line.fields["fromVersion"], line.fields["toVersion"]) == (V1, V2)
     assert "was disabled before 2026-03-02 12:1" in str(line.fields["message"])
+
+
+def test_the_old_version_of_an_earlier_rotation_is_watched_as_well() -> None:
+    fakes = moved()
+    fakes.keys.listed[KEY] = (version(V1), version(V2), version(V3))
+    fakes.run(HOUR)
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2, enabled=False), version(V3))
+    fakes.run(3 * HOUR)
+    lines = fakes.log.of(Event.OLD_VERSION_DISABLED_EARLY)
+    assert [line.fields["fromVersion"] for line in lines] == [V1, V2]
 
 
 def test_an_old_version_that_is_disabled_in_time_is_nobody_s_business() -> None:

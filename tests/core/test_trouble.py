@@ -52,6 +52,19 @@ def test_a_refused_update_fails_with_its_remedy_and_rests_longer_each_time() -> 
     assert fakes.finished == [Stage.FAILED] * 4
 
 
+def test_a_failed_cluster_that_azure_calls_busy_has_refused() -> None:
+    fakes = Fakes()
+    words = "Operation can't be executed now. Async operation is in a state other than succeeded."
+    fakes.clusters.end, fakes.clusters.leaves, fakes.clusters.arrives = Operation("Failed"), "Failed", False
+    fakes.visit()
+    fakes.run(HOUR - MINUTE)
+    fakes.clusters.refuses = replace(BUSY, message=words)
+    fakes.run(29 * HOUR)
+    assert len(fakes.clusters.sent) == 5, "again after 1, 2, 4 and 8 hours"
+    assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.FAILED, Reason.UPDATE_REFUSED)
+    assert words in fakes.rotation.message
+
+
 def test_an_operator_skips_the_rest_once() -> None:
     fakes = Fakes()
     fakes.clusters.refuses = REFUSAL

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import Operation, OperationError, VisitRequest, Workspace
+from cmk_rotation.model import ClusterStatus, Operation, OperationError, Rotation, VisitRequest, Workspace
 from cmk_rotation.visits import visit
 from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage
 from tests.core.builders import (
@@ -214,10 +214,24 @@ def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_o
     assert fakes.rotation.linked_workspaces == expected
     assert reason(fakes) is Reason.WORKSPACE_FAILED
     assert fakes.log.errors == ["cluster.attention"]
+    fakes.clusters.workspaces[WORKSPACE] = UNAVAILABLE
+    fakes.run(HOUR)
+    assert reason(fakes) is Reason.WORKSPACE_FAILED, "what cannot be read now has not recovered"
+    assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
     fakes.clusters.workspaces.clear()
     fakes.run(20 * MINUTE)
     assert reason(fakes) is Reason.UP_TO_DATE
     assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+
+
+def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost() -> None:
+    fakes = Fakes()
+    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
+    fakes.clusters.answer_lost = UNAVAILABLE
+    fakes.visit()
+    fakes.run(2 * HOUR)
+    assert fakes.rotation.accepted_at is None
+    assert fakes.rotation.linked_workspaces == (Workspace(WORKSPACE, "Succeeded"),)
 
 
 def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> None:
@@ -308,6 +322,17 @@ def test_an_overdue_update_is_called_out_once_and_looked_at_until_it_ends() -> N
     fakes.run(3 * HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert len(fakes.clusters.sent) == 1
+
+
+def test_each_overdue_update_is_called_out() -> None:
+    fakes = Fakes()
+    fakes.clusters.lasts = 8 * HOUR
+    fakes.visit()
+    fakes.run(7 * HOUR)
+    fakes.keys.listed[KEY] = (version(V1), version(V2), version(V3))
+    fakes.run(DAY)
+    assert fakes.finished == [Stage.SUCCEEDED, Stage.SUCCEEDED]
+    assert fakes.log.errors == ["update.overdue", "update.overdue"]
 
 
 # --- respect ------------------------------------------------------------------------------------------------------------
@@ -422,6 +447,33 @@ def test_a_message_that_names_nothing_in_scope_is_rejected_without_a_call(named:
     visit(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, cluster=named))
     assert [line.event for line in fakes.log.lines] == [Event.VISIT_REJECTED]
     assert fakes.effects.calls == 0
+
+
+def test_an_update_of_a_cluster_that_is_taken_out_of_scope_is_let_go_of() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.scopes = ()
+    fakes.run(2 * HOUR, reconcile=False)
+    assert (fakes.rotation.stage, fakes.rotation.operation_url) == (Stage.SUPERSEDED, None)
+    assert "taken out of CLUSTER_SCOPES" in fakes.rotation.message
+    assert fakes.log.errors == []
+    assert [line.event for line in fakes.log.of(Event.ROTATION_FINISHED)] == [Event.ROTATION_FINISHED]
+    assert fakes.requests.pending == []
+
+
+def test_two_visits_let_go_of_an_update_once() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.scopes = ()
+
+    def another_ends_it(row: Rotation | ClusterStatus) -> None:
+        fakes.records.before_save = None
+        assert isinstance(row, Rotation)
+        fakes.records.put(row)
+
+    fakes.records.before_save = another_ends_it
+    fakes.run(2 * HOUR, reconcile=False)
+    assert (fakes.rotation.stage, len(fakes.log.of(Event.ROTATION_FINISHED))) == (Stage.SUPERSEDED, 0)
 
 
 def test_a_cluster_that_is_gone_supersedes_its_update() -> None:

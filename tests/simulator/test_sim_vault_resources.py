@@ -8,7 +8,6 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ServiceRequestError,
-    ServiceResponseError,
 )
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
