@@ -73,8 +73,9 @@ def told(line: dict[str, Any]) -> tuple[str, bool] | None:
     fields = json.loads(message)
     if fields["event"] not in _TOLD:
         return None
+    said = str(fields.get("message") or "")
     name = str(fields.get("clusterId") or fields.get("keyName") or "").rsplit("/", 1)[-1]
-    text = f"{fields['event']} {name} {fields.get('reason') or ''} {fields.get('message') or ''}"
+    text = f"{fields['event']} {fields.get('reason') or ''} {'' if name in said else name} {said}"
     return re.sub(" +", " ", text).strip(), line["level"] in {"Warning", "Error", "Critical"}
 
 

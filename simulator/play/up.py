@@ -75,7 +75,7 @@ def _ends_on_sigterm() -> Iterator[None]:
 
 
 def _introduce(options: Options, running: Running) -> None:
-    speed = f"{options.speed / 60:g} simulated minutes in each second"
+    speed = f"{options.speed:g} simulated seconds in each real one"
     what = "Azure, and the function app that moves its clusters" if options.with_app else "Azure, without any app"
     say(f"{what}; on 127.0.0.1:{running.port}; {speed}.\n\nClusters:")
     for name, about in CLUSTERS.items():

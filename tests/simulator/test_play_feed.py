@@ -34,6 +34,8 @@ def test_only_news_of_the_app_is_told() -> None:
         "update.sent payments an update is being sent",
         False,
     )
+    named = told({"message": json.dumps({**event, "message": "payments: it is sent"}), "level": "Information"})
+    assert named == ("update.sent payments: it is sent", False)
     refused = told({"message": json.dumps({**event, "event": "update.refused"}), "level": "Error"})
     assert refused is not None
     assert refused[1]

@@ -193,7 +193,7 @@ def test_azurite_keeps_the_queue_and_the_table_if_so_chosen(tmp_path: Path) -> N
         connection = terminal.environment()["AzureWebJobsStorage"]
         assert "QueueEndpoint=http://127.0.0.1:" in connection
         terminal.run("fault", "key contoso/la-cmk: rotate")
-        terminal.until("update.sent payments", real_seconds=60)
+        terminal.until("update.sent update-running payments", real_seconds=60)
         with TableClient.from_connection_string(connection, "rotations") as table:
             assert {row["stage"] for row in table.query_entities("RowKey lt '~' and RowKey ne '~cluster'")} == {
                 "updating"
