@@ -5,14 +5,12 @@ import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from werkzeug.wrappers import Request
-
 from simulator import identity
+from simulator.accounts import StorageAccount
 from simulator.arm import Arm
 from simulator.authorization import Authorization
 from simulator.behaviour import Behaviour
@@ -27,7 +25,6 @@ from simulator.other_resources import OtherResources
 from simulator.resources import Resources
 from simulator.rights import Rights
 from simulator.server import Server
-from simulator.storage import QueueService, StorageError, TableService
 from simulator.tenants import HOME, Tenants
 from simulator.topics import Topic
 from simulator.vault_resources import VaultResources
@@ -38,26 +35,6 @@ RESOURCE_GROUP = "rg-Logs"
 LOCATION = "westeurope"
 FUNCTION = "function"
 """The principal that the product's function app runs as."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageAccount:
-    """A storage account's queues and tables."""
-
-    name: str
-    key: str | None
-    """None for an account that takes tokens only."""
-    suffix: str
-    queues: QueueService
-    tables: TableService
-    resource_id: str
-
-    @property
-    def connection_string(self) -> str:
-        """As the portal gives it; only for an account with a key."""
-        return (
-            f"DefaultEndpointsProtocol=https;AccountName={self.name};AccountKey={self.key};EndpointSuffix={self.suffix}"
-        )
 
 
 class Azure:
@@ -262,35 +239,20 @@ class Azure:
     def storage_account(self, name: str, *, keyless: bool = False) -> StorageAccount:
         """A storage account, made when first asked for; a keyless one takes tokens only."""
         if name not in self.accounts:
-            key = None if keyless else base64.b64encode(secrets.token_bytes(64)).decode()
-            queue_host, table_host = (f"{name}.{kind}.{self.cloud.storage_suffix}" for kind in ("queue", "table"))
+            group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
             account = StorageAccount(
                 name,
-                key,
+                None if keyless else base64.b64encode(secrets.token_bytes(64)).decode(),
                 self.cloud.storage_suffix,
-                QueueService(name, self.clock, self._authorize_storage(name, queue_host), key=key),
-                TableService(name, self.clock, self._authorize_storage(name, table_host), key=key),
-                _storage_id(name),
+                f"{group}/providers/Microsoft.Storage/storageAccounts/{name}",
+                self.clock,
+                self.rights,
+                self.tenants,
             )
-            self.server.hosts[queue_host], self.server.hosts[table_host] = account.queues, account.tables
+            self.server.hosts[account.host("queue")] = account.queues
+            self.server.hosts[account.host("table")] = account.tables
             self.accounts[name] = account
         return self.accounts[name]
-
-    def _authorize_storage(self, account: str, host: str) -> Callable[[Request], bool]:
-        resource = _storage_id(account)
-
-        def authorize(request: Request) -> bool:
-            token = identity.authorize(request, {"https://storage.azure.com", f"https://{host}"})
-            if token is None or token.tenant != self.tenants.of(resource):
-                return False
-            # One right for each service in place of Azure's many data actions: the product needs all of them.
-            kind = host.split(".")[1]
-            if not self.rights.allows(token.principal, f"Microsoft.Storage/storageAccounts/{kind}Services", resource):
-                message = "This request is not authorized to perform this operation using this permission."
-                raise StorageError(403, "AuthorizationPermissionMismatch", message)
-            return True
-
-        return authorize
 
     def _key_refusal(self, cluster: Cluster, key: ClusterKey) -> str | None:
         vault = self._vault_at(key)
@@ -322,8 +284,3 @@ class Azure:
             "EXP": version.expires if version else None,
         }
         self.event_grid.publish(vault.resource_id, f"Microsoft.KeyVault.{event}", name, data)
-
-
-def _storage_id(account: str) -> str:
-    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
-    return f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.azure import StorageAccount
-from simulator.clock import Clock
+from simulator.accounts import StorageAccount
 from simulator.faults import Fault, FaultKind
 from simulator.play import cluster_acts, vault_acts
 from simulator.play.fleet import ACCOUNT
@@ -102,17 +101,11 @@ def _clock(playground: "Playground", match: re.Match[str]) -> None:
         case "arm":
             azure.arm.clock = wrong
         case "storage":
-            _set_storage_clock(playground, wrong)
+            _account(playground).set_clock(wrong)
         case "app":
             playground.restart_app(wrong)
         case _:
             vault_named(playground, name).clock = wrong
-
-
-def _set_storage_clock(playground: "Playground", clock: Clock) -> None:
-    account = _account(playground)
-    account.queues.set_clock(clock)
-    account.tables.set_clock(clock)
 
 
 def _crash(playground: "Playground", _: re.Match[str]) -> None:
@@ -161,8 +154,9 @@ def _clear(playground: "Playground", _: re.Match[str]) -> None:
     azure.event_grid.clear()
     azure.arm.clock = azure.clock
     if not playground.options.azurite:
-        _account(playground).queues.clear_mishaps()
-        _set_storage_clock(playground, azure.clock)
+        account = _account(playground)
+        account.queues.clear_mishaps()
+        account.set_clock(azure.clock)
     for vault in azure.vaults.values():
         vault.clock = azure.clock
     for cluster in azure.arm.clusters.values():

@@ -12,7 +12,8 @@ from cmk_rotation.adapters.records import TableRecords
 from cmk_rotation.adapters.requests import QueueRequests
 from cmk_rotation.settings import Storage
 from simulator import clusters
-from simulator.azure import Azure, StorageAccount
+from simulator.accounts import StorageAccount
+from simulator.azure import Azure
 from simulator.clock import Clock
 from simulator.topics import Topic
 

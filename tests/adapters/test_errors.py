@@ -24,7 +24,8 @@ from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, Storage
 from cmk_rotation.settings import Storage
 from cmk_rotation.vocabulary import Reason, RequestedBy, Stage, TroubleKind
 from simulator import clusters
-from simulator.azure import SUBSCRIPTION, Azure, StorageAccount
+from simulator.accounts import StorageAccount
+from simulator.azure import SUBSCRIPTION, Azure
 from simulator.faults import Fault, FaultKind
 from simulator.topics import Topic
 

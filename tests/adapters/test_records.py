@@ -14,7 +14,8 @@ from cmk_rotation.model import ClusterStatus, OperationError, Record, Rotation, 
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError
 from cmk_rotation.settings import Storage
 from cmk_rotation.vocabulary import KeyMode, Reason, RequestedBy, Stage
-from simulator.azure import Azure, StorageAccount
+from simulator.accounts import StorageAccount
+from simulator.azure import Azure
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind
 

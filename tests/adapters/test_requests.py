@@ -11,7 +11,8 @@ from cmk_rotation.model import VisitRequest
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.settings import Storage
 from cmk_rotation.vocabulary import RequestedBy
-from simulator.azure import Azure, StorageAccount
+from simulator.accounts import StorageAccount
+from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.azure import SUBSCRIPTION, Azure, StorageAccount
+from simulator.accounts import StorageAccount
+from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
 from simulator.clock import Clock
 from simulator.clouds import PUBLIC, Cloud
