@@ -6,11 +6,12 @@ called for.
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from cmk_rotation import following, key_rules
 from cmk_rotation.following import Rule
 from cmk_rotation.model import KeyVersion, Rotation, Trouble
-from cmk_rotation.pace import CLOCKS_DIFFER, SECOND_READ_AFTER, believed
+from cmk_rotation.pace import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, believed
 from cmk_rotation.situation import (
     Decision,
     Finish,
@@ -85,7 +86,10 @@ def follows_newest_itself(situation: Situation) -> Decision | None:
     """
     if situation.cluster.mode is not KeyMode.AUTO:
         return None
-    if isinstance(situation.versions, Trouble) and situation.versions.kind is TroubleKind.GONE:
+    called = situation.status.attention_reason if situation.status else None
+    if isinstance(situation.versions, Trouble) and (
+        situation.versions.kind is TroubleKind.GONE or called in _KEY_IS_DEAD_OR_UNREAD
+    ):
         return key_rules.key_cannot_be_read(situation)
     if not isinstance(situation.versions, Trouble) and situation.vault_in_cloud and situation.target is None:
         return key_rules.no_version_is_usable(situation)
@@ -99,7 +103,8 @@ def follows_newest_itself(situation: Situation) -> Decision | None:
 def target_was_replaced(situation: Situation) -> Finish | None:
     """A rotation that was never sent, or never took effect, yields to a newer version."""
     for rotation in situation.unfinished:
-        if situation.target is not None and not same_version(rotation.to_version, situation.target.version):
+        here = rotation.key == situation.cluster.key  # that of another key ends once the cluster is at rest
+        if here and situation.target is not None and not same_version(rotation.to_version, situation.target.version):
             said = f"version {situation.target.version} is now the newest that can be used"
             return Finish(ended(rotation, Stage.SUPERSEDED, Reason.NEWER_VERSION, said, situation.now))
     return None
@@ -124,25 +129,29 @@ def already_there(situation: Situation) -> Decision | Finish | None:
     if cluster.busy:
         said = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
         return _wait_for_cluster(situation, said)
-    reason, said = _how_it_got_there(known)
+    reason, said = _how_it_got_there(known, situation.now)
     end = ended(known or proposed(situation, target), Stage.SUCCEEDED, reason, said, situation.now)
     return Finish(replace(end, cluster_state=cluster.state))
 
 
-def _how_it_got_there(known: Rotation | None) -> tuple[Reason, str]:
+def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, str]:
     """What confirms a rotation that had been given up, or was never ours."""
-    if known is not None and known.reason is Reason.UPDATE_FAILED:
+    if known is None or known.accepted_at is None:
+        return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
+    ended_at = believed(known.finished_at, latest=now + CLOCKS_DIFFER)
+    if known.reason is Reason.UPDATE_FAILED and ended_at is not None and now - ended_at < CALL_OUT_AFTER:
         said = f"the cluster is on the new version although its operation is {known.operation_status or 'failed'}"
         return Reason.CONFIRMED_DESPITE_OPERATION, said
-    if known is not None and known.started_at is not None and known.reason in _TAKEN_BUT_GIVEN_UP:
-        return (
-            Reason.CONFIRMED_BY_CLUSTER,
-            f"the cluster shows the new version, though our update ended as {known.reason}",
-        )
-    return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
+    return Reason.ALREADY_THERE, f"the cluster is on the newest version, though our update had ended as {known.reason}"
 
 
-_TAKEN_BUT_GIVEN_UP = {Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS, Reason.CLUSTER_GONE}
+_KEY_IS_DEAD_OR_UNREAD = {
+    Reason.KEY_NOT_FOUND,
+    Reason.NO_USABLE_VERSION,
+    Reason.KEY_ACCESS_DENIED,
+    Reason.KEY_VAULT_BLOCKED,
+    Reason.KEY_UNREACHABLE,
+}
 
 
 def linked_workspace_failed(situation: Situation) -> Decision | None:

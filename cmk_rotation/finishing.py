@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import Record, Rotation, Step
+from cmk_rotation.identifiers import ClusterId, Key
+from cmk_rotation.model import ClusterStatus, Record, Rotation, Step
 from cmk_rotation.observing import read_workspaces
-from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
+from cmk_rotation.pace import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, SECOND_READ_AFTER, believed
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.report import rotation_json
 from cmk_rotation.situation import Situation, Unseen, same_version
@@ -25,11 +25,11 @@ def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> R
 
     Raises `ChangedMeanwhileError` if another visit got there first, and `StorageUnavailableError`.
     """
-    sent = rotation.started_at is not None  # and perhaps taken, though the answer was lost
-    if isinstance(situation, Situation) and sent and rotation.stage is not Stage.SUPERSEDED:
+    untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
+    if isinstance(situation, Situation) and rotation.started_at is not None and not untaken:
         rotation = replace(rotation, linked_workspaces=read_workspaces(world, situation.cluster))
     if rotation.stage is Stage.SUCCEEDED:
-        until = keep_old_version_until(world, world.records.everything(), rotation)
+        until = keep_old_version_until(world, pinned_versions(world, world.records.everything()), rotation)
         rotation = replace(rotation, keep_old_version_until=until)
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
     return announce(world, saved)
@@ -39,7 +39,17 @@ def announcement_owed(rotation: Rotation, now: datetime) -> bool:
     """Whether a rotation has ended, not everybody has heard, and the visit that ended it must have died."""
     heard = rotation.announced and rotation.published
     finished_at = believed(rotation.finished_at, latest=now + CLOCKS_DIFFER)
-    return rotation.stage not in OPEN and not heard and (finished_at is None or now - finished_at >= ANNOUNCED_WITHIN)
+    taken = believed(rotation.claimed_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
+    quiet = (finished_at is not None and now - finished_at < ANNOUNCED_WITHIN) or (taken is not None and now < taken)
+    return rotation.stage not in OPEN and not heard and not quiet
+
+
+def announce_late(world: World, rotation: Rotation) -> None:
+    """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
+
+    Raises `ChangedMeanwhileError` for the other, and `StorageUnavailableError`.
+    """
+    announce(world, world.records.save_rotation(replace(rotation, claimed_until=world.now() + ANNOUNCED_WITHIN)))
 
 
 def announce(world: World, rotation: Rotation) -> Rotation:
@@ -57,56 +67,61 @@ def announce(world: World, rotation: Rotation) -> Rotation:
             keepOldVersionUntil=rotation.keep_old_version_until,
             operationError=rotation.operation_error.message if rotation.operation_error else None,
         )
-    announced = replace(rotation, announced=True, published=rotation.published or _publish(world, rotation))
-    if announced == rotation:
-        return rotation
+    published = rotation.published or _publish(world, rotation)
+    announced = replace(rotation, announced=True, published=published, claimed_until=None)
     try:
         return world.records.save_rotation(announced)
     except ChangedMeanwhileError:
         return announced  # another visit announced it at the same time
 
 
-def keep_old_version_until(world: World, records: Mapping[ClusterId, Record], rotation: Rotation) -> datetime | None:
+type Pinned = Mapping[tuple[Key | None, str], frozenset[ClusterId]]
+"""The clusters in scope that pin a version of a key; the version in lower case."""
+
+
+def pinned_versions(world: World, records: Mapping[ClusterId, Record]) -> Pinned:
+    """Who pins which version, by the rows and by what rotations have done since."""
+    pinned: dict[tuple[Key | None, str], frozenset[ClusterId]] = {}
+    for cluster_id, record in records.items():
+        status = record.status
+        if status is not None and status.key_version and _pins_still(world, record, status):
+            version = (status.key, status.key_version.lower())
+            pinned[version] = pinned.get(version, frozenset()) | {cluster_id}
+    return pinned
+
+
+def keep_old_version_until(world: World, pinned: Pinned, rotation: Rotation) -> datetime | None:
     """Until when the old version must at least stay enabled; None while another cluster in scope still pins it."""
-    if rotation.from_version is None or _others_pin(world, records, rotation):
+    if rotation.from_version is None:
         return None
-    return world.now() + world.pace.keep_old_version
+    others = pinned.get((rotation.key, rotation.from_version.lower()), frozenset()) - {rotation.cluster_id}
+    return None if others else world.now() + world.pace.keep_old_version
 
 
-def old_versions_freed_or_taken_up(
-    world: World, records: Mapping[ClusterId, Record], situation: Situation
-) -> list[Rotation]:
+def old_versions_freed_or_taken_up(world: World, pinned: Pinned, situation: Situation) -> list[Rotation]:
     """The rotations whose old version has been left by its last cluster, or is pinned again, told so."""
     changed = []
     for rotation in situation.done:
         pinned_here = same_version(situation.cluster.key_version, rotation.from_version)
-        until = None if pinned_here else keep_old_version_until(world, records, rotation)
+        until = None if pinned_here else keep_old_version_until(world, pinned, rotation)
         if (until is None) is not (rotation.keep_old_version_until is None):
             changed.append(replace(rotation, keep_old_version_until=until))
     return changed
 
 
-def _others_pin(world: World, records: Mapping[ClusterId, Record], rotation: Rotation) -> bool:
-    others = (record for cluster_id, record in records.items() if cluster_id != rotation.cluster_id)
-    return any(_pins(world, record, rotation) for record in others)
-
-
-def _pins(world: World, record: Record, rotation: Rotation) -> bool:
-    """Whether another cluster is on the old version, by its row or by what its rotations have done since."""
-    status = record.status
-    if status is None or status.mode is not KeyMode.PINNED or status.key != rotation.key:
+def _pins_still(world: World, record: Record, status: ClusterStatus) -> bool:
+    """Whether a cluster is still on the version that its row shows."""
+    gone = status.reason is Reason.CLUSTER_GONE  # its row stays, and says what it pinned; one answer may be wrong
+    if status.mode is not KeyMode.PINNED or (gone and world.now() - status.since >= SECOND_READ_AFTER):
         return False
-    if status.reason is Reason.CLUSTER_GONE:
-        return False  # its row stays, and still says what it pinned
     if not any(scope.contains(status.cluster_id) for scope in world.scopes):
         return False
-    left = any(
-        other.stage is Stage.SUCCEEDED
-        and same_version(other.from_version, rotation.from_version)
-        and (other.finished_at or status.looked_at) >= status.looked_at
-        for other in record.rotations
+    return not any(
+        rotation.stage is Stage.SUCCEEDED
+        and same_version(rotation.from_version, status.key_version)
+        and (rotation.finished_at or status.looked_at) >= status.looked_at
+        for rotation in record.rotations
     )
-    return same_version(status.key_version, rotation.from_version) and not left
 
 
 def _publish(world: World, rotation: Rotation) -> bool:

@@ -168,7 +168,7 @@ class Rotation:
     operation_error: OperationError | None = None
     linked_workspaces: tuple[Workspace, ...] = ()
     claimed_until: datetime | None = None
-    """Until then the update may be in flight and must not be sent again."""
+    """Until then the update may be in flight and must not be sent again; after the end, a late announcement may be."""
     accepted_at: datetime | None = None
     """When ARM took the update; None while that isn't known."""
     at_target_since: datetime | None = None

@@ -22,7 +22,7 @@ def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy
     situation = assemble(world, cluster, versions, record, by)
     if situation.open is not None:
         situation = replace(situation, operation=_read_operation(world, situation.open), now=world.now())
-    if record.status is not None and record.status.reason is Reason.WORKSPACE_FAILED:
+    if record.status is not None and Reason.WORKSPACE_FAILED in {record.status.reason, record.status.attention_reason}:
         situation = replace(situation, workspaces=read_workspaces(world, cluster), now=world.now())
     return situation
 
@@ -59,7 +59,7 @@ def read_versions(world: World, cluster: Cluster) -> tuple[KeyVersion, ...] | Tr
 
 
 def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
-    """The states of the linked workspaces; unknown from the first on that is not readable for now."""
+    """The states of the linked workspaces that exist; unknown from the first on that is not readable for now."""
     workspaces: list[Workspace] = []
     reachable = True
     for workspace_id in cluster.workspace_ids[:MOST_WORKSPACES]:
@@ -68,6 +68,8 @@ def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
             try:
                 state = world.clusters.workspace_state(workspace_id)
             except AzureTroubleError as error:
+                if error.trouble.kind is TroubleKind.GONE:
+                    continue  # the cluster's list lags behind
                 reachable = error.trouble.kind is not TroubleKind.UNAVAILABLE
         workspaces.append(Workspace(workspace_id, state))
     return tuple(workspaces)

@@ -2,20 +2,28 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.finishing import announcement_owed, old_versions_freed_or_taken_up
+from cmk_rotation.finishing import (
+    Pinned,
+    announce_late,
+    announcement_owed,
+    finish,
+    old_versions_freed_or_taken_up,
+    pinned_versions,
+)
 from cmk_rotation.identifiers import ClusterId, Key, Scope
 from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, Record, Trouble, VisitRequest
 from cmk_rotation.observing import assemble, observe, read_versions
 from cmk_rotation.pace import CALL_OUT_AFTER, REMIND_EVERY, believed, trouble_after
-from cmk_rotation.ports import AzureTroubleError, World
+from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.recording import looked, visit_may_come
-from cmk_rotation.situation import Decision, Situation, Unseen
+from cmk_rotation.situation import Decision, Situation, Unseen, ended
 from cmk_rotation.telling import attention_owed, disabled_early, expiring, recovery_owed
 from cmk_rotation.visits import reject, settle
-from cmk_rotation.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
+from cmk_rotation.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
 _READING_LASTS = timedelta(minutes=5)
 """How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
@@ -101,16 +109,40 @@ def reconcile(world: World) -> None:
     began = world.now()
     found = survey(world)
     records = world.records.everything()
+    pinned = pinned_versions(world, records)
     counts = dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0)
     for seen in _looks(world, found, records, until=began + _READING_LASTS):
         situation, decision = settle(seen)
-        if wants_visit(world, seen, situation, decision, records):
+        if wants_visit(world, seen, situation, decision, pinned):
             cluster_id = seen.cluster_id if isinstance(seen, Unseen) else seen.cluster.id
             world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
             counts["visitsRequested"] += 1
         for name in _counted(seen, decision):
             counts[name] += 1
+    _let_go(world, records)
     _tell_finished(world, found, counts, (world.now() - began).total_seconds())
+
+
+def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
+    """End what is on record as under way for clusters that were taken out of scope: nobody follows it any more."""
+    outside = Trouble(TroubleKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
+    for cluster_id, record in records.items():
+        if any(scope.contains(cluster_id) for scope in world.scopes):
+            continue
+        unseen = Unseen(world.now(), cluster_id, outside, record.rotations, record.status)
+        with suppress(ChangedMeanwhileError):  # a visit from before sees to it
+            for rotation in record.rotations:
+                if announcement_owed(rotation, unseen.now):
+                    announce_late(world, rotation)
+            for rotation in unseen.unfinished:
+                end = ended(rotation, Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
+                finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))
+
+
+_OUT_OF_SCOPE = "the cluster was taken out of CLUSTER_SCOPES"
+_SEE_FOR_YOURSELF = (
+    "An update that was sent goes on in Azure, and nobody follows it any more: look at the cluster yourself."
+)
 
 
 def _looks(
@@ -136,7 +168,7 @@ def wants_visit(
     seen: Situation | Unseen,
     settled: Situation | Unseen,
     decision: Decision,
-    records: Mapping[ClusterId, Record],
+    pinned: Pinned,
 ) -> bool:
     """Whether a visit would do something, and none is to come."""
     status, now = seen.status, seen.now
@@ -149,7 +181,7 @@ def wants_visit(
     freed = (
         world.mode is Mode.ENFORCE
         and isinstance(seen, Situation)
-        and bool(old_versions_freed_or_taken_up(world, records, seen))
+        and bool(old_versions_freed_or_taken_up(world, pinned, seen))
     )
     return (
         status.next_visit_at is not None  # it was requested, and never came

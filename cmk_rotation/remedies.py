@@ -195,6 +195,11 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "The cluster is being deleted. If that was not meant, open a support request at once; else nothing is to be done.",
     ),
     KnownError(
+        ("in a state other than succeeded",),
+        "The cluster's last operation failed, and Azure takes no update until it is repaired. Repair the cause, most often "
+        "the cluster identity's right to the key. If it stays Failed, open a support request, and never delete it.",
+    ),
+    KnownError(
         ("can't be executed now", "cannot be executed now", "async operation", "anotheroperationinprogress"),
         "Another operation runs on the cluster. Wait for it to end; the update is then sent again.",
     ),

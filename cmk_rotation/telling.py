@@ -23,7 +23,12 @@ ANNOUNCED_BY_ROTATION = frozenset(
 
 OPEN_WHETHER_OVER = frozenset({Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING})
 """Reasons that do not tell whether what a person was called for is over."""
-NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {Reason.UPDATE_OVERDUE, Reason.MOVED_BACK}
+NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
+    Reason.UPDATE_OVERDUE,
+    Reason.MOVED_BACK,
+    Reason.CLUSTER_STUCK,
+    Reason.WORKSPACE_FAILED,
+}
 """What the operator's tag does not mend: it only keeps us from trying again."""
 
 
@@ -118,9 +123,10 @@ def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tupl
     if not isinstance(situation, Situation):
         return ()
     said = (status.disabled_early_version or "").split(",")
+    last = {rotation.from_version: rotation for rotation in situation.done}  # one for each old version
     return tuple(
         rotation
-        for rotation in situation.done
+        for rotation in last.values()
         if rotation.keep_old_version_until is not None
         and rotation.keep_old_version_until > situation.now
         and (old := situation.listed(rotation.from_version)) is not None

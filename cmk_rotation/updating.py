@@ -1,11 +1,10 @@
-"""Sending an update. The order is the crash safety: claim, request the next visit, look once more, send, note.
+"""Sending an update. The order is the crash safety: claim, look once more, request the next visit, send, note.
 
-A crash after any of the four leaves something that the next visit heals: a claim that lapses, a visit that comes, a
-cluster that is busy or has arrived, an operation on record.
+A crash after any of them leaves something that the next visit heals: a claim that lapses, a visit that comes, a cluster
+that is busy or has arrived, an operation on record.
 """
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
 
 from cmk_rotation.decisions import decide, proposed
@@ -13,7 +12,7 @@ from cmk_rotation.finishing import finish
 from cmk_rotation.following import overdue
 from cmk_rotation.identifiers import operation_id
 from cmk_rotation.model import Accepted, KeyVersion, OperationError, Record, Rotation, Step, Trouble, VisitRequest
-from cmk_rotation.observing import observe
+from cmk_rotation.observing import assemble, read_versions
 from cmk_rotation.pace import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, trouble_after
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.remedies import remedy_for
@@ -25,19 +24,23 @@ _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
 
 
-def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation:
-    """Claim, request the next visit, look once more, send, note.
+def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation | None:
+    """Claim, look once more, request the next visit, send, note.
 
-    Returns what to wait for, or the rotation if Azure refused it. Raises `ChangedMeanwhileError` if another visit
-    changed the row, by a claim or otherwise, or if the update is not called for any more, and `StorageUnavailableError`
-    before a next visit has been requested; afterwards nothing.
+    Returns what to wait for, or the rotation if Azure refused it, or None if the update is not called for any more and
+    no visit was requested. Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, situation, target, request)
+    if not _is_called_for_still(world, situation, target):
+        _take_back(world, situation, target, claim)
+        return None
+    if _is_late(world, claim):  # the row tells whether another visit has taken the update over meanwhile
+        claim = world.records.save_rotation(replace(claim, claimed_until=world.now() + CLAIM_LASTS))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
-    if not _is_called_for_still(world, situation, target, claim):
-        _let_go(world, situation, target, claim)
-        raise ChangedMeanwhileError(claim.to_version)
+    if _is_late(world, claim):
+        return Decision(Verdict.WAIT, claim.reason, claim.message)  # the claim lapses, and the visit claims again
     try:
         return _send(world, situation, claim)
     except ChangedMeanwhileError:
@@ -52,6 +55,22 @@ def start(world: World, situation: Situation, target: KeyVersion, request: Visit
             since=claim.started_at,
         )
         return Decision(Verdict.WAIT, claim.reason, claim.message)
+
+
+def not_sent(situation: Situation, target: KeyVersion) -> Decision:
+    """What to do after an update was not called for any more when it was to be sent: look again, rarer each time."""
+    reason, cluster = Reason.VERSION_IS_BEHIND, situation.cluster
+    lasted = situation.now - since(situation.status, reason, situation.now)
+    return Decision(
+        Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT,
+        reason,
+        f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_NOT_SENT}",
+        look_after=trouble_after(lasted),
+        remedy="Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key.",
+    )
+
+
+_NOT_SENT = "the cluster or its key had changed when the update was to be sent; they are looked at again"
 
 
 def _claim(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Rotation:
@@ -94,28 +113,35 @@ def _claim(world: World, situation: Situation, target: KeyVersion, request: Visi
     return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
 
 
-def _is_called_for_still(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> bool:
-    """Whether one more look comes to the same update, in time to send it.
+def _is_called_for_still(world: World, situation: Situation, target: KeyVersion) -> bool:
+    """Whether the cluster and its key, read once more, come to the same update.
 
     Storage may have been slow since the first look, and meanwhile somebody may have disabled the version in use, set
-    the tag, given the cluster another key or none.
+    the tag, or given the cluster another key or none.
     """
-    record = Record(situation.status, situation.rotations)
-    seen = observe(world, claim.cluster_id, record, situation.by)
+    before, record = situation.cluster, Record(situation.status, situation.rotations)
+    try:
+        cluster = world.clusters.get(before.id)
+    except AzureTroubleError:
+        return False
+    seen = assemble(world, cluster, read_versions(world, cluster), record, situation.by)
     decision = decide(seen)
-    same = isinstance(decision, Decision) and decision.verdict is Verdict.UPDATE and decision.target == target
-    as_before = isinstance(seen, Situation) and seen.cluster == situation.cluster
-    in_time = claim.claimed_until is not None and world.now() + PATCH_TIMEOUT <= claim.claimed_until
-    return same and as_before and in_time
+    asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size)
+    same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size) == asked
+    return same and isinstance(decision, Decision) and decision.target == target
 
 
-def _let_go(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
-    """Put the row back as it was before the claim. Should that fail, the claim lapses."""
-    before = situation.toward(target.version) or replace(
-        proposed(situation, target), message=claim.message, event_id=claim.event_id
-    )
-    with suppress(ChangedMeanwhileError, StorageUnavailableError):
-        world.records.save_rotation(replace(before, etag=claim.etag), Step("not sent", world.now(), before))
+def _is_late(world: World, claim: Rotation) -> bool:
+    """Whether an update sent now could be in flight when its claim has lapsed."""
+    return claim.claimed_until is None or world.now() + PATCH_TIMEOUT > claim.claimed_until
+
+
+def _take_back(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
+    """Put the row back as it was before the claim, and say why."""
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    known = situation.toward(target.version) or replace(proposed(situation, target), event_id=claim.event_id)
+    before = replace(known, message=f"{what}: {_NOT_SENT}", etag=claim.etag)
+    world.records.save_rotation(before, Step("not sent", world.now(), before))
 
 
 def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rotation:
@@ -128,7 +154,7 @@ def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rot
         return _accepted(world, situation, claim, accepted)
     if trouble.kind is TroubleKind.UNAVAILABLE:
         return _unanswered(world, situation, claim, trouble)
-    if _is_busy(world, claim, trouble):
+    if _is_busy(world, situation, claim, trouble):
         return _busy(world, situation, claim, trouble)
     return _refused(world, situation, claim, trouble)
 
@@ -197,16 +223,22 @@ def _refused(world: World, situation: Situation, claim: Rotation, trouble: Troub
     return finish(world, situation, end)
 
 
-def _is_busy(world: World, claim: Rotation, trouble: Trouble) -> bool:
+def _is_busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> bool:
     """Whether an operation runs on the cluster: by its state, and by Azure's words, which are not all published.
 
-    The same words are said of a cluster that is Failed, but nothing runs there: that is a refusal.
+    Of a Failed cluster Azure has words of its own ("Create and manage a dedicated cluster", errors): nothing runs there,
+    and that is a refusal, unless it may be an earlier send of this very update that runs.
     """
+    sent_before = any(rotation.stage is Stage.UPDATING for rotation in situation.rotations)
+    refused = _OF_A_FAILED_CLUSTER in trouble.message.lower() and not sent_before
     try:
         cluster = world.clusters.get(claim.cluster_id)
     except AzureTroubleError:
         return trouble.kind is TroubleKind.BUSY
-    return cluster.busy or (trouble.kind is TroubleKind.BUSY and not cluster.failed)
+    return cluster.busy or (trouble.kind is TroubleKind.BUSY and not (cluster.failed and refused))
+
+
+_OF_A_FAILED_CLUSTER = "in a state other than succeeded"
 
 
 def _note(world: World, noted: Rotation, step: Step) -> None:

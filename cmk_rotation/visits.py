@@ -9,16 +9,22 @@ from contextlib import suppress
 from dataclasses import replace
 
 from cmk_rotation.decisions import decide, proposed
-from cmk_rotation.finishing import announce, announcement_owed, finish, old_versions_freed_or_taken_up
+from cmk_rotation.finishing import (
+    announce_late,
+    announcement_owed,
+    finish,
+    old_versions_freed_or_taken_up,
+    pinned_versions,
+)
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.model import Rotation, Step, VisitRequest
 from cmk_rotation.observing import observe
 from cmk_rotation.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.recording import note_looked
-from cmk_rotation.situation import Decision, Finish, Situation, Unseen, ended, same_rotation
+from cmk_rotation.situation import Decision, Finish, Situation, Unseen, same_rotation
 from cmk_rotation.telling import about, tell_decided
-from cmk_rotation.updating import start
-from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.updating import not_sent, start
+from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -31,9 +37,7 @@ def visit(world: World, request: VisitRequest) -> None:
     """
     cluster_id = request.cluster
     if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
-        followed = cluster_id is not None and request.by is RequestedBy.FOLLOW
-        if cluster_id is None or not followed or not _let_go(world, cluster_id):
-            reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
+        reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
         return
     for _ in range(_TRIES):
         try:
@@ -44,25 +48,14 @@ def visit(world: World, request: VisitRequest) -> None:
         return
 
 
-def _let_go(world: World, cluster_id: ClusterId) -> bool:
-    """End what is on record as under way for a cluster that has been taken out of scope; False if nothing is."""
-    record = world.records.of_cluster(cluster_id)
-    out = Trouble(TroubleKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
-    unseen = Unseen(world.now(), cluster_id, out, record.rotations, record.status)
-    for rotation in unseen.unfinished:
-        said = "the cluster was taken out of CLUSTER_SCOPES"
-        with suppress(ChangedMeanwhileError):  # another visit did as much
-            finish(world, unseen, ended(rotation, Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, said, unseen.now))
-    return bool(unseen.unfinished)
-
-
 def reject(world: World, why: str) -> None:
     """Say that a message cannot lead anywhere. It is not looked at again."""
     world.log(
         Event.VISIT_REJECTED,
         logging.WARNING,
         message=f"a visit request was rejected: {why}",
-        remedy="If you sent it, check the id and CLUSTER_SCOPES; if not, see who may write to the queue cluster-visits.",
+        remedy="If you sent it, check the id and CLUSTER_SCOPES. If a scope was taken out while an update ran, nothing is to "
+        "be done. Else see who may write to the queue cluster-visits.",
         since=world.now(),
     )
 
@@ -86,7 +79,7 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
     record = world.records.of_cluster(cluster_id)
     owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
     for rotation in owed:
-        announce(world, rotation)
+        announce_late(world, rotation)
     if owed:
         record = world.records.of_cluster(cluster_id)
     _act(world, observe(world, cluster_id, record, request.by), request)
@@ -100,8 +93,11 @@ def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> 
     if isinstance(situation, Situation):
         situation = _note_progress(world, situation, decision)
         if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
-            result, started = start(world, situation, decision.target, request), True
-            if isinstance(result, Rotation):
+            result = start(world, situation, decision.target, request)
+            started = result is not None
+            if result is None:
+                decision = not_sent(situation, decision.target)
+            elif isinstance(result, Rotation):
                 situation, decision = settle(without_operator(situation.with_rotation(result)))
                 announced = True
             else:
@@ -109,11 +105,12 @@ def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> 
     try:
         if isinstance(situation, Situation):
             _note_waiting(world, situation, decision, request)
-            _tell_of_old_versions(world, situation)
         note_looked(world, situation, decision, request, announced=announced)
     except StorageUnavailableError:
         if not started:
             raise
+    if isinstance(situation, Situation) and request.by is not RequestedBy.FOLLOW:
+        _tell_of_old_versions(world, situation)
 
 
 def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision, bool]:
@@ -177,10 +174,14 @@ def _note_waiting(world: World, situation: Situation, decision: Decision, reques
 
 
 def _tell_of_old_versions(world: World, situation: Situation) -> None:
-    """Say until when an old version must stay once the last cluster has left it, and not while one pins it."""
-    if world.mode is not Mode.ENFORCE or situation.open is not None or not situation.done:
-        return  # in observe only cluster rows are written; the looks of an update under way are many
-    for rotation in old_versions_freed_or_taken_up(world, world.records.everything(), situation):
-        what = "old version free" if rotation.keep_old_version_until else "old version in use again"
-        with suppress(ChangedMeanwhileError):  # the next visit sees whether it is still owed
+    """Say until when an old version must stay once the last cluster has left it, and not while one pins it.
+
+    That takes the rows of all clusters. Reconcile has them, and requests a visit when something is owed.
+    """
+    if world.mode is not Mode.ENFORCE or situation.unfinished or not situation.done:
+        return  # in observe only cluster rows are written
+    with suppress(ChangedMeanwhileError, StorageUnavailableError):  # the next reconcile sees whether it is still owed
+        pinned = pinned_versions(world, world.records.everything())
+        for rotation in old_versions_freed_or_taken_up(world, pinned, situation):
+            what = "old version free" if rotation.keep_old_version_until else "old version in use again"
             world.records.save_rotation(rotation, Step(what, situation.now, rotation))

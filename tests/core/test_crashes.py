@@ -25,6 +25,7 @@ from tests.core.builders import (
     version,
     waiting,
 )
+from tests.core.fakes import ProcessDiedError
 from tests.core.worlds import Fakes
 
 
@@ -217,6 +218,60 @@ def test_a_row_that_changes_at_every_try_is_left_to_the_next_visit_and_the_log_s
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert len(fakes.clusters.patches) == 1
+
+
+def test_a_row_that_changes_while_its_end_is_announced_is_announced_late_once_more() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.run(9 * MINUTE)
+    fakes.clock.now += 5 * MINUTE
+
+    def somebody_writes(row: object) -> None:
+        if isinstance(row, type(rotation())) and row.announced:
+            fakes.records.before_save = None
+            fakes.records.put(fakes.rotation)
+
+    fakes.records.before_save = somebody_writes
+    fakes.visit()
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert not fakes.rotation.announced
+    fakes.run(HOUR)
+    assert (fakes.finished, fakes.rotation.announced) == ([Stage.SUCCEEDED] * 2, True)
+    assert len({id_ for id_, _, _ in fakes.outcomes.published}) == 1, "the same news"
+
+
+@pytest.mark.parametrize("rivals", [1, 2])
+def test_of_visits_that_find_an_end_unannounced_at_the_same_time_one_announces_it(rivals: int) -> None:
+    fakes = Fakes()
+    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.records.put(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, announced=False, published=False))
+    left = [1] * rivals
+
+    def another_visit_comes_first(_: object) -> None:
+        if left:
+            left.pop()
+            fakes.visit()
+
+    fakes.records.before_save = another_visit_comes_first
+    fakes.visit()
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert len(fakes.outcomes.published) == 1
+    assert fakes.rotation.claimed_until is None
+
+
+def test_a_crash_while_an_end_is_announced_late_is_healed_by_a_visit_two_minutes_later() -> None:
+    fakes = Fakes()
+    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.records.put(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, announced=False, published=False))
+    fakes.effects.die_after = 1
+    with pytest.raises(ProcessDiedError):
+        fakes.visit()
+    assert fakes.finished == []
+    fakes.visit()
+    assert fakes.finished == [], "the one that claimed it may be alive still"
+    fakes.clock.now += 2 * MINUTE
+    fakes.visit()
+    assert fakes.finished == [Stage.SUCCEEDED]
 
 
 def test_a_visit_that_ends_a_rotation_second_says_nothing() -> None:

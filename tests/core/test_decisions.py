@@ -469,16 +469,19 @@ def test_a_cluster_that_somebody_else_moved_ends_the_rotation_that_was_called_fo
     ("known", "reason"),
     [
         (over(Stage.FAILED, Reason.UPDATE_FAILED, operation_status="Failed"), Reason.CONFIRMED_DESPITE_OPERATION),
-        (over(Stage.FAILED, Reason.CLUSTER_FAILED), Reason.CONFIRMED_BY_CLUSTER),
-        (over(Stage.FAILED, Reason.READ_BACK_DIFFERS), Reason.CONFIRMED_BY_CLUSTER),
-        (over(Stage.SUPERSEDED, Reason.CLUSTER_GONE), Reason.CONFIRMED_BY_CLUSTER),
-        (over(Stage.SUPERSEDED, Reason.CLUSTER_GONE, started_at=None), Reason.ALREADY_THERE),
+        (over(Stage.FAILED, Reason.UPDATE_FAILED, finished_at=NOW - HOUR), Reason.ALREADY_THERE),
+        (over(Stage.FAILED, Reason.UPDATE_FAILED, finished_at=None), Reason.ALREADY_THERE),
+        (over(Stage.FAILED, Reason.UPDATE_FAILED, accepted_at=None), Reason.ALREADY_THERE),
+        (over(Stage.FAILED, Reason.CLUSTER_FAILED), Reason.ALREADY_THERE),
     ],
 )
-def test_an_update_of_ours_that_was_given_up_and_arrived_is_not_somebody_elses(known: Rotation, reason: Reason) -> None:
+def test_a_failed_update_that_arrives_within_the_hour_is_ours_and_later_is_somebodys(
+    known: Rotation, reason: Reason
+) -> None:
     end = finished(situation(known, cluster=AT_V2))
     assert (end.reason, end.stage) == (reason, Stage.SUCCEEDED)
     assert (end.seconds_to_verify is None) is (reason is Reason.ALREADY_THERE)
+    assert ("no update of ours" in end.message) is (known.accepted_at is None)
 
 
 @pytest.mark.parametrize(
@@ -497,6 +500,19 @@ def test_a_key_without_a_version_to_follow_is_called_out_though_azure_follows_it
 ) -> None:
     decision = decided(situation(cluster=cluster(key_version=None), versions=versions))
     assert (decision.verdict, decision.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize("versions", [UNAVAILABLE, REFUSED])
+def test_a_dead_key_that_cannot_be_read_now_has_not_recovered(versions: Any) -> None:
+    row = status(attention_reason=Reason.KEY_NOT_FOUND)
+    decision = decided(situation(cluster=cluster(key_version=None), versions=versions, status=row))
+    assert decision.verdict is not Verdict.NOTHING
+
+
+def test_a_rotation_of_another_key_is_no_matter_of_this_keys_versions() -> None:
+    seen = situation(waiting(), cluster=cluster(key_name="another", state="Updating"), versions=(version(V3),))
+    decision = decide(seen)
+    assert not isinstance(decision, Finish) or decision.rotation.reason is not Reason.NEWER_VERSION
 
 
 def test_a_vault_of_another_cloud_says_nothing_of_a_key_that_azure_follows() -> None:

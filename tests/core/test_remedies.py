@@ -26,7 +26,7 @@ DOCUMENTED = [
     ("HTTP 400", "Key is not recoverable. Key Vault must be set to Soft-delete", "purge protection"),
     ("HTTP 400", "Operation can't be executed now. Wait for the async operation to complete and try again", "Another"),
     ("HTTP 400", "Operation cannot be executed now.", "Another operation"),
-    ("HTTP 400", "Async operation is in a state other than succeeded.", "Another operation"),
+    ("HTTP 400", "Async operation is in a state other than succeeded.", "If it stays Failed"),
     ("AnotherOperationInProgress", "try later", "Another operation"),
     ("HTTP 400", "The body of the request is null or in bad format", "did not understand"),
     ("InvalidParameter", "some parameter", "did not understand"),

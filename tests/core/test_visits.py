@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import ClusterStatus, Operation, OperationError, Rotation, VisitRequest, Workspace
+from cmk_rotation.model import Operation, OperationError, VisitRequest, Workspace
 from cmk_rotation.visits import visit
 from cmk_rotation.vocabulary import Event, Mode, Reason, RequestedBy, Stage
 from tests.core.builders import (
@@ -240,7 +240,7 @@ def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> Non
     fakes.clusters.workspaces[WORKSPACE] = GONE
     fakes.visit()
     fakes.run(HOUR)
-    assert fakes.rotation.linked_workspaces == (Workspace(WORKSPACE, None), Workspace(WORKSPACE + "2", "Succeeded"))
+    assert fakes.rotation.linked_workspaces == (Workspace(WORKSPACE + "2", "Succeeded"),)
 
 
 # --- visits never multiply --------------------------------------------------------------------------------------------
@@ -447,33 +447,6 @@ def test_a_message_that_names_nothing_in_scope_is_rejected_without_a_call(named:
     visit(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, cluster=named))
     assert [line.event for line in fakes.log.lines] == [Event.VISIT_REJECTED]
     assert fakes.effects.calls == 0
-
-
-def test_an_update_of_a_cluster_that_is_taken_out_of_scope_is_let_go_of() -> None:
-    fakes = Fakes()
-    fakes.visit()
-    fakes.scopes = ()
-    fakes.run(2 * HOUR, reconcile=False)
-    assert (fakes.rotation.stage, fakes.rotation.operation_url) == (Stage.SUPERSEDED, None)
-    assert "taken out of CLUSTER_SCOPES" in fakes.rotation.message
-    assert fakes.log.errors == []
-    assert [line.event for line in fakes.log.of(Event.ROTATION_FINISHED)] == [Event.ROTATION_FINISHED]
-    assert fakes.requests.pending == []
-
-
-def test_two_visits_let_go_of_an_update_once() -> None:
-    fakes = Fakes()
-    fakes.visit()
-    fakes.scopes = ()
-
-    def another_ends_it(row: Rotation | ClusterStatus) -> None:
-        fakes.records.before_save = None
-        assert isinstance(row, Rotation)
-        fakes.records.put(row)
-
-    fakes.records.before_save = another_ends_it
-    fakes.run(2 * HOUR, reconcile=False)
-    assert (fakes.rotation.stage, len(fakes.log.of(Event.ROTATION_FINISHED))) == (Stage.SUPERSEDED, 0)
 
 
 def test_a_cluster_that_is_gone_supersedes_its_update() -> None:
