@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 PATCH_TIMEOUT = timedelta(seconds=100)
 """Ten seconds to connect and ninety to read; ARM answers a PATCH within 60 s or cuts it."""
-CLAIM_LASTS = PATCH_TIMEOUT + timedelta(seconds=20)
-"""When this is over, the PATCH of a claim can no longer be in flight: it is not sent later than 20 s after the claim."""
+CLAIM_LASTS = PATCH_TIMEOUT + timedelta(seconds=80)
+"""When this is over, the PATCH of a claim can no longer be in flight: it is not sent later than 80 s after the claim, in
+which time the next visit is requested, with all the patience that a slow queue may need."""
 VISIT_COMES_WITHIN = timedelta(minutes=2)
 """How late a requested visit may come (the queue is polled, and a visit takes a while) before it counts as lost."""
 ANNOUNCED_WITHIN = timedelta(minutes=2)

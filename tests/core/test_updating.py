@@ -138,7 +138,7 @@ def test_an_update_is_not_sent_when_its_claim_would_lapse_before_azure_has_answe
     honest = fakes.requests.request
 
     def slowly(*what: Any) -> None:
-        fakes.clock.now += 30 * SECOND
+        fakes.clock.now += 90 * SECOND
         honest(*what)
 
     # A queue that takes its time.
