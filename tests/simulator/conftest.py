@@ -38,7 +38,7 @@ def cluster(azure: Azure) -> Cluster:
 @pytest.fixture
 def arm(credential: ManagedIdentityCredential) -> Iterator[LogAnalyticsManagementClient]:
     """The SDK's client, without retries: a test wants to see each answer."""
-    with LogAnalyticsManagementClient(credential, SUBSCRIPTION, retry_total=0, polling_interval=0) as client:
+    with LogAnalyticsManagementClient(credential, SUBSCRIPTION, retry_total=0, polling_interval=0.01) as client:
         yield client
 
 
