@@ -6,6 +6,7 @@ attention, or could not be read.
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -190,4 +191,9 @@ def _complain(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:
+        # Whoever reads has had enough, such as `head`; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)  # Not all was told.

@@ -28,7 +28,7 @@ app: crash                                                              and it c
 queue: lose | double | delay 10 min                                     the next message
 events: lose | duplicate 3 | delay 2 h | hold | release | answer 403    the next event, or try of one; release is in disorder
 cluster payments: updates fail | never end | take 3 h | have no effect | read stale for 5 min | answer 200
-                  | hide operations | give no headers | stay in ProvisioningAccount | go well
+                  | hide operations | give no headers | stay in ProvisioningAccount | check the key late | go well
 cluster payments: state Failed
 cluster payments: replicate to northeurope | stop replicating
 cluster payments: replication fails | replication blocks updates | links fail | workspaces fail

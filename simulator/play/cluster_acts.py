@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
+from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
 from simulator.clusters import Cluster
 from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
 from simulator.replication import change
@@ -20,6 +20,7 @@ _WAYS: Mapping[str, Callable[[Behaviour], Behaviour | None]] = {
     "updates answer 200": lambda usual: replace(usual, accepted_status=200),
     "updates hide operations": lambda usual: replace(usual, reading=OperationReading.NOT_FOUND),
     "updates give no headers": lambda usual: replace(usual, accepted_headers=AcceptedHeaders.NONE),
+    "updates check the key late": lambda usual: replace(usual, key_check=KeyCheck.IN_OPERATION),
     "updates stay in provisioningaccount": lambda usual: replace(usual, state_while_running="ProvisioningAccount"),
     "replication fails": lambda usual: replace(usual, replication_fails=True),
     "replication blocks updates": lambda usual: replace(usual, replication_is_update=True),

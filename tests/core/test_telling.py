@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from cmk_rotation.model import Operation
-from cmk_rotation.vocabulary import Event, Reason, Stage, TroubleKind
+from cmk_rotation.situation import Decision
+from cmk_rotation.telling import recovery_owed
+from cmk_rotation.vocabulary import Event, Reason, Stage, TroubleKind, Verdict
 from tests.core.builders import (
     CLUSTER,
     DAY,
@@ -285,3 +287,29 @@ def test_lines_that_may_not_have_been_written_are_written_by_the_next_visit_afte
     fakes.visit()
     assert len(fakes.log.of(Event.CLUSTER_ATTENTION)) == 2
     assert fakes.status.saying_since is None
+
+
+# --- what calls an alarm off -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("called", list(Reason))
+def test_the_tag_calls_off_only_what_does_not_wait_for_an_update(called: Reason) -> None:
+    waits = {
+        Reason.UPDATE_REFUSED,
+        Reason.UPDATE_FAILED,
+        Reason.CLUSTER_FAILED,
+        Reason.READ_BACK_DIFFERS,
+        Reason.UPDATE_OVERDUE,
+        Reason.MOVED_BACK,
+        Reason.CLUSTER_STUCK,
+        Reason.WORKSPACE_FAILED,
+    }
+    held = Decision(Verdict.NOTHING, Reason.ON_HOLD, "on hold")
+    assert recovery_owed(status(attention_reason=called), held) is (called not in waits)
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING])
+def test_a_cluster_that_shows_no_key_any_more_leaves_open_what_has_become_of_it(reason: Reason) -> None:
+    row = status(attention_reason=Reason.IN_USE_DISABLED)
+    assert not recovery_owed(row, Decision(Verdict.NOTHING, reason, "out of sight"))
+    assert recovery_owed(row, Decision(Verdict.NOTHING, Reason.UP_TO_DATE, "well"))

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Request
 
 from simulator import identity
 from simulator.azure import FUNCTION
-from simulator.behaviour import Outcome
+from simulator.behaviour import KeyCheck, Outcome
 from simulator.clusters import Cluster
 from simulator.event_grid import Subscription
 from simulator.keys import Network
@@ -109,7 +109,9 @@ def test_vaults_clocks_and_clusters_change(playground: Playground) -> None:
     assert mine.state == "Failed"
     perform(playground, "workspace law-payments: state Failed")
     assert azure.arm.workspaces[mine.workspaces[0].lower()].state == "Failed"
+    perform(playground, "cluster payments: updates check the key late")
     perform(playground, "cluster payments: links fail")
+    assert mine.behaviour.key_check is KeyCheck.IN_OPERATION
     assert mine.behaviour.links_fail
     assert mine.behaviour.outcome is Outcome.FAILED, "one thing does not undo another"
     perform(playground, "cluster payments: replicate to northeurope")

@@ -125,6 +125,16 @@ def test_one_can_be_somebody_else_even_of_another_tenant(bare: Terminal) -> None
     assert bare.run("env", "--as", "nobody").returncode == 2
 
 
+def test_a_reader_that_has_had_enough_gets_no_traceback() -> None:
+    listing = subprocess.Popen([sys.executable, "-m", "simulator", "stories"], cwd=ROOT, stdout=-1, stderr=-1)
+    assert listing.stdout is not None
+    listing.stdout.close()
+    assert listing.wait(20) == 1
+    assert listing.stderr is not None
+    with listing.stderr:
+        assert listing.stderr.read() == b""
+
+
 def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
     done = bare.run("fault", "GET contoso: 429 with Retry-After 1 2 times")
     assert done.stdout == "Done: GET contoso: 429 with Retry-After 1 2 times\n"

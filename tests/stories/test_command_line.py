@@ -55,6 +55,10 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
         only = run(story, "status", "--cluster", "cluster-b").stdout
         assert "cluster-b" in only
         assert "cluster-a" not in only
+        cut = f"{sys.executable} -m cmk_rotation status | true; exit ${{PIPESTATUS[0]}}"
+        env = {**story.host.spec.env, **story.azure.environment("operator")}
+        done = subprocess.run(["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"
 
 
 def test_visit_asks_the_function_to_look(tmp_path: Path) -> None:
