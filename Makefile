@@ -4,7 +4,8 @@
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+# Modules, never the environment's scripts: those name their Python by the path where the environment was made.
+COMPILE := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
 COMMA := ,
@@ -15,17 +16,17 @@ demo: .venv/made
 	@$(BIN)/python -m simulator.demo
 
 test: .venv/made $(AZURITE) $(KUSTO)
-	@AZURITE=$(AZURITE) $(BIN)/python -m pytest -n 4 --dist worksteal
+	@AZURITE="$$PWD/$(AZURITE)" $(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: .venv/made
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+	@$(BIN)/python -m mypy
+	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 
 coverage: .venv/made
-	@$(BIN)/coverage run --source=cmk_rotation -m pytest tests/core tests/test_messages.py tests/test_text.py
-	@$(BIN)/coverage report --fail-under=100 --show-missing --skip-covered --include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(CORE:%=cmk_rotation/%.py))
+	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/core tests/test_messages.py tests/test_text.py
+	@$(BIN)/python -m coverage report --fail-under=100 --show-missing --skip-covered --include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(CORE:%=cmk_rotation/%.py))
 
 requirements: .venv/made
 	@$(COMPILE) --python-platform linux --output-file requirements.txt
@@ -39,9 +40,9 @@ requirements-check: .venv/made
 	  cmp -s $$file.txt .venv/$$file.txt || { echo "$$file.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }; done
 
 .venv/made: requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed; $(PYTHON) is another"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed; $(PYTHON) is another"; exit 1; }
 	@echo "Making the environment in .venv (once, about half a minute) ..."
-	@$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 

@@ -5,6 +5,7 @@ attention, or could not be read.
 """
 
 import argparse
+import io
 import json
 import os
 import re
@@ -183,7 +184,7 @@ def _print(text: str) -> None:
 
 
 def _print_json(value: object) -> None:
-    _print(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    _print(json.dumps(value, indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
 
 
 def _complain(text: str) -> None:
@@ -191,6 +192,9 @@ def _complain(text: str) -> None:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A letter that the locale's encoding does not have is a question mark, and no error.
+        sys.stdout.reconfigure(errors="replace")
     try:
         sys.exit(main())
     except BrokenPipeError:

@@ -20,7 +20,7 @@ from simulator.play.state import FOLDER, Running
 from simulator.play.stories import STORIES
 from simulator.play.up import up
 from simulator.play.world import Options
-from simulator.terminal import say
+from simulator.terminal import say, show_what_can_be_shown
 
 _NOT_UP = "No playground is up here. Start one in another terminal: python -m simulator up"
 
@@ -61,7 +61,7 @@ class RefusedError(Exception):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m simulator", description="A small simulated Azure, to play with.")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where it keeps its notice and its logs")
+    parser.add_argument("--folder", type=_folder, default=FOLDER, help="where it keeps its notice and its logs")
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="start it, and watch it; Ctrl-C ends it")
     start.add_argument("--speed", type=float, help="simulated seconds in a real one (60, or 1 with --azurite)")
@@ -77,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     play = commands.add_parser("play", help="play one of them")
     play.add_argument("name", choices=sorted(STORIES))
     return parser
+
+
+def _folder(text: str) -> Path:
+    """Absolute: it is used by processes that work elsewhere."""
+    return Path(text).absolute()
 
 
 def _ask(running: Running, method: str, path: str, body: str = "") -> dict[str, Any]:
@@ -132,6 +137,7 @@ def _fail(text: str) -> int:
 
 
 if __name__ == "__main__":
+    show_what_can_be_shown()
     try:
         sys.exit(main())
     except BrokenPipeError:

@@ -4,6 +4,7 @@ The app is the real one, on the real Python Functions runtime, with unmodified A
 time runs faster.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from simulator.clock import Clock
 from simulator.clusters import Cluster
 from simulator.event_grid import Subscription
 from simulator.host.process import HostProcess, HostSpec
-from simulator.terminal import say
+from simulator.terminal import killed_as_by_ctrl_c, say, show_what_can_be_shown
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".demo"
@@ -52,20 +53,27 @@ The fleet, in two subscriptions:
 
 def main() -> int:
     """Play the demo; the result is the exit code."""
+    try:
+        with killed_as_by_ctrl_c():
+            return tell()
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):  # Nobody reads this where a terminal has closed.
+            say("\nStopped.")
+        return 130
+
+
+def tell() -> int:
+    """Say what there is, let it happen, say what came of it; the result is the exit code."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     say(INTRODUCTION)
     with Azure(Clock.starting_now(SPEED)) as azure:
         clusters = build(azure)
         say(FLEET)
         host = HostProcess(HostSpec(ROOT, settings(azure), FOLDER, azure.clock, "cmk_rotation.clock:utc_now"))
-        host.start()
-        feed = lines(host)
         try:
+            host.start()
             subscribe(azure, host)
-            play(azure, clusters, feed)
-        except KeyboardInterrupt:
-            say("\nStopped.")
-            return 130
+            play(azure, clusters, lines(host))
         except TimeoutError as error:
             say(f"\n{error}. The function log is {FOLDER.relative_to(ROOT)}/host.jsonl", "31")
             return 1
@@ -175,7 +183,8 @@ def show(line: dict[str, Any]) -> None:
 
 def _wrapped(text: str, begins: str, indent: int) -> str:
     width = min(max(shutil.get_terminal_size((110, 24)).columns, 60), 120)
-    return textwrap.fill(text, width, initial_indent=begins, subsequent_indent=" " * indent, break_long_words=False)
+    wrapper = textwrap.TextWrapper(width, begins, " " * indent, break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(text)
 
 
 def command_line(azure: Azure, *arguments: str) -> None:
@@ -190,4 +199,5 @@ def heading(text: str) -> None:
 
 
 if __name__ == "__main__":
+    show_what_can_be_shown()
     sys.exit(main())

@@ -87,7 +87,7 @@ message = entry.key_event(json.dumps(event))
 loaded = {name.split(".")[1] for name in sys.modules if name.startswith("azure.")}
 print(json.dumps([json.loads(message)["key"], sorted(loaded), "cmk_rotation.wiring" in sys.modules]))
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     key, loaded, wired = json.loads(done.stdout)
     assert key == {"vault": "contoso.vault.azure.net", "name": "la-cmk"}
     assert loaded == ["functions"]

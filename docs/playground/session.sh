@@ -2,7 +2,7 @@
 # A session with an unmodified Azure CLI in the playground. Needs `az` on the PATH (pip install azure-cli), and a
 # playground that is up (python -m simulator up). Its output is docs/playground/session.txt.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH="" cd -- "$(dirname -- "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
 eval "$("$python" -m simulator env)"
 export PYTHONWARNINGS=ignore  # The Azure CLI's own.

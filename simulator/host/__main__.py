@@ -27,6 +27,7 @@ from simulator.host.invocations import Invocations, Limit
 from simulator.host.logs import HostLog, LogLevel, WorkerHandler
 from simulator.host.settings import Queues, refuse_unknown
 from simulator.host.timers import ScheduleMonitor
+from simulator.terminal import obeys_ctrl_c
 
 _STDOUT = 1
 _GRACE_SECONDS = 5.0
@@ -79,8 +80,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
     functions = await runtime.index(app)
 
     stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if obeys_ctrl_c():
+        loop.add_signal_handler(signal.SIGINT, stop.set)
     port = host.start(functions, arguments.port, arguments.event_grid_key, arguments.master_key)
     log.write(LogLevel.INFORMATION, "Host.Startup", f"Host started; {len(functions)} functions found")
     ready = {

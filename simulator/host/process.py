@@ -96,10 +96,10 @@ class HostProcess:
         return [json.loads(line) for line in text.split("\n")[:-1]]
 
     def _launch(self) -> None:
-        folder = self.spec.folder
+        folder = self.spec.folder.absolute()  # The child works elsewhere.
         folder.mkdir(parents=True, exist_ok=True)
         command = [
-            *(sys.executable, "-m", "simulator.host", "--app", str(self.spec.app), "--port", str(self.port)),
+            *(sys.executable, "-m", "simulator.host", "--app", str(self.spec.app.absolute()), "--port", str(self.port)),
             *("--log", str(folder / "host.jsonl"), "--timers", str(folder / "timers.json")),
             *("--event-grid-key", self.spec.event_grid_key, "--master-key", self.spec.master_key),
         ]
@@ -113,13 +113,18 @@ class HostProcess:
                 command,
                 env=dict(self.spec.env),
                 cwd=Path(simulator.__file__).parent.parent,
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
             )
-        line = _first_line(child)
+        line = b""
+        try:
+            line = _first_line(child)
+        finally:
+            if not line:  # Nor if whoever waits for it is interrupted.
+                child.kill()
+                child.wait()
         if not line:
-            child.kill()
-            child.wait()
             raise HostError((folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip())
         answer = json.loads(line)
         self.port, self.functions, self.errors = answer["port"], answer["functions"], answer["errors"]

@@ -57,6 +57,7 @@ def azurite(account: str, key: str) -> Iterator[Azurite]:
     with subprocess.Popen(  # noqa: S603 - node, found on the PATH
         [node, str(script), *flags, *ports],
         env={**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"},
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         # Ctrl-C is for the playground, which ends Azurite when nobody needs it any more.
         start_new_session=True,

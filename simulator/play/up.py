@@ -1,11 +1,7 @@
 """`python -m simulator up`: start the playground, say what there is, show what happens, end cleanly."""
 
+import contextlib
 import shutil
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from simulator.host.errors import HostError
 from simulator.play.azurite import AzuriteError
@@ -13,7 +9,7 @@ from simulator.play.feed import Line
 from simulator.play.fleet import CLUSTERS
 from simulator.play.state import Running, forget
 from simulator.play.world import Options, Playground
-from simulator.terminal import say
+from simulator.terminal import killed_as_by_ctrl_c, obeys_ctrl_c, on_terminal, say
 
 _COLOURS = {"app": "36", "events": "35", "storage": "34", "cluster": "32", "fault": "33", "story": "1"}
 
@@ -25,8 +21,8 @@ In another terminal, in this folder:
 With the Azure CLI (its usual sign-in is left alone):
   eval "$(python -m simulator env)" && az login --identity
   az keyvault key rotate --vault-name contoso --name la-cmk
-  az monitor log-analytics cluster list --query '[].{name:name, version:keyVaultProperties.keyVersion}'
-Ctrl-C ends everything.
+  az monitor log-analytics cluster list --query '[].{{name:name, version:keyVaultProperties.keyVersion}}'
+{end} ends everything.
 """
 
 
@@ -43,7 +39,7 @@ def up(options: Options) -> int:
         (options.folder / stale).unlink(missing_ok=True)
     say("Starting …")
     try:
-        with _ends_on_sigterm(), Playground(options) as playground:
+        with killed_as_by_ctrl_c(), Playground(options) as playground:
             running = playground.running()
             running.write(options.folder)
             try:
@@ -52,26 +48,13 @@ def up(options: Options) -> int:
             finally:
                 forget(options.folder)
     except KeyboardInterrupt:
-        say("\nEverything has ended.")
+        with contextlib.suppress(OSError):  # Nobody reads this where a terminal has closed.
+            say("\nEverything has ended.")
         return 0
     except (HostError, AzuriteError) as error:
         say(f"It could not start: {error}")
         return 1
     return 0
-
-
-@contextmanager
-def _ends_on_sigterm() -> Iterator[None]:
-    """`kill` ends it as Ctrl-C does."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _introduce(options: Options, running: Running) -> None:
@@ -80,7 +63,7 @@ def _introduce(options: Options, running: Running) -> None:
     say(f"{what}; on 127.0.0.1:{running.port}; {speed}.\n\nClusters:")
     for name, about in CLUSTERS.items():
         say(f"  {name:<11}{about}")
-    say(f"\n{_NEXT}")
+    say(f"\n{_NEXT.format(end='Ctrl-C' if obeys_ctrl_c() else f'`kill {running.pid}`')}")
 
 
 def _show(playground: Playground) -> None:
@@ -95,4 +78,4 @@ def written(line: Line) -> str:
     """A line of the feed; on a terminal, as much of it as there is room for."""
     text = f"{line.at}  {line.source:<8}{line.text}"
     width = max(shutil.get_terminal_size((110, 24)).columns, 60)
-    return text if not sys.stdout.isatty() or len(text) <= width else f"{text[: width - 2]} …"
+    return text if not on_terminal() or len(text) <= width else f"{text[: width - 2]} …"

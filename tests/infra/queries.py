@@ -99,7 +99,7 @@ def diagnostics(queries: dict[str, str]) -> dict[str, list[str]]:
         [node, str(_CHECK)],
         input=json.dumps({"tables": TABLES, "queries": queries}),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         cwd=Path(ROOT),
     )

@@ -1,6 +1,7 @@
 """The hook that connects the app to clusters and vaults, with an Azure CLI that remembers."""
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,8 @@ class Az:
 @pytest.fixture
 def az(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Az:
     program = tmp_path / "az"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{Path(__file__).parent / "fake_az.py"}" "$@"\n')
+    command = shlex.join([sys.executable, "-S", str(Path(__file__).parent / "fake_az.py")])
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     state = tmp_path / "state.json"
     empty: dict[str, Any] = {

@@ -99,8 +99,8 @@ def spec(
     """Write a toy app down and say how to host it."""
     directory = folder / "app"
     directory.mkdir()
-    (directory / "function_app.py").write_text(textwrap.dedent(app))
-    (directory / "host.json").write_text(json.dumps(host_json))
+    (directory / "function_app.py").write_text(textwrap.dedent(app), encoding="utf-8")
+    (directory / "host.json").write_text(json.dumps(host_json), encoding="utf-8")
     env = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"} | dict(settings or {})
     return HostSpec(directory, env, folder / "host", clock)
 

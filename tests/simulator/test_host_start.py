@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import azure_functions_runtime
@@ -15,6 +17,15 @@ from simulator.host.exit_codes import BROKEN
 from simulator.host.process import HostProcess
 from tests.simulator.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
 
+STARTS_FOR_EVER = """
+    import os
+    import signal
+    from pathlib import Path
+
+    Path(__file__).with_name("pid").write_text(str(os.getpid()), encoding="utf-8")
+    os.kill(os.getppid(), signal.SIGUSR1)
+    signal.pause()
+"""
 GOOD = """
     import logging
     import azure.functions as func
@@ -150,7 +161,7 @@ def test_a_host_json_that_would_not_do_what_it_says_is_refused(
 ) -> None:
     from simulator.host import host_json  # noqa: PLC0415
 
-    (tmp_path / "host.json").write_text(json.dumps(HOST_JSON | dict(change)))
+    (tmp_path / "host.json").write_text(json.dumps(HOST_JSON | dict(change)), encoding="utf-8")
     with pytest.raises(HostError) as refusal:
         host_json.read(tmp_path / "host.json")
     assert complaint in str(refusal.value)
@@ -177,6 +188,21 @@ def test_http_triggers_are_refused(tmp_path: Path) -> None:
     what = spec(tmp_path, bad('@app.route("x")\ndef f(req: func.HttpRequest) -> str: ...'))
     with pytest.raises(HostError, match="httpTrigger are not simulated"):
         HostProcess(what).start()
+
+
+def test_whoever_is_interrupted_while_a_host_starts_leaves_none_behind(tmp_path: Path) -> None:
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    what = spec(tmp_path, STARTS_FOR_EVER)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            HostProcess(what).start()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((what.app / "pid").read_text(encoding="utf-8")), signal.SIGKILL)
 
 
 def test_a_killed_host_says_so(tmp_path: Path) -> None:

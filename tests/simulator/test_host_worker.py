@@ -57,7 +57,7 @@ TOYTIME = "def utc_now():\n    raise AssertionError('the real clock')\n"
 
 def toy_spec(folder: Path, **options: Any) -> Any:
     what = spec(folder, APP, **options)
-    (what.app / "toytime.py").write_text(TOYTIME)
+    (what.app / "toytime.py").write_text(TOYTIME, encoding="utf-8")
     return what
 
 

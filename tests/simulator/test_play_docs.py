@@ -44,7 +44,7 @@ def test_the_products_commands_work_where_env_was_evaluated(terminal: Terminal) 
         if line.startswith("python -m cmk_rotation"):
             command = [sys.executable, *shlex.split(line)[1:]]
             done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+                command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False
             )
             assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
 

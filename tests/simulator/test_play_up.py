@@ -3,15 +3,19 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from azure.data.tables import TableClient
+
+from tests.surroundings import before_a_terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,28 +26,32 @@ class Terminal:
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.output = folder / "up.txt"
-        with self.output.open("w") as output:
-            self.process = subprocess.Popen(
-                [*self.command(), "up", *options],
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.until("Ctrl-C ends everything.")
+        with self.output.open("wb") as output:
+            self.process = self.start([*self.command(), "up", *options], output)
+        self.until(" ends everything.")
+
+    def start(self, command: list[str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
+        with before_a_terminal():
+            return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "simulator", "--folder", str(self.folder)]
 
     def run(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.command(), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=env
+            [*self.command(), *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+            env=env,
         )
 
     def environment(self, who: str = "operator") -> dict[str, str]:
-        lines = self.run("env", "--as", who).stdout.splitlines()
-        exported = (line.removeprefix("export ").partition("=") for line in lines)
-        return {**os.environ, **{name: value.strip("'") for name, _, value in exported}}
+        words = shlex.split(self.run("env", "--as", who).stdout)
+        exported = (word.partition("=") for word in words if word != "export")
+        return {**os.environ, **{name: value for name, _, value in exported}}
 
     def until(self, text: str, real_seconds: float = 40, times: int = 1) -> str:
         ends = time.monotonic() + real_seconds
@@ -79,8 +87,10 @@ def test_ctrl_c_ends_everything_cleanly(bare: Terminal) -> None:
     assert not (bare.folder / "running.json").exists()
 
 
-def test_kill_ends_it_as_cleanly(bare: Terminal) -> None:
-    bare.process.terminate()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_kill_ends_it_as_cleanly_and_so_does_a_terminal_that_closes(bare: Terminal, number: signal.Signals) -> None:
+    assert "Ctrl-C ends everything." in bare.output.read_text(encoding="utf-8")
+    bare.process.send_signal(number)
     assert bare.process.wait(20) == 0
     assert not (bare.folder / "running.json").exists()
 
@@ -101,7 +111,7 @@ def test_a_second_one_says_what_is_wrong_and_a_dead_one_is_no_hindrance(bare: Te
 def test_without_a_playground_commands_say_how_to_start_one(tmp_path: Path) -> None:
     for arguments in (["env"], ["status"], ["fault", "clear"], ["play", "rotation"]):
         command = [sys.executable, "-m", "simulator", "--folder", str(tmp_path), *arguments]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=20, check=False)
         assert answer.returncode == 1
         assert "python -m simulator up" in answer.stderr
 
@@ -119,7 +129,7 @@ def test_one_can_be_somebody_else_even_of_another_tenant(bare: Terminal) -> None
     for who in ("operator", "partner"):
         command = [sys.executable, "-c", script]
         env = bare.environment(who)
-        child = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+        child = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", timeout=60, check=True)
         seen[who] = set(child.stdout.strip().split(","))
     assert seen == {"operator": {"Production", "Fraud and archive"}, "partner": {"Partner"}}
     assert bare.run("env", "--as", "nobody").returncode == 2
@@ -143,7 +153,12 @@ def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
         "print(K('https://contoso.vault.azure.net', M()).get_key('la-cmk').name)"
     )
     child = subprocess.run(
-        [sys.executable, "-c", code], env=bare.environment(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        env=bare.environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
     )
     assert child.stdout == "la-cmk\n"
     assert bare.until("answer 429").count("answer 429") == 2
@@ -185,7 +200,7 @@ def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path
         command = [sys.executable, "-m", "cmk_rotation", "status", "--json"]
         environment = terminal.environment()
         child = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+            command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=True
         )
         done = {one["clusterId"].rsplit("/", 1)[1]: one["stage"] for one in json.loads(child.stdout)["rotations"]}
         assert {"payments", "web-shop"} <= done.keys()
@@ -214,6 +229,6 @@ def test_azurite_keeps_the_queue_and_the_table_if_so_chosen(tmp_path: Path) -> N
 def test_without_azurite_it_says_how_to_install_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "simulator", "--folder", str(tmp_path), "up", "--azurite"]
     env = {**os.environ, "AZURITE": str(tmp_path / "nothing")}
-    answer = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=40, check=False)
+    answer = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", timeout=40, check=False)
     assert answer.returncode == 1
     assert "npm ci --prefix tools/azurite" in answer.stdout

@@ -25,7 +25,12 @@ def test_a_child_process_lives_in_it_with_nothing_but_its_environment() -> None:
         azure.add_cluster("Cluster-1")
         environment = {"PATH": os.environ["PATH"], **azure.environment()}
         child = subprocess.run(
-            [sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", CHILD],
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
         )
     assert child.stderr == ""
     assert child.stdout == "['Cluster-1']\n"

@@ -1,6 +1,7 @@
 """The command line, as an operator with a sign-in of their own."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
 from tests.stories.stage import APP, Stage, stage
+from tests.surroundings import ASCII
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)
 
@@ -20,7 +22,7 @@ def build(azure: Azure) -> None:
 def run(story: Stage, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     env = {**story.host.spec.env, **story.azure.environment("operator"), **settings}
     command = [sys.executable, "-m", "cmk_rotation", *words]
-    return subprocess.run(command, cwd=APP, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=APP, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
 def test_plan_tells_what_would_be_done_and_changes_nothing(tmp_path: Path) -> None:
@@ -49,13 +51,17 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
         assert {rotation["toVersion"] for rotation in told["rotations"]} == {new}
         assert {cluster["reason"] for cluster in told["clusters"]} == {"up-to-date"}
         assert {"claimed", "accepted", "finished"} <= {step["step"] for step in told["history"]}
+        for options in (["--json"], []):
+            ascii_ = run(story, "status", "--history", *options, **ASCII)
+            assert (ascii_.returncode, ascii_.stderr) == (0, ""), "a locale that lacks a letter loses that letter alone"
+            assert f"\\u2192 {new}" in ascii_.stdout if options else f" ? {new}" in ascii_.stdout
         text = run(story, "status").stdout
         assert "update-confirmed" in text
         assert "\x1b" not in text
         only = run(story, "status", "--cluster", "cluster-b").stdout
         assert "cluster-b" in only
         assert "cluster-a" not in only
-        cut = f"{sys.executable} -m cmk_rotation status | true; exit ${{PIPESTATUS[0]}}"
+        cut = f"{shlex.quote(sys.executable)} -m cmk_rotation status | true; exit ${{PIPESTATUS[0]}}"
         env = {**story.host.spec.env, **story.azure.environment("operator")}
         done = subprocess.run(["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"
