@@ -46,9 +46,7 @@ class FarAway(Terminal):
 def far_away(tmp_path: Path) -> Iterator[FarAway]:
     one = FarAway(tmp_path, "--speed", "200")
     yield one
-    if one.process.poll() is None:
-        os.killpg(one.process.pid, signal.SIGKILL)
-        one.process.wait()
+    one.end()
 
 
 def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away: FarAway) -> None:

@@ -19,7 +19,8 @@ COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) fo
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    yield from started(tmp_path, "--without-app", "--speed", "3600")
+    with started(tmp_path, "--without-app", "--speed", "3600") as one:
+        yield one
 
 
 def test_every_command_of_the_page_works(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -66,18 +67,29 @@ class Terminal:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(20)
 
+    def end(self) -> None:
+        """With all that it has started, even if a test has failed."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
+
+@contextmanager
 def started(folder: Path, *options: str) -> Iterator[Terminal]:
     terminal = Terminal(folder, *options)
-    yield terminal
-    if terminal.process.poll() is None:
-        terminal.process.kill()
-        terminal.process.wait()
+    try:
+        yield terminal
+    finally:
+        terminal.end()
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Terminal]:
-    yield from started(tmp_path, "--without-app", "--speed", "3600")
+    with started(tmp_path, "--without-app", "--speed", "3600") as terminal:
+        yield terminal
 
 
 def test_ctrl_c_ends_everything_cleanly(bare: Terminal) -> None:
@@ -104,7 +116,7 @@ def test_a_second_one_says_what_is_wrong_and_a_dead_one_is_no_hindrance(bare: Te
     bare.process.wait()
     assert (bare.folder / "running.json").exists()
     assert bare.run("status").returncode == 1
-    for third in started(bare.folder, "--without-app"):
+    with started(bare.folder, "--without-app") as third:
         assert third.interrupt() == 0
 
 
@@ -192,7 +204,7 @@ def test_stories_are_listed_and_one_is_played_to_its_end(bare: Terminal) -> None
 
 
 def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path) -> None:
-    for terminal in started(tmp_path, "--speed", "200"):
+    with started(tmp_path, "--speed", "200") as terminal:
         told = terminal.run("play", "lost-answer").stdout
         assert "PATCH management.azure.com" in told
         assert "payments uses the newest version" in told
@@ -214,7 +226,7 @@ def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path
 def test_azurite_keeps_the_queue_and_the_table_if_so_chosen(tmp_path: Path) -> None:
     if os.environ.get("CMK_WITHOUT_AZURITE") == "1":
         pytest.skip("CMK_WITHOUT_AZURITE=1")
-    for terminal in started(tmp_path, "--azurite"):
+    with started(tmp_path, "--azurite") as terminal:
         connection = terminal.environment()["AzureWebJobsStorage"]
         assert "QueueEndpoint=http://127.0.0.1:" in connection
         terminal.run("fault", "key contoso/la-cmk: rotate")
