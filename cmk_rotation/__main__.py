@@ -10,11 +10,10 @@ import json
 import os
 import re
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from cmk_rotation import recording, report, wiring
+from cmk_rotation import clock, recording, report, wiring
 from cmk_rotation.identifiers import ClusterId
 from cmk_rotation.model import ClusterStatus, Record, Rotation, Step, Trouble, VisitRequest
 from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError, World
@@ -131,7 +130,7 @@ def _status(world: World, options: argparse.Namespace) -> int:
                 _print("\n" + report.history_text(steps))
         if not options.watch:
             return _DONE
-        time.sleep(_WATCH_SECONDS)
+        clock.sleep(_WATCH_SECONDS)
 
 
 def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterStatus], list[Rotation], list[Step]]:
@@ -170,7 +169,7 @@ def _since(text: str) -> datetime:
     """A time, or how long ago."""
     span = re.fullmatch(r"(\d{1,5})([mhd])", text)
     if span:
-        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        return clock.utc_now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
         time_ = datetime.fromisoformat(text)
     except ValueError:

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 from simulator import identity
 from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_method, check_right
 from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
-from simulator.clock import Clock
+from simulator.clock import OwnClock
 from simulator.cluster_bodies import Workspace, cluster_body, operation_body
 from simulator.cluster_writes import Deleted, as_patch, check_room, create, deletion, replicated
 from simulator.clusters import Cluster, ClusterKey, KeyRefusal, Operation, RefusedError, update
@@ -37,7 +37,7 @@ class Arm:
 
     host: str
     audiences: frozenset[str]
-    clock: Clock
+    clock: OwnClock
     rights: Rights
     tenants: Tenants
     key_refusal: KeyRefusal
@@ -213,6 +213,8 @@ class Arm:
         return self._accepted(cluster, operation, behaviour, request.args["api-version"])
 
     def _accepted(self, cluster: Cluster, operation: Operation, behaviour: Behaviour, version: str) -> Response:
+        if operation.outcome is not Outcome.NEVER:
+            self.clock.mark(operation.ends, f"end of an operation on {cluster.id}")
         body = json.dumps(self._body(cluster)) if behaviour.accepted_body else ""
         response = Response(body, behaviour.accepted_status, content_type="application/json; charset=utf-8")
         host = f"{cluster.location}.{self.host}" if behaviour.regional_operation_url else self.host

@@ -1,6 +1,7 @@
 """The simulated Azure, put together: one object to build a fleet in, break and look at."""
 
 import base64
+import math
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from simulator.accounts import StorageAccount
 from simulator.arm import Arm
 from simulator.authorization import Authorization
 from simulator.behaviour import Behaviour
-from simulator.clock import Clock
+from simulator.clock import OwnClock
 from simulator.clouds import PUBLIC, Cloud
 from simulator.cluster_bodies import Workspace
 from simulator.clusters import FAILED, Cluster, ClusterKey
@@ -43,7 +44,7 @@ class Azure:
     What a story or test does to it directly takes effect between two requests when done under `lock`.
     """
 
-    def __init__(self, clock: Clock, cloud: Cloud = PUBLIC) -> None:
+    def __init__(self, clock: OwnClock, cloud: Cloud = PUBLIC) -> None:
         self.clock = clock
         self.cloud = cloud
         self.rights = Rights(clock)
@@ -76,6 +77,7 @@ class Azure:
             self.arm.routes |= provider.routes()
         self.identities.add(FUNCTION)
         self.arm.resource_groups.add((SUBSCRIPTION, RESOURCE_GROUP.lower()))
+        clock.watch_queues(self._visible_from)
 
     def __enter__(self) -> Self:
         self.start()
@@ -85,14 +87,14 @@ class Azure:
         self.stop()
 
     def start(self) -> None:
-        """Open the port and begin to deliver events."""
+        """Open the port."""
         self._folder = tempfile.TemporaryDirectory(prefix="simulated-azure-")
         self.server.authority.cert_pem.write_to_path(self._authority_file)
         self.server.start()
-        self.event_grid.start()
 
     def stop(self) -> None:
         """Close everything. Raises if the simulator itself went wrong meanwhile."""
+        self.clock.close()
         self.event_grid.stop()
         try:
             self.server.stop()
@@ -267,6 +269,15 @@ class Azure:
 
     def _vault_at(self, key: ClusterKey) -> Vault | None:
         return self.vaults.get((urlsplit(key.vault_uri).hostname or "").lower())
+
+    def _visible_from(self, host: str, queue: str) -> float | None:
+        """Since or from when a look at a queue is not in vain: it may find a message, or trouble."""
+        with self.lock:
+            account = next((one for one in self.accounts.values() if one.host("queue") == host), None)
+            trouble = self.server.hosts.get(host) is not (account and account.queues) or self.faults.awaits(
+                "GET", host, f"/{queue}/messages"
+            )
+            return -math.inf if account is None or trouble else account.queues.visible_from(queue)
 
     def _announce(self, vault: Vault, event: str, key: Key | None) -> None:
         if vault.hsm:

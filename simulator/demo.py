@@ -20,7 +20,7 @@ from typing import Any
 
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
-from simulator.clock import Clock
+from simulator.clock.running import RunningClock
 from simulator.clusters import Cluster
 from simulator.event_grid import Subscription
 from simulator.host.process import HostProcess, HostSpec
@@ -66,10 +66,10 @@ def tell() -> int:
     """Say what there is, let it happen, say what came of it; the result is the exit code."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     say(INTRODUCTION)
-    with Azure(Clock.starting_now(SPEED)) as azure:
+    with Azure(RunningClock.starting_now(SPEED)) as azure:
         clusters = build(azure)
         say(FLEET)
-        host = HostProcess(HostSpec(ROOT, settings(azure), FOLDER, azure.clock, "cmk_rotation.clock:utc_now"))
+        host = HostProcess(HostSpec(ROOT, settings(azure), FOLDER, azure.clock, "cmk_rotation.clock"))
         try:
             host.start()
             subscribe(azure, host)

@@ -5,14 +5,12 @@ answers are final. Tries are not randomised here, and an endpoint that keeps fai
 """
 
 import contextlib
-import heapq
 import http.client
 import itertools
 import json
 import socket
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from simulator.clock import Clock, iso
+from simulator.clock import OwnClock, iso
 
 RETRY_SECONDS = (10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0)
 """Simulated seconds from one try to the next; the last is repeated until the event is too old."""
@@ -79,6 +77,7 @@ class _Delivery:
     event: Mapping[str, Any]
     subscription: Subscription
     born: float
+    name: str
     tries: int = 0
     done: bool = False
     queued: int = 0
@@ -86,48 +85,34 @@ class _Delivery:
 
 
 class EventGrid:
-    """Delivers events from threads of its own."""
+    """Delivers events, each try when it is due."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: OwnClock) -> None:
         self.clock = clock
         self.least_real_seconds = 5.0
-        """An endpoint's computing does not get faster when simulated time does, so it always has this long in reality."""
+        """Where time runs on, an endpoint always has this long in reality: its computing does not get faster."""
         self.subscriptions: list[Subscription] = []
         self.published: list[Mapping[str, Any]] = []
         """Every event raised, delivered or not."""
         self.attempts: list[Attempt] = []
         self.dead_letters: list[Mapping[str, Any]] = []
         self.dropped: list[Mapping[str, Any]] = []
-        self._queue: list[tuple[float, int, int, _Delivery]] = []
-        self._order = itertools.count()
-        self._changed = threading.Condition()
+        self._deliveries = itertools.count(1)
+        self._guard = threading.RLock()
         self._stopping = False
         self._lose = 0
         self._copies = 0
         self._delays: list[float] = []
         self._answers: list[int] = []
         self._held: list[_Delivery] | None = None
-        self._thread: threading.Thread | None = None
-        self._pool: ThreadPoolExecutor | None = None
         self._open: set[http.client.HTTPConnection] = set()
-
-    def start(self) -> None:
-        """Begin to deliver."""
-        self._pool = ThreadPoolExecutor(16, thread_name_prefix="event-grid")
-        self._thread = threading.Thread(target=self._run, daemon=True, name="event-grid")
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop, and hang up on endpoints that have not answered."""
-        with self._changed:
+        with self._guard:
             self._stopping = True
-            self._changed.notify_all()
             for connection in self._open:
-                with contextlib.suppress(OSError):  # The endpoint may have hung up by itself.
-                    connection.sock.shutdown(socket.SHUT_RDWR)
-        if self._thread and self._pool:
-            self._thread.join()
-            self._pool.shutdown(cancel_futures=True)
+                _hang_up(connection)
 
     def publish(self, source: str, event_type: str, subject: str, data: Mapping[str, Any]) -> str:
         """Raise an event; returns its id."""
@@ -139,11 +124,11 @@ class EventGrid:
             "time": iso(self.clock.timestamp()),
             "data": data,
         }
-        with self._changed:
+        with self._guard:
             self.published.append(event)
             for subscription in self.subscriptions:
                 if subscription.source.lower() == source.lower() and event_type in subscription.event_types:
-                    self._take(_Delivery(event, subscription, self.clock.timestamp()))
+                    self._take(self._delivery(event, subscription, self.clock.timestamp()))
         return str(event["id"])
 
     def lose_next(self, count: int = 1) -> None:
@@ -168,11 +153,12 @@ class EventGrid:
 
     def release(self) -> None:
         """Deliver what was kept back, the newest first."""
-        with self._changed:
+        with self._guard:
             held, self._held = self._held or [], None
-            # Far enough apart, in reality, that the threads that deliver keep the order.
+            # Far enough apart that they keep the order, wherever they are delivered from.
+            apart = self.clock.at_least(0.001, 0.03)
             for place, delivery in enumerate(reversed(held)):
-                self._push(delivery, place * 0.03 * self.clock.speed)
+                self._push(delivery, place * apart)
 
     def clear(self) -> None:
         """Take back what was to go wrong: what is held is released."""
@@ -183,7 +169,14 @@ class EventGrid:
 
     def deliver_raw(self, url: str, body: bytes, content_type: str = "application/json") -> int:
         """Post anything at all as a notification, as whoever holds the endpoint's key can; returns the status."""
-        return self._post(url, body, content_type, 30.0)
+        over = threading.Event()
+        try:
+            return self._post(url, body, content_type, ANSWER_SECONDS, over)
+        finally:
+            over.set()
+
+    def _delivery(self, event: Mapping[str, Any], subscription: Subscription, born: float) -> _Delivery:
+        return _Delivery(event, subscription, born, f"event {next(self._deliveries):06}")
 
     def _take(self, delivery: _Delivery) -> None:
         if self._lose:
@@ -195,53 +188,45 @@ class EventGrid:
         delay = self._delays.pop(0) if self._delays else 0.0
         self._push(delivery, delay)
         for _ in range(self._copies):
-            self._push(_Delivery(delivery.event, delivery.subscription, delivery.born), delay)
+            self._push(self._delivery(delivery.event, delivery.subscription, delivery.born), delay)
         self._copies = 0
 
     def _push(self, delivery: _Delivery, delay: float) -> None:
         delivery.queued += 1
-        due = self.clock.timestamp() + delay
-        heapq.heappush(self._queue, (due, next(self._order), delivery.queued, delivery))
-        self._changed.notify()
+        number = delivery.queued
+        self.clock.alarm(self.clock.timestamp() + delay, delivery.name, lambda: self._due(delivery, number))
 
-    def _run(self) -> None:
-        with self._changed:
-            while not self._stopping:
-                if not self._queue:
-                    self._changed.wait()
-                    continue
-                wait = self.clock.real_seconds(self._queue[0][0] - self.clock.timestamp())
-                if wait > 0:
-                    self._changed.wait(min(wait, 3_600.0))
-                    continue
-                _, _, number, delivery = heapq.heappop(self._queue)
-                if number == delivery.queued and not delivery.done:
-                    self._try(delivery)
+    def _due(self, delivery: _Delivery, number: int) -> None:
+        """Try, unless another try has been queued since, or an answer came."""
+        with self._guard:
+            if self._stopping or number != delivery.queued or delivery.done:
+                return
+            if delivery.tries and self.clock.timestamp() > delivery.born + delivery.subscription.ttl_seconds:
+                self._give_up(delivery)
+                return
+            delivery.tries += 1
+            number, pause = delivery.tries, RETRY_SECONDS[min(delivery.tries, len(RETRY_SECONDS)) - 1]
+            if number < delivery.subscription.max_attempts:
+                # In case this try stays unanswered; an answer in the meantime takes it back or replaces it.
+                self._push(delivery, self._patience(ANSWER_SECONDS) + pause)
+        over = threading.Event()
+        try:
+            self._deliver(delivery, number, pause, over)
+        finally:
+            over.set()
 
-    def _try(self, delivery: _Delivery) -> None:
-        if delivery.tries and self.clock.timestamp() > delivery.born + delivery.subscription.ttl_seconds:
-            self._give_up(delivery)
-            return
-        delivery.tries += 1
-        pause = RETRY_SECONDS[min(delivery.tries, len(RETRY_SECONDS)) - 1]
-        if delivery.tries < delivery.subscription.max_attempts:
-            # In case this try stays unanswered; an answer in the meantime takes it back or replaces it.
-            self._push(delivery, self._patience(ANSWER_SECONDS) * self.clock.speed + pause)
-        if self._pool:
-            self._pool.submit(self._deliver, delivery, delivery.tries, pause)
-
-    def _deliver(self, delivery: _Delivery, number: int, pause: float) -> None:
+    def _deliver(self, delivery: _Delivery, number: int, pause: float, over: threading.Event) -> None:
         body, content_type = written(delivery.event, delivery.subscription)
         at = self.clock.now()
-        with self._changed:
+        with self._guard:
             forced = self._answers.pop(0) if self._answers else None
         try:
             status = forced or self._post(
-                delivery.subscription.url, body, content_type, self._patience(LATE_ANSWER_SECONDS)
+                delivery.subscription.url, body, content_type, self._patience(LATE_ANSWER_SECONDS), over
             )
         except (OSError, http.client.HTTPException):
             status = None
-        with self._changed:
+        with self._guard:
             self.attempts.append(Attempt(at, str(delivery.event["id"]), number, status))
             if delivery.done:
                 return
@@ -258,25 +243,38 @@ class EventGrid:
         delivery.done = True
         (self.dead_letters if delivery.subscription.dead_letter else self.dropped).append(delivery.event)
 
-    def _post(self, url: str, body: bytes, content_type: str, real_timeout: float) -> int:
+    def _post(self, url: str, body: bytes, content_type: str, patience: float, over: threading.Event) -> int:
+        def lose_patience() -> None:
+            _hang_up(connection)
+            # Whoever posted is at work again, while the endpoint still sleeps on their behalf.
+            over.wait()
+
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=real_timeout)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
+        connection.connect()
+        with self._guard:
+            self._open.add(connection)
+        end = self.clock.alarm(self.clock.timestamp() + patience, "patience", lose_patience)
         try:
-            connection.connect()
-            with self._changed:
-                self._open.add(connection)
             headers = {"Content-Type": content_type, "aeg-event-type": "Notification"}
             connection.request("POST", f"{parts.path}?{parts.query}", body, headers)
             response = connection.getresponse()
             response.read()
             return response.status
         finally:
-            with self._changed:
+            end.cancel()
+            with self._guard:
                 self._open.discard(connection)
             connection.close()
 
     def _patience(self, simulated_seconds: float) -> float:
-        return max(self.clock.real_seconds(simulated_seconds), self.least_real_seconds)
+        return self.clock.at_least(simulated_seconds, self.least_real_seconds)
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):  # The endpoint may have hung up by itself.
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def written(event: Mapping[str, Any], subscription: Subscription) -> tuple[bytes, str]:

@@ -70,6 +70,11 @@ class Faults:
         with self._guard:
             self._pending.clear()
 
+    def awaits(self, method: str, host: str, path: str) -> bool:
+        """Whether a request would meet a fault, if it came now."""
+        with self._guard:
+            return any(fault.matches(method, host, path) for fault, _ in self._pending)
+
     def take(self, method: str, host: str, path: str, now: float = 0.0) -> Fault | None:
         """Use up one occurrence of the first fault that matches at a simulated time, seconds since the epoch."""
         with self._guard:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from simulator.clock import Clock
+from simulator.clock import OwnClock
 from simulator.identity import principal_id
 from simulator.roles import ROLES, Assignment, within
 
@@ -40,7 +40,7 @@ class Rights:
     followed by a permission for the group. Where no rule does, role assignments decide if `by_roles` is set.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: OwnClock) -> None:
         self._clock = clock
         self._rules: list[_Rule] = []
         self._grants: list[_Grant] = []
@@ -78,7 +78,9 @@ class Rights:
 
     def add(self, assignment: Assignment) -> None:
         """Make an assignment; it counts when it has propagated."""
-        self._grants.append(_Grant(assignment, self._clock.timestamp() + self.propagation_seconds))
+        since = self._clock.timestamp() + self.propagation_seconds
+        self._grants.append(_Grant(assignment, since))
+        self._clock.mark(since, "a right counts")
 
     def remove(self, assignment: Assignment) -> None:
         """Remove an assignment; it counts until that has propagated."""
@@ -87,6 +89,7 @@ class Rights:
         for one in self._grants:
             if one.assignment == assignment:
                 one.until = min(one.until, now + self.propagation_seconds)
+                self._clock.mark(one.until, "a right counts no more")
 
     def allows(self, principal: str, action: str, resource: str) -> bool:
         """Whether a principal may do something to a resource, given by its ARM id."""

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import trustme
 from werkzeug.wrappers import Request, Response
 
-from simulator.clock import Clock
+from simulator.clock import OwnClock
 from simulator.exchanges import Exchange, visible_answer, visible_headers, visible_query
 from simulator.faults import Fault, FaultKind, Faults
 
@@ -33,7 +33,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: OwnClock) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.clock = clock
         self.lock = threading.RLock()
@@ -96,9 +96,9 @@ class Server(ThreadingHTTPServer):
             self._numbers += 1
             return self._numbers
 
-    def wait(self, simulated_seconds: float) -> None:
-        """Let simulated time pass, or less when the server is closing."""
-        self.closing.wait(self.clock.real_seconds(simulated_seconds))
+    def hold(self, simulated_seconds: float, connection: socket.socket) -> None:
+        """Let a request wait for simulated time, or less when the server is closing."""
+        self.clock.hold(simulated_seconds, lambda: not self.closing.is_set() and _is_there(connection))
 
     def keep(self, connection: socket.socket) -> None:
         """Remember this thread's open connection, for `stop` to cut."""
@@ -159,6 +159,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = False
 
     def _serve(self) -> None:
+        with self.server.clock.work(f"{self.command} {self._host or ''}{self.path.partition('?')[0]}"):
+            self._serve_one()
+
+    def _serve_one(self) -> None:
         host = self._host or "127.0.0.1"
         service = self.server.hosts.get(host)
         named = self.headers.get("Host", "").lower().removesuffix(":443")
@@ -176,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.faults.take(exchange.method, host, exchange.path, exchange.at.timestamp())
         exchange = replace(exchange, fault=fault.kind if fault else None)
         if fault and fault.kind is FaultKind.DELAY:
-            self.server.wait(fault.seconds)
+            self.server.hold(fault.seconds, self.connection)
         if fault and fault.kind in {FaultKind.ANSWER, FaultKind.HANG, FaultKind.RESET}:
             self._fail_before(fault, exchange)
             return
@@ -191,6 +195,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_MERGE = do_DELETE = _serve  # noqa: N815 - http.server's names
 
     def _read(self, host: str) -> tuple[Request, Exchange]:
+        if hasattr(socket, "TCP_QUICKACK"):
+            # A client behind a proxy sends its body only when its headers are acknowledged, which may take 40 ms.
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         url = urlsplit("//" + host + self.path)
         environ: dict[str, object] = {
@@ -243,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._record(exchange, None)
         if fault.kind is FaultKind.HANG:
-            self.server.wait(fault.seconds)
+            self.server.hold(fault.seconds, self.connection)
         self._cut()
 
     def _answer(self, response: Response, fault: Fault | None) -> None:
@@ -252,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._cut()
                 return
             case FaultKind.HANG_AFTER if fault:
-                self.server.wait(fault.seconds)
+                self.server.hold(fault.seconds, self.connection)
                 self._cut()
                 return
             case FaultKind.TRUNCATED_BODY:
@@ -301,3 +308,14 @@ class _Handler(BaseHTTPRequestHandler):
 def _call(hooks: list[Callable[[Exchange], None]], exchange: Exchange) -> None:
     for hook in list(hooks):
         hook(exchange)
+
+
+def _is_there(client: socket.socket) -> bool:
+    """Whether a client that waits for an answer has not hung up."""
+    try:
+        # Not SSLSocket's own method: what is still encrypted is enough.
+        return socket.socket.recv(client, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

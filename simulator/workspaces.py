@@ -129,7 +129,7 @@ class Workspaces:
     def _begin(self, workspace: Workspace, request: Request) -> None:
         now, id_ = self.arm.clock.timestamp(), workspace.id.lower()
         if request.method == "DELETE":
-            self._pending[id_] = (now + LINK_SECONDS, None)
+            self._wait_for(id_, now + LINK_SECONDS, None)
             return
         cluster_id = json_body(request)["properties"].get("writeAccessResourceId")
         cluster = self.arm.clusters.get(cluster_id.lower()) if isinstance(cluster_id, str) else None
@@ -142,7 +142,11 @@ class Workspaces:
         if len(made) >= _MOST_LINKS:
             raise ArmError(400, "BadRequest", "A workspace can be linked twice in 30 days")
         self._made[id_] = [*made, now]
-        self._pending[id_] = (now + LINK_SECONDS, cluster.id)
+        self._wait_for(id_, now + LINK_SECONDS, cluster.id)
+
+    def _wait_for(self, id_: str, ends: float, cluster_id: str | None) -> None:
+        self._pending[id_] = (ends, cluster_id)
+        self.arm.clock.mark(ends, f"link of {id_}")
 
     def _body(self, workspace: Workspace) -> dict[str, Any]:
         _, coming = self._pending.get(workspace.id.lower(), (0.0, workspace.cluster_id))

@@ -82,7 +82,7 @@ def patiently[T](call: Callable[[], T]) -> T:
             passing = error.trouble.kind is TroubleKind.UNAVAILABLE and error.trouble.retry_after is None
             if not passing or time.monotonic() - started > _PATIENCE:
                 raise
-        time.sleep(pause)
+        clock.sleep(pause)
     return call()
 
 

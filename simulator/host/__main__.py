@@ -18,8 +18,10 @@ import threading
 from pathlib import Path
 
 import simulator
-from simulator.clock import Clock
+from simulator.clock.link import join
+from simulator.clock.running import RunningClock
 from simulator.host import host_json, runtime
+from simulator.host.app_time import AppTime
 from simulator.host.errors import HostError
 from simulator.host.exit_codes import BROKEN, REFUSED, STOPPED
 from simulator.host.host import Host
@@ -43,8 +45,10 @@ def main() -> int:
     parser.add_argument("--timers", type=Path, required=True, help="the file that remembers when timers ran")
     parser.add_argument("--event-grid-key", required=True, help="the system key eventgrid_extension")
     parser.add_argument("--master-key", required=True, help="the host's master key")
-    parser.add_argument("--clock", help="a simulated clock, as Clock.to_json writes it; real time without")
-    parser.add_argument("--app-clock", help="MODULE:FUNCTION of the app that returns the time; replaced by the clock's")
+    parser.add_argument("--clock", required=True, help="the simulated clock, as it is shared")
+    parser.add_argument(
+        "--app-clock", help="MODULE of the app with utc_now and sleep; both are replaced by the clock's"
+    )
     parser.add_argument("--least-timeout", type=float, default=0, help="real seconds that a function always has")
     arguments = parser.parse_args()
     threading.excepthook = _end
@@ -59,14 +63,16 @@ def main() -> int:
 
 async def _serve(arguments: argparse.Namespace) -> None:
     app: Path = arguments.app.resolve()
-    clock = Clock.from_json(arguments.clock) if arguments.clock else Clock()
+    clock = join(arguments.clock)
     refuse_unknown(os.environ)
     configuration = host_json.read(app / "host.json")
     log = HostLog(arguments.log, clock, configuration.log_levels)
     loop = asyncio.get_running_loop()
     loop.set_task_factory(runtime.task_factory)
     queues = Queues(os.environ, configuration.queues.message_encoding)
-    invocations = Invocations(loop, queues, log, clock, Limit(configuration.function_timeout, arguments.least_timeout))
+    time = AppTime(clock)
+    limit = Limit(configuration.function_timeout, arguments.least_timeout)
+    invocations = Invocations(loop, queues, log, time, limit)
     host = Host(configuration, os.environ, log, clock, queues, invocations, ScheduleMonitor(arguments.timers))
     root = logging.getLogger()
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true", "t", "yes", "y"}
@@ -75,9 +81,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
 
     _see_only(app)
     if arguments.app_clock:
-        module, _, function = arguments.app_clock.partition(":")
-        setattr(importlib.import_module(module), function, clock.now)
-    functions = await runtime.index(app)
+        app_clock = importlib.import_module(arguments.app_clock)
+        vars(app_clock).update(utc_now=clock.now if isinstance(clock, RunningClock) else time.now, sleep=clock.sleep)
+    functions = await runtime.index(app, clock)
 
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -50,7 +50,8 @@ class Host:
     errors: dict[str, str] = field(default_factory=dict, init=False)
     """Functions in error, and why."""
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
-    _listeners: list[threading.Thread] = field(default_factory=list, init=False)
+    _timers: list[TimerListener] = field(default_factory=list, init=False)
+    _queues: list[QueueListener] = field(default_factory=list, init=False)
     _server: "BaseWSGIServer | None" = field(default=None, init=False)
 
     def start(self, functions: Sequence[Function], port: int, event_grid_key: str, master_key: str) -> int:
@@ -70,13 +71,23 @@ class Host:
                 bound_functions[function.name] = bound
         background = ThreadPoolExecutor(thread_name_prefix=HOST_THREAD)
         webhook = Webhook(
-            bound_functions, self.errors, by_hand, self.invocations, background, event_grid_key, master_key
+            bound_functions,
+            self.errors,
+            by_hand,
+            self.invocations,
+            self.clock,
+            background,
+            event_grid_key,
+            master_key,
         )
         wsgi = Request.application(webhook)
         self._server = make_server("127.0.0.1", port, wsgi, threaded=True, request_handler=_SilentHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        for listener in self._listeners:
-            listener.start()
+        for timer in self._timers:
+            timer.start()
+        for queue in self._queues:
+            queue.start()
+        self.clock.heard()
         return self._server.server_port
 
     def stop(self, grace: float) -> None:
@@ -85,9 +96,7 @@ class Host:
         self._stopping.set()
         if self._server is not None:
             self._server.shutdown()
-        for listener in self._listeners:
-            listener.join(max(0.0, end - time.monotonic()))
-        while self.invocations.running and time.monotonic() < end:
+        while (self.invocations.running or not all(queue.idle for queue in self._queues)) and time.monotonic() < end:
             time.sleep(0.01)
 
     def _bind(self, function: Function) -> BoundFunction:
@@ -115,7 +124,7 @@ class Host:
             case "timerTrigger":
                 schedule = parse_schedule(resolve(trigger["schedule"], self.settings))
                 timer = TimerListener(bound, schedule, self.monitor, self.invocations, self.clock, self._stopping)
-                self._listen(timer.listen)
+                self._timers.append(timer)
                 return lambda _: timer.run()
             case "queueTrigger":
                 queue = self.queues.client(trigger["connection"], trigger["queueName"])
@@ -131,13 +140,10 @@ class Host:
                     self.clock,
                     self._stopping,
                 )
-                self._listen(listener.listen)
+                self._queues.append(listener)
                 return lambda text: self.invocations.run(bound, Message(string=text), reason)
             case _:
                 return lambda text: self.invocations.run(bound, Message(json=text), reason)
-
-    def _listen(self, listen: Callable[[], None]) -> None:
-        self._listeners.append(threading.Thread(target=listen, name=HOST_THREAD, daemon=True))
 
 
 def _refuse_unknown_bindings(function: Function) -> None:

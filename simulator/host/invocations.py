@@ -4,9 +4,9 @@ import asyncio
 import json
 import os
 import threading
-import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,8 +14,8 @@ from typing import Any
 from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueClient
 
-from simulator.clock import Clock
 from simulator.host import runtime
+from simulator.host.app_time import AppTime
 from simulator.host.exit_codes import TIMEOUT
 from simulator.host.logs import HostLog, LogLevel
 from simulator.host.runtime import Function, Message
@@ -45,21 +45,35 @@ class Invocations:
     """Runs functions on the worker's event loop, from the threads of the listeners."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, queues: Queues, log: HostLog, clock: Clock, limit: Limit
+        self, loop: asyncio.AbstractEventLoop, queues: Queues, log: HostLog, time: AppTime, limit: Limit
     ) -> None:
         self._loop = loop
+        self._guard = threading.Lock()
+        self._time = time
         self._queues = queues
         self._log = log
-        self._clock = clock
+        self._clock = time.clock
         self._limit = limit
         self.running: dict[str, str] = {}
         """Invocation id to function name."""
 
+    def begin(self) -> str:
+        """An id for an invocation that is about to run. Its place among those of this moment is fixed with it."""
+        invocation = str(uuid.uuid4())
+        with self._guard:
+            self._time.begin(invocation)
+        return invocation
+
     def run(
-        self, bound: BoundFunction, data: Message, reason: str, metadata: Mapping[str, Message] | None = None
+        self,
+        bound: BoundFunction,
+        data: Message,
+        reason: str,
+        metadata: Mapping[str, Message] | None = None,
+        invocation: str | None = None,
     ) -> str | None:
         """Run the function and write its outputs; wait for both. The answer is why it failed, None when it did not."""
-        name, invocation = bound.function.name, str(uuid.uuid4())
+        name, invocation = bound.function.name, invocation or self.begin()
         self._log.write(
             LogLevel.INFORMATION,
             f"Function.{name}",
@@ -68,19 +82,18 @@ class Invocations:
             invocation,
         )
         self.running[invocation] = name
-        started = time.monotonic()
-        watchdog = self._watchdog(name, invocation)
+        started = self._clock.timestamp()
         try:
-            response = asyncio.run_coroutine_threadsafe(
-                runtime.invoke(bound.function, invocation, data, metadata or {}), self._loop
-            ).result()
-            watchdog.cancel()
+            with self._watched(name, invocation):
+                response = asyncio.run_coroutine_threadsafe(
+                    runtime.invoke(bound.function, invocation, data, metadata or {}), self._loop
+                ).result()
             error = response.error or self._write_outputs(bound, response.outputs)
         finally:
-            watchdog.cancel()
             del self.running[invocation]
+            self._time.end(invocation)
         result = "Failed" if error else "Succeeded"
-        milliseconds = round((time.monotonic() - started) * self._clock.speed * 1000)
+        milliseconds = round((self._clock.timestamp() - started) * 1000)
         self._log.write(
             LogLevel.ERROR if error else LogLevel.INFORMATION,
             f"Function.{name}",
@@ -91,23 +104,28 @@ class Invocations:
         )
         return error
 
-    def _watchdog(self, name: str, invocation: str) -> threading.Timer:
+    @contextmanager
+    def _watched(self, name: str, invocation: str) -> Iterator[None]:
         """End the process when the function runs too long: the only way to stop it, and what befalls the worker.
 
         https://learn.microsoft.com/azure/azure-functions/functions-host-json#functiontimeout
         """
         timeout = self._limit.timeout
-        seconds = threading.TIMEOUT_MAX if timeout is None else self._clock.real_seconds(timeout.total_seconds())
+        if timeout is None:
+            yield
+            return
 
         def end() -> None:
             message = f"Timeout value of {timeout} exceeded by function 'Functions.{name}' (Id: '{invocation}')."
             self._log.write(LogLevel.ERROR, f"Function.{name}", message, name, invocation)
             os._exit(TIMEOUT)
 
-        watchdog = threading.Timer(min(max(seconds, self._limit.least_real_seconds), threading.TIMEOUT_MAX), end)
-        watchdog.daemon = True
-        watchdog.start()
-        return watchdog
+        seconds = self._clock.at_least(timeout.total_seconds(), self._limit.least_real_seconds)
+        watchdog = self._clock.alarm(self._clock.timestamp() + seconds, f"timeout of {invocation}", end)
+        try:
+            yield
+        finally:
+            watchdog.cancel()
 
     def _write_outputs(self, bound: BoundFunction, outputs: Mapping[str, Any]) -> str | None:
         """Write what the function left in its output bindings; a failure fails the invocation."""

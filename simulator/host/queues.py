@@ -8,15 +8,16 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
-from simulator.clock import Clock
+from simulator.clock import Clock, Polls
 from simulator.host.host_json import QueueOptions
 from simulator.host.invocations import BoundFunction, Invocations
 from simulator.host.logs import HOST_THREAD, HostLog, LogLevel
@@ -26,35 +27,50 @@ from simulator.host.settings import Queues, UndecodableMessageError, send
 _POISON_SUFFIX = "-poison"
 _INVISIBLE = timedelta(minutes=10)
 """For how long a message is taken; renewed at half time for as long as the function runs."""
-_SHORTEST_POLL = timedelta(milliseconds=100)
+_SHORTEST_POLL = 0.1
+"""Seconds."""
 _SHORTEST_REAL_PAUSE = 0.02
-"""Seconds of real time. On a fast clock the host would otherwise do nothing but poll."""
+"""Seconds of real time. On a clock that runs fast the host would otherwise do nothing but poll."""
 _LOG_CATEGORY = "Host.Triggers.Queue"
 
 
 class BackOff:
-    """How long to wait before the next poll: doubles from 100 ms to the longest, with a fifth of randomness."""
+    """When to poll next: the pause doubles from 100 ms to the longest, with a fifth of randomness."""
 
-    def __init__(self, longest: timedelta) -> None:
-        self._longest = longest
+    def __init__(self, longest: timedelta, randomness: random.Random) -> None:
+        self._longest = longest.total_seconds()
+        self._randomness = randomness
         self._polls_in_vain = 0
+        self._moments: tuple[float, ...] = ()
 
-    def next_delay(self, *, found_messages: bool) -> timedelta:
-        """The delay after a poll in vain; `found_messages` tells whether any was found since the last delay."""
+    def moments(self, now: float, *, found_messages: bool) -> tuple[float, ...]:
+        """The next polls, as long as they are in vain, up to the first that comes after the longest pause."""
         if found_messages:
-            self._polls_in_vain = 1
-            return _SHORTEST_POLL
-        delay = _SHORTEST_POLL
-        if self._polls_in_vain:
-            # The cap keeps 2**n a number that timedelta can hold; 100 ms x 2**30 is three years.
-            delay += _SHORTEST_POLL * random.uniform(0.8, 1.2) * 2 ** min(self._polls_in_vain - 1, 30)  # noqa: S311  (not a secret)
-        self._polls_in_vain += 1
-        return min(delay, self._longest)
+            self._polls_in_vain = 0
+        moments: list[float] = []
+        pause = 0.0
+        while pause < self._longest:
+            pause = self._pause(self._polls_in_vain + len(moments))
+            now += pause
+            moments.append(now)
+        self._moments = tuple(moments)
+        return self._moments
+
+    def polled(self, now: float) -> None:
+        """One of these has come, and those before it were in vain."""
+        self._polls_in_vain += max(1, sum(moment <= now for moment in self._moments))
+
+    def _pause(self, polls_in_vain: int) -> float:
+        pause = _SHORTEST_POLL
+        if polls_in_vain:
+            # The cap keeps 2**n a number; 100 ms x 2**30 is three years.
+            pause += _SHORTEST_POLL * self._randomness.uniform(0.8, 1.2) * 2 ** min(polls_in_vain - 1, 30)
+        return min(pause, self._longest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueueListener:
-    """Polls one queue for one function until told to stop."""
+    """Polls one queue for one function until told to stop. Polling and processing are due, they have no thread."""
 
     bound: BoundFunction
     queue: QueueClient
@@ -66,24 +82,73 @@ class QueueListener:
     log: HostLog
     clock: Clock
     stopping: threading.Event
+    _back_off: BackOff = field(init=False)
+    _pool: ThreadPoolExecutor = field(init=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _in_hand: int = field(default=0, init=False)
+    _full: bool = field(default=False, init=False)
+    """Whether the next poll waits for messages in hand to be done with."""
 
-    def listen(self) -> None:
-        """Poll until stopping, then wait for the messages in hand."""
-        back_off = BackOff(self.options.max_polling_interval)
-        found_messages = False
-        processing: set[Future[None]] = set()
-        most = self.options.batch_size + self.options.new_batch_threshold
-        with ThreadPoolExecutor(most, HOST_THREAD) as pool:
-            while not self.stopping.is_set():
-                messages = self._receive()
-                if messages:
-                    found_messages = True
-                    processing |= {pool.submit(self._process, message) for message in messages}
-                processing = _settled(processing, self.options.new_batch_threshold)
-                if not messages:
-                    delay = back_off.next_delay(found_messages=found_messages)
-                    found_messages = False
-                    self.stopping.wait(max(self.clock.real_seconds(delay.total_seconds()), _SHORTEST_REAL_PAUSE))
+    def __post_init__(self) -> None:
+        seeded = random.Random(self.queue.queue_name)  # noqa: S311 - not a secret, and the same in every run
+        self._back_off = BackOff(self.options.max_polling_interval, seeded)
+        self._pool = ThreadPoolExecutor(self.options.batch_size + self.options.new_batch_threshold, HOST_THREAD)
+
+    def start(self) -> None:
+        """Poll for the first time, at once."""
+        self.clock.alarm(self.clock.timestamp(), self._name, lambda: self._poll(found_messages=False))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no message is in hand."""
+        return self._in_hand == 0
+
+    @property
+    def _name(self) -> str:
+        return f"poll of {self.queue.queue_name}"
+
+    def _poll(self, *, found_messages: bool) -> None:
+        """Poll until a poll is in vain or enough messages are in hand."""
+        while not self.stopping.is_set():
+            messages = self._receive()
+            with self._guard:
+                self._in_hand += len(messages)
+            for message in messages:
+                # The work begins here, before the poll is over: no moment in between at which nothing is being done.
+                working = ExitStack()
+                working.enter_context(self.clock.work(f"message {message.id} of {self.queue.queue_name}"))
+                self._pool.submit(self._work_on, message, self.invocations.begin(), working)
+            if not messages:
+                self._rest(found_messages=found_messages)
+                return
+            found_messages = True
+            with self._guard:
+                self._full = self._in_hand > self.options.new_batch_threshold
+                if self._full:
+                    return
+
+    def _rest(self, *, found_messages: bool) -> None:
+        now = self.clock.timestamp()
+        shortest = self.clock.at_least(0.0, _SHORTEST_REAL_PAUSE)
+        moments = self._back_off.moments(now, found_messages=found_messages)
+        looks = tuple(max(moment, now + shortest) for moment in moments)
+        host = urlsplit(self.queue.url).netloc.lower()
+        polls = Polls(host, self.queue.queue_name, looks, self.options.max_polling_interval.total_seconds())
+        self.clock.alarm(polls, self._name, self._look)
+
+    def _look(self) -> None:
+        self._back_off.polled(self.clock.timestamp())
+        self._poll(found_messages=False)
+
+    def _work_on(self, message: QueueMessage, invocation: str, working: ExitStack) -> None:
+        with working, _ends_the_host():
+            self._process(message, invocation)
+            with self._guard:
+                self._in_hand -= 1
+                room = self._full and self._in_hand <= self.options.new_batch_threshold
+                self._full = self._full and not room
+            if room:
+                self._poll(found_messages=True)
 
     def _receive(self) -> list[QueueMessage]:
         """One poll. A queue that does not exist has no messages."""
@@ -98,7 +163,7 @@ class QueueListener:
             self.log.write(LogLevel.ERROR, _LOG_CATEGORY, f"Polling '{self.queue.queue_name}' failed: {error}")
             return []
 
-    def _process(self, message: QueueMessage) -> None:
+    def _process(self, message: QueueMessage, invocation: str) -> None:
         """Handle one message. What storage refuses is logged: the message shows itself again in ten minutes."""
         try:
             if int(message.dequeue_count or 0) > self.options.max_dequeue_count:
@@ -111,12 +176,12 @@ class QueueListener:
                 self._move_to_poison_queue(message)
                 return
             with self._kept_invisible(message):
-                error = self._run(message, body)
+                error = self._run(message, body, invocation)
             self._complete(message, error)
         except AzureError as error:
             self.log.write(LogLevel.ERROR, _LOG_CATEGORY, f"Message '{message.id}' could not be settled: {error}")
 
-    def _run(self, message: QueueMessage, body: bytes) -> str | None:
+    def _run(self, message: QueueMessage, body: bytes, invocation: str) -> str | None:
         if self.bound.function.trigger.get("dataType") == "BINARY":
             data = Message(bytes=body)
         else:
@@ -125,7 +190,7 @@ class QueueListener:
             except UnicodeDecodeError as error:
                 return f"Exception binding parameter: {error}"
         reason = f"New queue message detected on '{self.queue.queue_name}'."
-        return self.invocations.run(self.bound, data, reason, _metadata(message))
+        return self.invocations.run(self.bound, data, reason, _metadata(message), invocation)
 
     def _complete(self, message: QueueMessage, error: str | None) -> None:
         if error is None:
@@ -156,41 +221,45 @@ class QueueListener:
     @contextmanager
     def _kept_invisible(self, message: QueueMessage) -> Iterator[None]:
         """Renew the message at half time; its pop receipt changes with every renewal."""
-        done = threading.Event()
+        guard, half = threading.Lock(), _INVISIBLE.total_seconds() / 2
+        done = False
 
         def renew() -> None:
-            while not done.wait(self.clock.real_seconds(_INVISIBLE.total_seconds() / 2)):
+            with guard:
+                if done:
+                    return
                 try:
                     renewed = self.queue.update_message(message, visibility_timeout=int(_INVISIBLE.total_seconds()))
                 except AzureError as error:
                     self.log.write(LogLevel.ERROR, _LOG_CATEGORY, f"Message '{message.id}' not renewed: {error}")
                     return
                 message.pop_receipt = renewed.pop_receipt
+                renewals.append(self.clock.alarm(self.clock.timestamp() + half, name, renew))
 
-        renewing = threading.Thread(target=renew, name=HOST_THREAD, daemon=True)
-        renewing.start()
+        name = f"renewal of {message.id}"
+        renewals = [self.clock.alarm(self.clock.timestamp() + half, name, renew)]
         try:
             yield
         finally:
-            done.set()
-            renewing.join()
+            with guard:
+                done = True
+                renewals[-1].cancel()
+
+
+@contextmanager
+def _ends_the_host() -> Iterator[None]:
+    """What a pool's thread raises is kept for whoever asks, and nobody does: treat it as any other thread's error."""
+    try:
+        yield
+    except BaseException as error:
+        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
+        raise
 
 
 def poison_queue_of(queue: str) -> str | None:
     """The name of a queue's poison queue, if it has one."""
     poison = queue + _POISON_SUFFIX
     return None if queue.endswith(_POISON_SUFFIX) or len(poison) > 63 else poison
-
-
-def _settled(processing: set[Future[None]], most: int) -> set[Future[None]]:
-    """Wait until no more than `most` are unfinished; the result is those. A bug met in one is raised here."""
-    while True:
-        done, processing = wait(processing, timeout=0)
-        for future in done:
-            future.result()
-        if len(processing) <= most:
-            return processing
-        wait(processing, return_when=FIRST_COMPLETED)
 
 
 def _unless_lost(settle: Callable[[], object]) -> None:

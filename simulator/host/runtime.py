@@ -6,8 +6,11 @@ protobuf nor gRPC is needed. Read in azure-functions-runtime 1.3.0; a test notic
 
 import asyncio
 import json
+import threading
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
 from contextvars import Context
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 
 import azure_functions_runtime as runtime
 
+from simulator.clock import Clock
 from simulator.host.errors import HostError
 
 
@@ -120,9 +124,48 @@ def current_invocation_id() -> str | None:
     return in_pool_thread
 
 
-async def index(app: Path) -> tuple[Function, ...]:
+class Threads:
+    """The worker's threads, of which there are few: what waits for one of them waits for what the others do."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pool = runtime.get_threadpool_executor()
+        self._guard = threading.Lock()
+        self._running = 0
+        self._waiting: deque[ExitStack] = deque()
+        self._submit = self._pool.submit
+        self._pool.submit = self.submit
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function as soon as a thread is free."""
+
+        def run() -> Any:
+            try:
+                return function(*arguments)
+            finally:
+                self._next()
+
+        with self._guard:
+            if self._running < self._pool._max_workers:  # noqa: SLF001 - it tells nobody otherwise
+                self._running += 1
+            else:
+                waiting = ExitStack()
+                waiting.enter_context(self._clock.idle("a function that waits for a thread"))
+                self._waiting.append(waiting)
+        return self._submit(run)
+
+    def _next(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().close()
+            else:
+                self._running -= 1
+
+
+async def index(app: Path, clock: Clock) -> tuple[Function, ...]:
     """Import the app and return its functions; raises HostError with the runtime's words when it cannot be indexed."""
     runtime.start_threadpool_executor()
+    Threads(clock)
     started = await runtime.worker_init_request(
         _request(
             "worker_init_request",

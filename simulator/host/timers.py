@@ -109,20 +109,19 @@ class TimerListener:
     clock: Clock
     stopping: threading.Event
 
-    def listen(self) -> None:
+    def start(self) -> None:
         """Run at once if an occurrence was missed or `runOnStartup` is set; then whenever due."""
         name, now = self.bound.function.name, self.clock.now()
         status = self.monitor.status(name)
+        missed = False
         if status is None:
             self.monitor.record(name, last=now, due=self.schedule.next_after(now))
-        elif self.schedule.next_after(datetime.fromisoformat(status["LastUpdated"])) < now:
-            self._run_as_scheduled(past_due=True)
-        if self.bound.function.trigger.get("runOnStartup"):
-            self._run_as_scheduled(past_due=False)
-        while not self.stopping.is_set():
-            due = self.schedule.next_after(self.clock.now())
-            if not self.stopping.wait(self.clock.real_seconds((due - self.clock.now()).total_seconds())):
-                self._run_as_scheduled(past_due=False)
+        else:
+            missed = self.schedule.next_after(datetime.fromisoformat(status["LastUpdated"])) < now
+        if missed or self.bound.function.trigger.get("runOnStartup"):
+            self._set(now, past_due=missed)
+        else:
+            self._rest()
 
     def run(self, *, past_due: bool = False) -> None:
         """One run."""
@@ -134,8 +133,18 @@ class TimerListener:
         reason = f"Timer fired at {self.clock.now().isoformat()}"
         self.invocations.run(self.bound, Message(json=json.dumps(argument)), reason)
 
+    def _rest(self) -> None:
+        self._set(self.schedule.next_after(self.clock.now()), past_due=False)
+
+    def _set(self, due: datetime, *, past_due: bool) -> None:
+        name = f"timer {self.bound.function.name}"
+        self.clock.alarm(due.timestamp(), name, lambda: self._run_as_scheduled(past_due=past_due))
+
     def _run_as_scheduled(self, *, past_due: bool) -> None:
         """A failed run is recorded like any other: the real host does not try it again."""
+        if self.stopping.is_set():
+            return
         now = self.clock.now()
         self.run(past_due=past_due)
         self.monitor.record(self.bound.function.name, last=now, due=self.schedule.next_after(now))
+        self._rest()

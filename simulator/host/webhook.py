@@ -8,11 +8,13 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from simulator.clock import Clock
 from simulator.host.invocations import BoundFunction, Invocations
 from simulator.host.logs import HOST_THREAD
 from simulator.host.runtime import Message
@@ -39,6 +41,7 @@ class Webhook:
     by_hand: Mapping[str, Callable[[str], object]]
     """Starts a function with the `input` of an admin request."""
     invocations: Invocations
+    clock: Clock
     background: ThreadPoolExecutor
     event_grid_key: str
     """The system key `eventgrid_extension`."""
@@ -91,8 +94,20 @@ class Webhook:
             raise TypeError("neither an object nor an array")
         if not events:
             return Response(status=202)
+        # Whoever posts waits for one of them; the others are work of their own.
+        others = [ExitStack() for _ in events[1:]]
+        for other in others:
+            other.enter_context(self.clock.work("an event of several"))
+
+        def run(event: Any) -> str | None:
+            error = self._run_event(bound, event)
+            with suppress(IndexError):
+                others.pop().close()
+            return error
+
         with ThreadPoolExecutor(min(len(events), _MOST_AT_ONCE), HOST_THREAD) as pool:
-            errors = list(pool.map(lambda event: self._run_event(bound, event), events))
+            errors = list(pool.map(run, events))
+        self.clock.heard()
         if any(errors):
             return Response(f"Exception while executing function: Functions.{bound.function.name}", 500)
         return Response(status=202)
@@ -120,7 +135,14 @@ class Webhook:
         body = request.get_json(silent=True)
         if not isinstance(body, dict):
             return Response(status=400)
-        self.background.submit(start, str(body.get("input", "")))
+        working = ExitStack()
+        working.enter_context(self.clock.work(path))
+
+        def run() -> None:
+            with working:
+                start(str(body.get("input", "")))
+
+        self.background.submit(run)
         return Response(status=202)
 
 

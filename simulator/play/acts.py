@@ -96,7 +96,7 @@ def _region(playground: "Playground", match: re.Match[str]) -> None:
 def _clock(playground: "Playground", match: re.Match[str]) -> None:
     azure, name = playground.azure, match["name"].lower()
     skew = seconds(match["span"]) * (1 if match["way"].lower() == "ahead" else -1)
-    wrong = replace(azure.clock, skew=skew)
+    wrong = azure.clock.skewed(skew)
     match name:
         case "arm":
             azure.arm.clock = wrong

@@ -35,7 +35,7 @@ CLUSTERS = {
 def build(azure: Azure) -> None:
     """Make everything, with rights by role assignments: what nobody was given is refused."""
     # A quarter of an hour, or of a minute when simulated time is hardly faster than real time.
-    azure.behaviour = Behaviour(update_seconds=min(900.0, 15 * azure.clock.speed), retry_after=5)
+    azure.behaviour = Behaviour(update_seconds=min(900.0, azure.clock.at_least(0.0, 15.0)), retry_after=5)
     azure.subscription_names |= {SUBSCRIPTION: "Production", SECOND_SUBSCRIPTION: "Fraud and archive"}
     azure.add_vault("contoso")
     azure.add_vault("fabrikam", subscription=SECOND_SUBSCRIPTION, resource_group=SECOND_GROUP).access_policies = True

@@ -112,7 +112,7 @@ def tell(playground: "Playground", story: Story, closing: threading.Event) -> No
             return
         if match := re.fullmatch(rf"wait (?P<span>{DURATION})", line):
             say("story", f"{match['span']} pass")
-            closing.wait(playground.azure.clock.real_seconds(seconds(match["span"])))
+            closing.wait(playground.clock.real_seconds(seconds(match["span"])))
             continue
         try:
             if match := re.fullmatch(rf"see (?P<name>[\w-]+) within (?P<span>{DURATION})", line):

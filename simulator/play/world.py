@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from simulator.azure import Azure
-from simulator.clock import Clock
+from simulator.clock import OwnClock
+from simulator.clock.running import RunningClock
 from simulator.event_grid import Subscription
 from simulator.host.errors import HostError
 from simulator.host.process import HostProcess, HostSpec
@@ -23,7 +24,7 @@ from simulator.play.wire_faults import NotUnderstoodError
 from simulator.stores import Stores
 from simulator.tenants import HOME
 
-APP_CLOCK = "cmk_rotation.clock:utc_now"
+APP_CLOCK = "cmk_rotation.clock"
 _LOOK_SECONDS = 0.25
 """Real seconds between looks at the function log and the stores."""
 
@@ -48,7 +49,8 @@ class Playground:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.azure = Azure(Clock.starting_now(options.speed))
+        self.clock = RunningClock.starting_now(options.speed)
+        self.azure = Azure(self.clock)
         self.feed = Feed(self.azure.clock.now)
         self.key = secrets.token_hex(16)
         build(self.azure)
@@ -59,7 +61,7 @@ class Playground:
         self._storage = ""
         """Azurite's connection string, if it is used."""
         self._told_of = 0
-        self.app_clock = self.azure.clock
+        self.app_clock: OwnClock = self.azure.clock
         """As the app is told it, now or as soon as it is back."""
         self._guard = threading.Lock()
         self._ending = False
@@ -90,7 +92,7 @@ class Playground:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def restart_app(self, clock: Clock) -> None:
+    def restart_app(self, clock: OwnClock) -> None:
         """Crash the app and let it come back, with a clock that may be wrong; returns at once."""
         host = self.host
         if host is None:
@@ -103,7 +105,7 @@ class Playground:
             self._restarting = threading.Thread(target=self._restart, args=(host, clock, earlier), daemon=True)
             self._restarting.start()
 
-    def _restart(self, host: HostProcess, clock: Clock, earlier: threading.Thread | None) -> None:
+    def _restart(self, host: HostProcess, clock: OwnClock, earlier: threading.Thread | None) -> None:
         if earlier:
             earlier.join()
         try:

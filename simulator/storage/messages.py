@@ -83,6 +83,12 @@ class Messages:
         self._by_id.clear()
         self._due.clear()
 
+    def next_due(self) -> datetime | None:
+        """When the next message is due, or since when one has been."""
+        while self._due and self._by_id.get(self._due[0][2].id) is not self._due[0][2]:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
     def _keep(self, message: Message) -> Message:
         self._by_id[message.id] = message
         heapq.heappush(self._due, (message.due_at, next(self._numbers), message))

@@ -70,6 +70,13 @@ class QueueService:
         """Every unexpired message of a queue, also those not yet due; none if there is no such queue."""
         return self._queues[queue].messages.all(self._now()) if queue in self._queues else []
 
+    def visible_from(self, queue: str) -> float | None:
+        """The moment, on a clock that is right, from which a queue has a message that is visible; None without one."""
+        if queue not in self._queues:
+            return None
+        due_at = self._queues[queue].messages.next_due()
+        return due_at.timestamp() - self._account.clock.skew if due_at else None
+
     def put(self, queue: str, text: str) -> None:
         """Put a message from nowhere, visible at once and for good; the queue is made if it is not there."""
         now = self._now()

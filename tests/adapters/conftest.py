@@ -14,15 +14,15 @@ from cmk_rotation.settings import Storage
 from simulator import clusters
 from simulator.accounts import StorageAccount
 from simulator.azure import Azure
-from simulator.clock import Clock
+from simulator.clock.waiting import WaitingClock
 from simulator.topics import Topic
 
 
 @pytest.fixture
 def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    """A running Azure in real time, which the adapters in this process live in."""
+    """A running Azure, which the adapters in this process live in."""
     monkeypatch.setattr(errors, "PAUSES", (0.0, 0.0))
-    with Azure(Clock.starting_now()) as running:
+    with Azure(WaitingClock.starting()) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield running

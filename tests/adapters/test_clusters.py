@@ -15,7 +15,7 @@ from cmk_rotation.vocabulary import TroubleKind
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome
-from simulator.clock import Clock
+from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
 from simulator.faults import Fault, FaultKind
 
@@ -416,7 +416,7 @@ def test_what_is_no_workspace_is_gone_unasked(azure: Azure, arm: ArmClusters, wo
 
 
 def test_azure_government_wants_its_own_audience(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Azure(Clock.starting_now(), US_GOVERNMENT) as azure:
+    with Azure(RunningClock.starting_now(), US_GOVERNMENT) as azure:
         for name, value in azure.environment().items():
             monkeypatch.setenv(name, value)
         azure.add_cluster("gov")

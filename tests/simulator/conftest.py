@@ -6,15 +6,15 @@ from azure.keyvault.keys import KeyClient
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.clock import Clock
+from simulator.clock.waiting import WaitingClock
 from simulator.clusters import Cluster
 from tests.simulator.calling import Caller
 
 
 @pytest.fixture
 def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    """A running Azure in real time, which the SDKs in this process live in."""
-    with Azure(Clock.starting_now()) as running:
+    """A running Azure, which the SDKs in this process live in."""
+    with Azure(WaitingClock.starting()) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield running

@@ -5,10 +5,9 @@ import json
 import os
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,20 @@ from azure.storage.queue import QueueClient
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from simulator.clock import Clock
+from simulator.clock import OwnClock
+from simulator.clock.waiting import WaitingClock
 from simulator.host.process import HostProcess, HostSpec
 from simulator.storage.queues import QueueService
 
 ACCOUNT = "toys"
 KEY = base64.b64encode(b"not a secret").decode()
+TOYTIME = """
+def utc_now():
+    raise AssertionError("the real clock")
+
+def sleep(seconds):
+    raise AssertionError("real time")
+"""
 HOST_JSON = {
     "version": "2.0",
     "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.0.0, 5.0.0)"},
@@ -42,6 +49,14 @@ class Storage:
 
     service: QueueService
     connection_string: str
+    clock: OwnClock
+    asked: list[Request]
+    """Every request so far."""
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return len(self.asked)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -64,13 +79,17 @@ class Storage:
 
 
 @contextmanager
-def storage(clock: Clock | None = None) -> Iterator[Storage]:
-    service = QueueService(ACCOUNT, clock or Clock(), lambda _: False, key=KEY)
+def storage() -> Iterator[Storage]:
+    clock = WaitingClock.starting()
+    service = QueueService(ACCOUNT, clock, lambda _: False, key=KEY)
+    clock.watch_queues(lambda _, queue: service.visible_from(queue))
     lock = threading.Lock()
+    asked: list[Request] = []
 
     @Request.application
     def application(request: Request) -> Response:
         with lock:
+            asked.append(request)
             return service(request)
 
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=SilentHandler)
@@ -81,8 +100,11 @@ def storage(clock: Clock | None = None) -> Iterator[Storage]:
         yield Storage(
             service,
             f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={endpoint};",
+            clock,
+            asked,
         )
     finally:
+        clock.close()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -94,15 +116,16 @@ def spec(
     *,
     host_json: Mapping[str, Any] = HOST_JSON,
     settings: Mapping[str, str] | None = None,
-    clock: Clock | None = None,
+    clock: OwnClock | None = None,
 ) -> HostSpec:
-    """Write a toy app down and say how to host it."""
+    """Write a toy app down and say how to host it. Its module toytime tells the time."""
     directory = folder / "app"
     directory.mkdir()
     (directory / "function_app.py").write_text(textwrap.dedent(app), encoding="utf-8")
+    (directory / "toytime.py").write_text(TOYTIME, encoding="utf-8")
     (directory / "host.json").write_text(json.dumps(host_json), encoding="utf-8")
     env = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"} | dict(settings or {})
-    return HostSpec(directory, env, folder / "host", clock)
+    return HostSpec(directory, env, folder / "host", clock or WaitingClock.starting(), "toytime")
 
 
 @contextmanager
@@ -113,6 +136,7 @@ def running(what: HostSpec) -> Iterator[HostProcess]:
         yield process
     finally:
         process.kill()
+        what.clock.close()
 
 
 def post_events(process: HostProcess, function: str, body: Any, **headers: str) -> requests.Response:
@@ -133,14 +157,7 @@ def messages_of(process: HostProcess, category: str) -> list[str]:
     return [line["message"] for line in process.log_lines() if line["category"] == category]
 
 
-def wait_until[T](look: Callable[[], T], seconds: float = 15.0) -> T:
-    """The first true answer of `look`."""
-    end = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return seen
-
-
-def fast(speed: float) -> Clock:
-    return replace(Clock.starting_now(), speed=speed)
+def wait_until[T](host: HostProcess, look: Callable[[], T]) -> T:
+    """Let simulated time pass, a day at the most, until an answer of `look` is true."""
+    assert host.spec.clock.until(look, within=86_400), "waited in vain"
+    return look()

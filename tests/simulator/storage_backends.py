@@ -4,14 +4,15 @@ import base64
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from simulator.clock import Clock
+from simulator.clock.waiting import WaitingClock
 from simulator.play import azurite as playground
 from simulator.storage import QueueService, TableService
 
@@ -27,6 +28,8 @@ class Backend:
     name: str
     queue_port: int
     table_port: int
+    let_pass: Callable[[float], None]
+    """Lets seconds pass: simulated ones, or real ones where there are no others."""
 
     def connection_string(self, key: str = KEY) -> str:
         return (
@@ -38,18 +41,19 @@ class Backend:
 
 @contextlib.contextmanager
 def simulated(queues: QueueService | None = None, tables: TableService | None = None) -> Iterator[Backend]:
-    """Serve the simulated services; by default, empty ones in real time."""
-    clock = Clock.starting_now()
+    """Serve the simulated services; by default, empty ones."""
+    clock = WaitingClock.starting()
     lock = threading.RLock()
     with contextlib.ExitStack() as running:
-        ports = [
+        queue_port, table_port = [
             running.enter_context(_served(service, lock))
             for service in (
                 queues or QueueService(ACCOUNT, clock, refuse_tokens, key=KEY),
                 tables or TableService(ACCOUNT, clock, refuse_tokens, key=KEY),
             )
         ]
-        yield Backend("simulated", *ports)
+        running.callback(clock.close)
+        yield Backend("simulated", queue_port, table_port, clock.sleep)
 
 
 @contextlib.contextmanager
@@ -62,7 +66,7 @@ def azurite() -> Iterator[Backend]:
             one = running.enter_context(playground.azurite(ACCOUNT, KEY))
         except playground.AzuriteError as error:
             pytest.fail(f"{error}. Or set CMK_WITHOUT_AZURITE=1 to run without this half of the storage contract.")
-        yield Backend("azurite", one.queue_port, one.table_port)
+        yield Backend("azurite", one.queue_port, one.table_port, time.sleep)
 
 
 def refuse_tokens(_request: Request) -> bool:

@@ -1,16 +1,20 @@
 """The queue trigger: delivery, retries, poison messages, renewal."""
 
-import time
+import itertools
+import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from simulator.host.queues import BackOff, poison_queue_of
-from tests.simulator.hosting import HOST_JSON, fast, messages_of, running, spec, storage, wait_until
+from tests.simulator.hosting import HOST_JSON, messages_of, running, spec, storage, wait_until
 
 APP = """
-    import logging, os, time
+    import logging, os
     import azure.functions as func
+    import toytime
 
     app = func.FunctionApp()
     log = logging.getLogger("toy")
@@ -23,7 +27,7 @@ APP = """
             log.info("%s %s %s %s", bool(message.id), bool(message.pop_receipt),
                      message.expiration_time - message.insertion_time, message.time_next_visible - message.insertion_time)
         if body == "slow":
-            time.sleep(float(os.environ.get("SLOW", "0")))
+            toytime.sleep(float(os.environ["SLOW"]))
         if body == "bad":
             raise ValueError("cannot do this")
 """
@@ -36,12 +40,12 @@ def host_json(**queues: object) -> Mapping[str, object]:
 def test_a_message_is_delivered_once_and_deleted(tmp_path: Path) -> None:
     with (
         storage() as store,
-        running(spec(tmp_path, APP, settings=store.settings | {"QUEUE": "Work"})) as host,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "Work"})) as host,
     ):
         # The queue did not exist when the host started, and its name is lower-cased.
         store.put("work", "hello", "describe")
-        wait_until(lambda: len(messages_of(host, "Function.on_work.User")) == 3)
-        wait_until(lambda: store.bodies("work") == [])
+        wait_until(host, lambda: len(messages_of(host, "Function.on_work.User")) == 3)
+        wait_until(host, lambda: store.bodies("work") == [])
         said = set(messages_of(host, "Function.on_work.User"))
         assert {"hello, dequeued 1", "describe, dequeued 1"} <= said
         # The host's own requests are no log lines of the app's.
@@ -52,30 +56,24 @@ def test_a_message_is_delivered_once_and_deleted(tmp_path: Path) -> None:
 def test_a_failing_message_is_tried_again_after_the_visibility_timeout_and_then_put_on_the_poison_queue(
     tmp_path: Path,
 ) -> None:
-    clock = fast(60)
     settings = {"QUEUE": "work"}
     configuration = host_json(maxDequeueCount=3, visibilityTimeout="00:01:00")
     with (
-        storage(clock) as store,
+        storage() as store,
         running(
-            spec(
-                tmp_path,
-                APP,
-                settings=store.settings | settings,
-                host_json=configuration,
-                clock=clock,
-            )
+            spec(tmp_path, APP, clock=store.clock, settings=store.settings | settings, host_json=configuration)
         ) as host,
     ):
-        put_at = clock.timestamp()
+        put_at = store.clock.timestamp()
         store.put("work", "bad")
-        wait_until(lambda: store.bodies("work-poison") == ["bad"])
-        assert clock.timestamp() - put_at >= 2 * 60
+        wait_until(host, lambda: store.bodies("work-poison") == ["bad"])
+        # A minute between tries, and the pauses of a poll that finds nothing: a second at the most.
+        assert 2 * 60 <= store.clock.timestamp() - put_at <= 2 * 61 + 1
         assert messages_of(host, "Function.on_work.User") == [f"bad, dequeued {count}" for count in (1, 2, 3)]
         # It was moved after the last try, not when it would have been due for another.
         last_try = datetime.fromisoformat(host.log_lines()[-2]["time"])
-        assert store.service.messages("work-poison")[0].inserted_at - last_try < timedelta(seconds=45)
-        wait_until(lambda: store.bodies("work") == [])
+        assert store.service.messages("work-poison")[0].inserted_at == last_try
+        wait_until(host, lambda: store.bodies("work") == [])
         assert messages_of(host, "Host.Triggers.Queue") == [
             "Message has reached MaxDequeueCount of 3. Moving message to queue 'work-poison'."
         ]
@@ -84,10 +82,10 @@ def test_a_failing_message_is_tried_again_after_the_visibility_timeout_and_then_
 def test_an_undecodable_message_goes_to_the_poison_queue_without_a_try(tmp_path: Path) -> None:
     with (
         storage() as store,
-        running(spec(tmp_path, APP, settings=store.settings | {"QUEUE": "work"})) as host,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work"})) as host,
     ):
         store.put_text("work", "this is not base64!")
-        wait_until(lambda: store.service.messages("work-poison"))
+        wait_until(host, lambda: store.service.messages("work-poison"))
         assert store.service.messages("work-poison")[0].text == "this is not base64!"
         assert messages_of(host, "Function.on_work") == []
 
@@ -99,91 +97,110 @@ def test_plain_text_is_delivered_when_host_json_says_so(tmp_path: Path) -> None:
             spec(
                 tmp_path,
                 APP,
+                clock=store.clock,
                 settings=store.settings | {"QUEUE": "work"},
                 host_json=host_json(messageEncoding="none"),
             )
         ) as host,
     ):
         store.put_text("work", "plain")
-        wait_until(lambda: messages_of(host, "Function.on_work.User") == ["plain, dequeued 1"])
+        wait_until(host, lambda: messages_of(host, "Function.on_work.User") == ["plain, dequeued 1"])
 
 
 def test_a_message_stays_invisible_for_as_long_as_its_function_runs(tmp_path: Path) -> None:
-    clock = fast(600)
-    # 2.5 s are 25 minutes: two and a half times as long as a message is taken for.
-    settings = {"QUEUE": "work", "SLOW": "2.5"}
+    # 25 minutes: two and a half times as long as a message is taken for.
+    settings = {"QUEUE": "work", "SLOW": "1500"}
     with (
-        storage(clock) as store,
+        storage() as store,
         running(
             spec(
                 tmp_path,
                 APP,
+                clock=store.clock,
                 settings=store.settings | settings,
-                clock=clock,
                 host_json={**host_json(), "functionTimeout": "-1"},
             )
         ) as host,
     ):
         store.put("work", "slow")
-        wait_until(lambda: any("Succeeded" in text for text in messages_of(host, "Function.on_work")))
-        wait_until(lambda: store.bodies("work") == [])
+        wait_until(host, lambda: any("Succeeded" in text for text in messages_of(host, "Function.on_work")))
+        wait_until(host, lambda: store.bodies("work") == [])
         assert messages_of(host, "Function.on_work.User") == ["slow, dequeued 1"]
 
 
 def test_a_failure_on_a_poison_queue_leaves_the_message_invisible(tmp_path: Path) -> None:
     with (
         storage() as store,
-        running(spec(tmp_path, APP, settings=store.settings | {"QUEUE": "work-poison"})) as host,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work-poison"})) as host,
     ):
         store.put("work-poison", "bad")
-        wait_until(lambda: any("Failed" in text for text in messages_of(host, "Function.on_work")))
-        time.sleep(0.3)
+        wait_until(host, lambda: any("Failed" in text for text in messages_of(host, "Function.on_work")))
+        store.clock.sleep(5 * 60)
         (left,) = store.service.messages("work-poison")
         assert left.due_at - left.inserted_at > timedelta(minutes=9)
         assert store.service.messages("work-poison-poison") == []
 
 
 def test_a_killed_host_loses_no_message(tmp_path: Path) -> None:
-    clock = fast(600)
-    settings = {"QUEUE": "work", "SLOW": "1"}
+    settings = {"QUEUE": "work", "SLOW": "60"}
     with (
-        storage(clock) as store,
-        running(spec(tmp_path, APP, settings=store.settings | settings, clock=clock)) as host,
+        storage() as store,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | settings)) as host,
     ):
         store.put("work", "slow")
-        wait_until(lambda: messages_of(host, "Function.on_work.User") == ["slow, dequeued 1"])
+        wait_until(host, lambda: messages_of(host, "Function.on_work.User") == ["slow, dequeued 1"])
+        taken_at = store.clock.timestamp()
         host.restart()
-        wait_until(lambda: store.bodies("work") == [])
+        wait_until(host, lambda: len(messages_of(host, "Function.on_work.User")) == 2)
+        assert 600 <= store.clock.timestamp() - taken_at <= 601
+        wait_until(host, lambda: store.bodies("work") == [])
         assert messages_of(host, "Function.on_work.User") == ["slow, dequeued 1", "slow, dequeued 2"]
 
 
 def test_no_more_messages_are_taken_than_a_batch_and_its_threshold(tmp_path: Path) -> None:
-    settings = {"QUEUE": "work", "SLOW": "1.5", "PYTHON_THREADPOOL_THREAD_COUNT": "16"}
+    settings = {"QUEUE": "work", "SLOW": "90", "PYTHON_THREADPOOL_THREAD_COUNT": "16"}
     with storage() as store:
         store.put("work", *["slow"] * 4)
         with running(
             spec(
                 tmp_path,
                 APP,
+                clock=store.clock,
                 settings=store.settings | settings,
                 host_json=host_json(batchSize=2, newBatchThreshold=1),
             )
         ) as host:
-            wait_until(lambda: len(messages_of(host, "Function.on_work.User")) == 2)
-            time.sleep(0.3)
+            wait_until(host, lambda: len(messages_of(host, "Function.on_work.User")) == 2)
+            store.clock.sleep(60)
             # Two run, more than the threshold: no new batch yet.
             assert len(messages_of(host, "Function.on_work.User")) == 2
-            wait_until(lambda: store.bodies("work") == [])
+            wait_until(host, lambda: store.bodies("work") == [])
 
 
 def test_polling_slows_down_while_nothing_comes_and_is_fast_again_after_a_message() -> None:
-    back_off = BackOff(timedelta(seconds=2))
-    delays = [back_off.next_delay(found_messages=False) for _ in range(50)]
-    assert delays[0] == timedelta(milliseconds=100)
-    assert timedelta(milliseconds=180) <= delays[1] <= timedelta(milliseconds=220)
-    assert delays == sorted(delays)
-    assert delays[-1] == timedelta(seconds=2)
-    assert back_off.next_delay(found_messages=True) == timedelta(milliseconds=100)
+    back_off = BackOff(timedelta(seconds=2), random.Random("work"))  # noqa: S311 - no secret
+    moments = back_off.moments(0.0, found_messages=False)
+    pauses = [later - sooner for sooner, later in itertools.pairwise((0.0, *moments))]
+    assert pauses[0] == 0.1
+    assert 0.18 <= pauses[1] <= 0.22
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == pytest.approx(2.0)
+    back_off.polled(moments[1])
+    assert back_off.moments(moments[1], found_messages=False)[0] - moments[1] > 0.25, "two polls were in vain"
+    assert back_off.moments(9.0, found_messages=True)[0] == 9.1
+
+
+def test_an_idle_queue_is_polled_when_a_message_comes_and_not_a_hundred_times_before(tmp_path: Path) -> None:
+    with (
+        storage() as store,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work"})) as host,
+    ):
+        store.clock.sleep(86_400.3)
+        store.put("work", "hello")
+        put_at = store.clock.timestamp()
+        wait_until(host, lambda: messages_of(host, "Function.on_work.User"))
+        assert 0 < store.clock.timestamp() - put_at <= 1, "maxPollingInterval"
+        assert store.requests < 10
 
 
 def test_a_poison_queue_and_a_queue_with_a_long_name_have_no_poison_queue() -> None:

@@ -109,7 +109,7 @@ def test_functions_without_a_storage_connection_are_in_error(tmp_path: Path) -> 
         assert set(host.errors) == {"on_key_event", "on_work"}
         assert "'AzureWebJobsStorage' does not exist" in host.errors["on_work"]
         assert run_by_hand(host, "on_timer") == 202
-        wait_until(lambda: messages_of(host, "Function.on_timer.User") == ["ticked"])
+        wait_until(host, lambda: messages_of(host, "Function.on_timer.User") == ["ticked"])
 
 
 def test_without_an_extension_bundle_only_timers_run(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def store() -> Iterator[Storage]:
 @pytest.fixture(scope="module")
 def host(store: Storage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     folder = tmp_path_factory.mktemp("webhook")
-    with running(spec(folder, APP, settings=store.settings | {"Elsewhere": NOBODY})) as process:
+    with running(spec(folder, APP, clock=store.clock, settings=store.settings | {"Elsewhere": NOBODY})) as process:
         yield process
 
 
@@ -165,7 +165,7 @@ def test_the_cloudevents_handshake_allows_event_grid_only(host: HostProcess, ori
 def test_admin_routes_take_the_master_key_only(host: HostProcess) -> None:
     assert run_by_hand(host, "on_timer", key=host.spec.event_grid_key) == 401
     assert run_by_hand(host, "on_timer") == 202
-    wait_until(lambda: any("Succeeded" in text for text in messages_of(host, "Function.on_timer")))
+    wait_until(host, lambda: any("Succeeded" in text for text in messages_of(host, "Function.on_timer")))
     status = requests.get(f"{host.url}/admin/host/status", headers={"x-functions-key": "master-key"}, timeout=10)
     assert status.json()["state"] == "Running"
 

@@ -2,15 +2,17 @@
 
 import json
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.hosting import HOST_JSON, fast, messages_of, run_by_hand, running, spec, wait_until
+from simulator.clock.running import RunningClock
+from simulator.clock.waiting import WaitingClock
+from simulator.host.process import HostSpec
+from tests.simulator.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
 
 APP = """
-    import asyncio, logging, sys, threading, time
+    import asyncio, logging, sys, threading
     import azure.functions as func
     import toytime
     from toytime import utc_now
@@ -49,16 +51,13 @@ APP = """
     @app.timer_trigger(arg_name="timer", schedule="1.00:00:00")
     def on_slow(timer: func.TimerRequest) -> None:
         log.info("slow begins")
-        time.sleep(1)
+        toytime.sleep(90)
         log.info("slow ends")
 """
-TOYTIME = "def utc_now():\n    raise AssertionError('the real clock')\n"
 
 
-def toy_spec(folder: Path, **options: Any) -> Any:
-    what = spec(folder, APP, **options)
-    (what.app / "toytime.py").write_text(TOYTIME, encoding="utf-8")
-    return what
+def toy_spec(folder: Path, **options: Any) -> HostSpec:
+    return spec(folder, APP, **options)
 
 
 def lines_about(lines: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
@@ -69,8 +68,8 @@ def test_logs_travel_as_the_worker_sends_them(tmp_path: Path) -> None:
     with running(toy_spec(tmp_path)) as host:
         run_by_hand(host, "on_log")
         run_by_hand(host, "on_async_log")
-        wait_until(lambda: any("Executed" in text for text in messages_of(host, "Function.on_log")))
-        wait_until(lambda: any("Executed" in text for text in messages_of(host, "Function.on_async_log")))
+        wait_until(host, lambda: any("Executed" in text for text in messages_of(host, "Function.on_log")))
+        wait_until(host, lambda: any("Executed" in text for text in messages_of(host, "Function.on_async_log")))
         lines = host.log_lines()
     (inside,) = lines_about(lines, "in the function")
     assert (inside["category"], inside["functionName"], inside["level"]) == (
@@ -97,7 +96,7 @@ def test_host_json_chooses_the_level_of_each_category(tmp_path: Path) -> None:
     with running(toy_spec(tmp_path, host_json=host_json)) as host:
         run_by_hand(host, "on_async_log")
         run_by_hand(host, "on_log")
-        wait_until(lambda: any("traceback" in text for text in messages_of(host, "Function.on_log.User")))
+        wait_until(host, lambda: any("traceback" in text for text in messages_of(host, "Function.on_log.User")))
         assert host.stop() == 0
         lines = host.log_lines()
     assert {line["category"] for line in lines} == {"Host.Startup", "Function.on_log.User", "Worker"}
@@ -105,40 +104,51 @@ def test_host_json_chooses_the_level_of_each_category(tmp_path: Path) -> None:
 
 
 def test_the_app_is_told_the_simulated_time(tmp_path: Path) -> None:
-    clock = replace(fast(1), simulated_origin=datetime(2031, 5, 1, tzinfo=UTC).timestamp())
-    what = replace(toy_spec(tmp_path, clock=clock), app_clock="toytime:utc_now")
-    with running(what) as host:
+    clock = WaitingClock.starting(datetime(2031, 5, 1, tzinfo=UTC))
+    with running(toy_spec(tmp_path, clock=clock)) as host:
         run_by_hand(host, "on_time")
-        (said,) = wait_until(lambda: messages_of(host, "Function.on_time.User"))
-        assert said.startswith("2031-05-01T00:00:0")
-        assert host.log_lines()[0]["time"].startswith("2031-05-01T00:00:0")
+        run_by_hand(host, "on_time")
+        wait_until(host, lambda: len(messages_of(host, "Function.on_time.User")) == 2)
+        told = [datetime.fromisoformat(text) for text in messages_of(host, "Function.on_time.User")]
+        assert all(0 <= (one - clock.now()).total_seconds() < 0.05 for one in told), "no time has passed"
+        assert len(set(told)) == 2, "and yet no two invocations are told the same"
+        assert host.log_lines()[0]["time"] == "2031-05-01T00:00:00Z"
+
+
+def test_the_app_is_told_a_running_clocks_time(tmp_path: Path) -> None:
+    clock = RunningClock(1.0, time.time(), datetime(2031, 5, 1, tzinfo=UTC).timestamp())
+    with running(toy_spec(tmp_path, clock=clock)) as host:
+        run_by_hand(host, "on_time")
+        wait_until(host, lambda: messages_of(host, "Function.on_time.User"))
+        (said,) = messages_of(host, "Function.on_time.User")
+        assert said.startswith("2031-05-01T00:0")
 
 
 def test_a_function_past_its_timeout_takes_the_process_with_it_and_the_host_comes_back(tmp_path: Path) -> None:
     host_json = HOST_JSON | {"functionTimeout": "00:01:00"}
-    what = toy_spec(tmp_path, host_json=host_json, clock=fast(120))
-    with running(replace(what, least_timeout=0.0)) as host:
+    with running(toy_spec(tmp_path, host_json=host_json)) as host:
         port = host.port
         run_by_hand(host, "on_slow")
-        wait_until(lambda: len(lines_about(host.log_lines(), "Host started")) == 2)
+        wait_until(host, lambda: len(lines_about(host.log_lines(), "Host started")) == 2)
         said = messages_of(host, "Function.on_slow")
         assert said[-1].startswith("Timeout value of 0:01:00 exceeded by function 'Functions.on_slow'")
         assert messages_of(host, "Function.on_slow.User") == ["slow begins"]
-        assert wait_until(lambda: run_by_hand(host, "on_log")) == 202
+        assert run_by_hand(host, "on_log") == 202
         assert host.port == port
 
 
 def test_a_function_has_some_real_time_however_fast_simulated_time_is(tmp_path: Path) -> None:
     host_json = HOST_JSON | {"functionTimeout": "00:00:01"}
-    with running(toy_spec(tmp_path, host_json=host_json, clock=fast(1_000))) as host:
+    # 90 simulated seconds are a tenth of a real one, which is within the thirty that a function always has.
+    with running(toy_spec(tmp_path, host_json=host_json, clock=RunningClock.starting_now(900))) as host:
         run_by_hand(host, "on_slow")
-        wait_until(lambda: "slow ends" in messages_of(host, "Function.on_slow.User"))
+        wait_until(host, lambda: "slow ends" in messages_of(host, "Function.on_slow.User"))
 
 
 def test_stopping_waits_for_the_function_that_runs(tmp_path: Path) -> None:
-    with running(toy_spec(tmp_path)) as host:
+    with running(toy_spec(tmp_path, clock=RunningClock.starting_now(90))) as host:
         run_by_hand(host, "on_slow")
-        wait_until(lambda: messages_of(host, "Function.on_slow.User"))
+        wait_until(host, lambda: messages_of(host, "Function.on_slow.User"))
         assert host.stop() == 0
         assert messages_of(host, "Function.on_slow.User") == ["slow begins", "slow ends"]
         assert messages_of(host, "Host.Startup")[-1] == "Host stopped"
@@ -146,9 +156,9 @@ def test_stopping_waits_for_the_function_that_runs(tmp_path: Path) -> None:
 
 def test_sync_functions_share_a_pool_of_the_configured_size(tmp_path: Path) -> None:
     with running(toy_spec(tmp_path, settings={"PYTHON_THREADPOOL_THREAD_COUNT": "1"})) as host:
-        started = time.monotonic()
+        began = host.spec.clock.timestamp()
         for _ in range(2):
             run_by_hand(host, "on_slow")
-        wait_until(lambda: messages_of(host, "Function.on_slow.User").count("slow ends") == 2)
-        assert time.monotonic() - started >= 2
+        wait_until(host, lambda: messages_of(host, "Function.on_slow.User").count("slow ends") == 2)
+        assert host.spec.clock.timestamp() - began == 180
         assert messages_of(host, "Function.on_slow.User") == ["slow begins", "slow ends"] * 2

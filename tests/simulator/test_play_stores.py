@@ -1,7 +1,7 @@
 import pytest
 
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clock import Clock
+from simulator.clock.running import RunningClock
 from simulator.stores import Pace, Store, Stores
 from simulator.vaults import Network
 
@@ -13,7 +13,7 @@ class World:
     """A cluster, its key and its storage, over which time passes only by `after`."""
 
     def __init__(self, *, auto: bool = False) -> None:
-        self.azure = Azure(Clock.starting_now())
+        self.azure = Azure(RunningClock.starting_now())
         self.azure.server.server_close()
         self.vault = self.azure.add_vault("contoso")
         self.key = self.azure.add_key("contoso", "la-cmk")
@@ -115,7 +115,7 @@ def test_auto_mode_picks_a_new_version_up_after_a_day() -> None:
 
 
 def test_a_cluster_with_a_key_of_microsoft_asks_nobody() -> None:
-    azure = Azure(Clock.starting_now())
+    azure = Azure(RunningClock.starting_now())
     azure.server.server_close()
     cluster = azure.add_cluster("plain", subscription=SUBSCRIPTION, resource_group=RESOURCE_GROUP)
     stores = Stores(azure, lambda *_, **__: None)

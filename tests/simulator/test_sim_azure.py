@@ -9,7 +9,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.storage.queue import QueueServiceClient
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clock import Clock
+from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
 
 CHILD = f"""
@@ -21,7 +21,7 @@ with DefaultAzureCredential() as credential, LogAnalyticsManagementClient(creden
 
 
 def test_a_child_process_lives_in_it_with_nothing_but_its_environment() -> None:
-    with Azure(Clock.starting_now()) as azure:
+    with Azure(RunningClock.starting_now()) as azure:
         azure.add_cluster("Cluster-1")
         environment = {"PATH": os.environ["PATH"], **azure.environment()}
         child = subprocess.run(
@@ -48,7 +48,7 @@ def test_tables_and_queues_take_a_token(azure: Azure, credential: ManagedIdentit
 
 
 def test_storage_takes_a_connection_string_in_any_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Azure(Clock.starting_now(), US_GOVERNMENT) as azure:
+    with Azure(RunningClock.starting_now(), US_GOVERNMENT) as azure:
         for name, value in azure.environment().items():
             monkeypatch.setenv(name, value)
         account = azure.storage_account("stcmk")
@@ -71,7 +71,7 @@ def test_storage_refuses_a_principal_without_the_right(azure: Azure, credential:
 
 
 def test_it_must_be_started_to_have_an_environment() -> None:
-    azure = Azure(Clock.starting_now())
+    azure = Azure(RunningClock.starting_now())
     with pytest.raises(RuntimeError, match="start"):
         azure.environment()
     azure.server.server_close()

@@ -1,6 +1,5 @@
 """Clusters as the SDK sees them: reading, listing, and what an update accepts and refuses."""
 
-import time
 from typing import Any
 
 import pytest
@@ -253,9 +252,9 @@ def break_key(azure: Azure, cluster: Cluster, how: str) -> None:
         case "disabled":
             vault.disable("la-cmk")
         case "expired":
-            vault.set_attributes("la-cmk", expires=int(time.time()) - 1)
+            vault.set_attributes("la-cmk", expires=int(vault.clock.timestamp()) - 1)
         case "not yet valid":
-            vault.set_attributes("la-cmk", not_before=int(time.time()) + 3_600)
+            vault.set_attributes("la-cmk", not_before=int(vault.clock.timestamp()) + 3_600)
         case "deleted":
             vault.delete_key("la-cmk")
         case "no access":
@@ -303,10 +302,10 @@ def test_the_key_cannot_be_updated_when_the_version_in_use_has_expired(
 ) -> None:
     vault = azure.vault("contoso")
     assert cluster.key is not None
-    vault.set_attributes("la-cmk", cluster.key.version, expires=int(time.time()) - 1)
+    vault.set_attributes("la-cmk", cluster.key.version, expires=int(vault.clock.timestamp()) - 1)
     version = vault.rotate("la-cmk").version
     assert "expired" in refusal(arm, patch_to(version))[2]
-    vault.set_attributes("la-cmk", cluster.key.version, expires=int(time.time()) + 3_600)
+    vault.set_attributes("la-cmk", cluster.key.version, expires=int(vault.clock.timestamp()) + 3_600)
     send(arm, patch_to(version))
     assert cluster.operation is not None
 

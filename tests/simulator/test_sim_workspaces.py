@@ -21,8 +21,7 @@ def state(call: Caller, id_: str) -> str:
 
 
 def the_link_is_done(azure: Azure) -> None:
-    clock = azure.arm.clock
-    azure.arm.clock = replace(clock, simulated_origin=clock.simulated_origin + workspaces.LINK_SECONDS + 1)
+    azure.clock.sleep(workspaces.LINK_SECONDS + 1)
 
 
 def test_a_workspace_is_linked_after_an_hour_and_a_half_and_twice_a_month_at_the_most(

@@ -4,7 +4,6 @@ Where Azurite and Microsoft's documents differ, the simulated account follows th
 `test_storage_simulated.py`, or the difference is noted here.
 """
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,22 +80,24 @@ def test_a_message_over_64_kib_is_refused(queue: QueueClient) -> None:
     assert refused(lambda: queue.send_message("x" * 65537)) == (413, "RequestBodyTooLarge")
 
 
-def test_a_delayed_message_is_hidden_until_it_is_due(queue: QueueClient) -> None:
+def test_a_delayed_message_is_hidden_until_it_is_due(queue: QueueClient, backend: Backend) -> None:
     queue.send_message("later", visibility_timeout=1)
     assert queue.receive_message() is None
     assert queue.peek_messages() == []
-    time.sleep(1.2)
+    backend.let_pass(1.2)
     received = queue.receive_message()
     assert received is not None
     assert received.dequeue_count == 1
 
 
-def test_a_message_that_is_not_deleted_comes_again_and_its_first_receipt_is_void(queue: QueueClient) -> None:
+def test_a_message_that_is_not_deleted_comes_again_and_its_first_receipt_is_void(
+    queue: QueueClient, backend: Backend
+) -> None:
     queue.send_message("again")
     first = queue.receive_message(visibility_timeout=1)
     assert first is not None
     assert queue.receive_message() is None
-    time.sleep(1.2)
+    backend.let_pass(1.2)
     second = queue.receive_message()
     assert second is not None
     assert (second.id, second.dequeue_count) == (first.id, 2)
@@ -105,11 +106,11 @@ def test_a_message_that_is_not_deleted_comes_again_and_its_first_receipt_is_void
     assert refused(lambda: queue.delete_message(second)) == (404, "MessageNotFound")
 
 
-def test_a_late_receipt_still_deletes_a_message_that_nobody_else_received(queue: QueueClient) -> None:
+def test_a_late_receipt_still_deletes_a_message_that_nobody_else_received(queue: QueueClient, backend: Backend) -> None:
     queue.send_message("slow")
     received = queue.receive_message(visibility_timeout=1)
     assert received is not None
-    time.sleep(1.2)
+    backend.let_pass(1.2)
     queue.delete_message(received)
     assert queue.receive_message() is None
 
@@ -120,9 +121,9 @@ def test_a_message_can_be_deleted_with_the_receipt_of_its_sending(queue: QueueCl
     assert queue.receive_message() is None
 
 
-def test_an_expired_message_is_gone(queue: QueueClient) -> None:
+def test_an_expired_message_is_gone(queue: QueueClient, backend: Backend) -> None:
     queue.send_message("short-lived", time_to_live=1)
-    time.sleep(1.2)
+    backend.let_pass(1.2)
     assert queue.receive_message() is None
 
 

@@ -16,7 +16,7 @@ from azure.data.tables import EdmType, EntityProperty, TableClient, TableTransac
 from azure.storage.queue import QueueClient
 from werkzeug.wrappers import Request, Response
 
-from simulator.clock import Clock
+from simulator.clock.running import RunningClock
 from simulator.storage import QueueService, StorageError, TableService
 from tests.simulator.storage_backends import ACCOUNT, KEY, Backend, refuse_tokens, simulated
 
@@ -26,7 +26,7 @@ ANY = {"If-Match": "*"}
 
 
 @dataclass(frozen=True, slots=True)
-class HandClock(Clock):
+class HandClock(RunningClock):
     """A clock that only a test moves."""
 
     seconds: list[float] = field(default_factory=lambda: [START.timestamp()])

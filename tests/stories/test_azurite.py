@@ -9,6 +9,7 @@ from azure.data.tables import TableClient
 
 from simulator.azure import Azure
 from simulator.behaviour import Behaviour
+from simulator.clock.running import RunningClock
 from tests.simulator.storage_backends import azurite
 from tests.stories.stage import stage
 
@@ -22,7 +23,9 @@ def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
         settings = {"AzureWebJobsStorage": storage.connection_string(), "POLL_FLOOR_SECONDS": "1"}
         behaviour = Behaviour(update_seconds=4, retry_after=None)
         with (
-            stage(tmp_path, speed=1, behaviour=behaviour, build=build, settings=settings) as story,
+            stage(
+                tmp_path, clock=RunningClock.starting_now(), behaviour=behaviour, build=build, settings=settings
+            ) as story,
             TableClient.from_connection_string(storage.connection_string(), "rotations") as table,
         ):
             (cluster,) = story.azure.arm.clusters.values()
@@ -31,7 +34,7 @@ def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
             def rows() -> list[dict[str, Any]]:
                 return [dict(row) for row in table.query_entities("RowKey lt '~'")]
 
-            story.until(lambda: story.lines("rotation.finished"), "the rotation to finish", real_seconds=90)
+            story.until(lambda: story.lines("rotation.finished"), "the rotation to finish")
             time.sleep(1)
             (row,) = rows()
             assert (row["toVersion"], row["stage"], row["reason"]) == (new, "succeeded", "update-confirmed")

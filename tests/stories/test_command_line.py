@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
-from tests.stories.stage import APP, Stage, stage
+from tests.stories.stage import APP, APP_CLOCK, Stage, stage
 from tests.surroundings import ASCII
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)
@@ -19,9 +19,14 @@ def build(azure: Azure) -> None:
     azure.add_cluster("cluster-b", key=azure.pinned("contoso", "la-cmk"))
 
 
+def on_clock(story: Stage) -> list[str]:
+    """What runs a module of the app's by the story's time."""
+    return [sys.executable, "-m", "simulator.host.on_clock", story.azure.clock.share().argument, APP_CLOCK]
+
+
 def run(story: Stage, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     env = {**story.host.spec.env, **story.azure.environment("operator"), **settings}
-    command = [sys.executable, "-m", "cmk_rotation", *words]
+    command = [*on_clock(story), "cmk_rotation", *words]
     return subprocess.run(command, cwd=APP, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
@@ -61,7 +66,7 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
         only = run(story, "status", "--cluster", "cluster-b").stdout
         assert "cluster-b" in only
         assert "cluster-a" not in only
-        cut = f"{shlex.quote(sys.executable)} -m cmk_rotation status | true; exit ${{PIPESTATUS[0]}}"
+        cut = f"{shlex.join([*on_clock(story), 'cmk_rotation'])} status | true; exit ${{PIPESTATUS[0]}}"
         env = {**story.host.spec.env, **story.azure.environment("operator")}
         done = subprocess.run(["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"

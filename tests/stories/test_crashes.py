@@ -1,6 +1,5 @@
 """The process dies after any one of a rotation's side effects, every one of them in turn, and comes back."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,6 @@ SETTINGS = {
     "OUTCOME_TOPIC_ENDPOINT": "https://outcomes.westeurope-1.eventgrid.azure.net/api/events",
 }
 MOST_EFFECTS = 30
-SPEED = 100.0
-"""A crashed visit's message comes back after ten simulated minutes."""
 
 
 def build(azure: Azure) -> None:
@@ -45,8 +42,7 @@ class Crash:
         self.seen += 1
         if self.seen == self.number:
             self.effect = exchange
-            self.story.host.kill()
-            threading.Thread(target=self.story.host.start).start()
+            self.story.host.restart()
 
 
 def side_effects_of_a_rotation(folder: Path, behaviour: Behaviour) -> list[str]:
@@ -62,11 +58,11 @@ def side_effects_of_a_rotation(folder: Path, behaviour: Behaviour) -> list[str]:
 
 @pytest.mark.parametrize("number", range(1, MOST_EFFECTS + 1))
 def test_a_crash_after_any_side_effect_is_healed(tmp_path: Path, number: int) -> None:
-    with stage(tmp_path, speed=SPEED, behaviour=QUICK, build=build, settings=SETTINGS) as story:
+    with stage(tmp_path, behaviour=QUICK, build=build, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         crash = Crash(story, number)
         new = story.rotate()
-        story.finished(cluster, new, real_seconds=60)
+        story.finished(cluster, new)
         one_rotation_on_record(story, new)
         if crash.effect is None:
             assert number > 12, "a rotation has more side effects than this"
@@ -102,9 +98,9 @@ def test_the_enumeration_covers_a_whole_rotation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [9, 10, 11, 12, 13, 14, 15])
 def test_a_crash_around_an_update_without_an_operation_is_healed_too(tmp_path: Path, number: int) -> None:
     behaviour = Behaviour(update_seconds=50, accepted_headers=AcceptedHeaders.NONE)
-    with stage(tmp_path, speed=SPEED, behaviour=behaviour, build=build, settings=SETTINGS) as story:
+    with stage(tmp_path, behaviour=behaviour, build=build, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         Crash(story, number)
         new = story.rotate()
-        story.finished(cluster, new, real_seconds=60)
+        story.finished(cluster, new)
         one_rotation_on_record(story, new)

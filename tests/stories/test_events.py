@@ -208,7 +208,7 @@ def test_a_message_that_names_no_cluster_in_scope_is_rejected_in_one_line(tmp_pa
 
 
 def test_a_message_that_keeps_failing_is_called_lost(tmp_path: Path) -> None:
-    with stage(tmp_path, speed=150, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             story.azure.server.hosts.pop("cmkrotation.table.core.windows.net")

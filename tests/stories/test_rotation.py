@@ -225,11 +225,11 @@ def test_fifty_clusters_on_one_key_all_follow(tmp_path: Path) -> None:
                 f"cluster-{number:02}", key=azure.pinned("contoso", "la-cmk"), resource_group=f"rg-{number % 7}"
             )
 
-    with stage(tmp_path, build=fleet, speed=20, behaviour=Behaviour(update_seconds=60, retry_after=5)) as story:
+    with stage(tmp_path, build=fleet, behaviour=Behaviour(update_seconds=60, retry_after=5)) as story:
         clusters = list(story.azure.arm.clusters.values())
         new = story.rotate()
         for cluster in clusters:
-            story.finished(cluster, new, real_seconds=100)
+            story.finished(cluster, new)
         assert all(len(story.patches(cluster)) == 1 for cluster in clusters)
         assert len(story.lines("rotation.finished")) == 50
         assert story.poisoned() == 0
@@ -238,7 +238,6 @@ def test_fifty_clusters_on_one_key_all_follow(tmp_path: Path) -> None:
         story.until(
             lambda: any(row.get("keepOldVersionUntil") for row in story.rows()),
             "somebody to say until when the old version must stay",
-            real_seconds=60,
         )
 
 
