@@ -189,6 +189,7 @@ class _Sharing:
             lines = connection.makefile("r", encoding="utf-8")
             first = json.loads(lines.readline() or "{}")
             if first.get("secret") != self._secret:
+                lines.close()
                 connection.close()
                 continue
             link = self._links[first["link"]]

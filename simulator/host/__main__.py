@@ -50,6 +50,7 @@ def main() -> int:
         "--app-clock", help="MODULE of the app with utc_now and sleep; both are replaced by the clock's"
     )
     parser.add_argument("--least-timeout", type=float, default=0, help="real seconds that a function always has")
+    parser.add_argument("--races", action="store_true", help="let the messages of one moment race each other")
     arguments = parser.parse_args()
     threading.excepthook = _end
     try:
@@ -73,7 +74,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     time = AppTime(clock)
     limit = Limit(configuration.function_timeout, arguments.least_timeout)
     invocations = Invocations(loop, queues, log, time, limit)
-    host = Host(configuration, os.environ, log, clock, queues, invocations, ScheduleMonitor(arguments.timers))
+    monitor = ScheduleMonitor(arguments.timers)
+    host = Host(configuration, os.environ, log, clock, queues, invocations, monitor, arguments.races)
     root = logging.getLogger()
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true", "t", "yes", "y"}
     root.setLevel(logging.DEBUG if debug else logging.INFO)

@@ -47,6 +47,8 @@ class Host:
     queues: Queues
     invocations: Invocations
     monitor: ScheduleMonitor
+    races: bool = False
+    """Whether messages that are taken at one moment race each other also where time waits for work."""
     errors: dict[str, str] = field(default_factory=dict, init=False)
     """Functions in error, and why."""
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
@@ -139,6 +141,7 @@ class Host:
                     self.log,
                     self.clock,
                     self._stopping,
+                    self.races,
                 )
                 self._queues.append(listener)
                 return lambda text: self.invocations.run(bound, Message(string=text), reason)

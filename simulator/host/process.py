@@ -37,6 +37,8 @@ class HostSpec:
     """The app's module that tells the time and sleeps."""
     least_timeout: float = 30.0
     """Real seconds that a function has in any case, however short `functionTimeout` is in simulated time."""
+    races: bool = False
+    """Whether the messages of one moment race each other. On a clock that waits they come one after the other without."""
     copied_with: tuple[str, ...] = ()
     """Packages that the app uses, to start quickly as a copy of a process that has imported them; see `nursery`."""
     event_grid_key: str = "event-grid-key"
@@ -114,6 +116,8 @@ class HostProcess:
         arguments += ["--least-timeout", str(self.spec.least_timeout), "--clock", shared.argument]
         if self.spec.app_clock is not None:
             arguments += ["--app-clock", self.spec.app_clock]
+        if self.spec.races:
+            arguments.append("--races")
         with (folder / "stderr.txt").open("wb") as stderr:
             child = self._process(arguments, stderr)
         line = b""

@@ -4,11 +4,11 @@ After QueueListener, QueueProcessor and RandomizedExponentialBackoffStrategy of 
 (Azure/azure-sdk-for-net, sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Common).
 """
 
+import itertools
 import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -82,8 +82,10 @@ class QueueListener:
     log: HostLog
     clock: Clock
     stopping: threading.Event
+    races: bool
+    """Whether the messages of one moment are worked on all at once also where time waits for work."""
     _back_off: BackOff = field(init=False)
-    _pool: ThreadPoolExecutor = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), init=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
     _in_hand: int = field(default=0, init=False)
     _full: bool = field(default=False, init=False)
@@ -92,7 +94,6 @@ class QueueListener:
     def __post_init__(self) -> None:
         seeded = random.Random(self.queue.queue_name)  # noqa: S311 - not a secret, and the same in every run
         self._back_off = BackOff(self.options.max_polling_interval, seeded)
-        self._pool = ThreadPoolExecutor(self.options.batch_size + self.options.new_batch_threshold, HOST_THREAD)
 
     def start(self) -> None:
         """Poll for the first time, at once."""
@@ -114,10 +115,7 @@ class QueueListener:
             with self._guard:
                 self._in_hand += len(messages)
             for message in messages:
-                # The work begins here, before the poll is over: no moment in between at which nothing is being done.
-                working = ExitStack()
-                working.enter_context(self.clock.work(f"message {message.id} of {self.queue.queue_name}"))
-                self._pool.submit(self._work_on, message, self.invocations.begin(), working)
+                self._begin(message)
             if not messages:
                 self._rest(found_messages=found_messages)
                 return
@@ -140,15 +138,30 @@ class QueueListener:
         self._back_off.polled(self.clock.timestamp())
         self._poll(found_messages=False)
 
-    def _work_on(self, message: QueueMessage, invocation: str, working: ExitStack) -> None:
-        with working, _ends_the_host():
-            self._process(message, invocation)
-            with self._guard:
-                self._in_hand -= 1
-                room = self._full and self._in_hand <= self.options.new_batch_threshold
-                self._full = self._full and not room
-            if room:
-                self._poll(found_messages=True)
+    def _begin(self, message: QueueMessage) -> None:
+        """Let a message be worked on: beside the others, or, where time waits for work, one after the other."""
+        invocation = self.invocations.begin()
+        name = f"message {next(self._numbers):09} of {self.queue.queue_name}"
+        if not self.races:
+            self.clock.alarm(self.clock.timestamp(), name, lambda: self._work_on(message, invocation))
+            return
+        working = ExitStack()
+        working.enter_context(self.clock.work(name))
+
+        def race() -> None:
+            with working:
+                self._work_on(message, invocation)
+
+        threading.Thread(target=race, name=HOST_THREAD, daemon=True).start()
+
+    def _work_on(self, message: QueueMessage, invocation: str) -> None:
+        self._process(message, invocation)
+        with self._guard:
+            self._in_hand -= 1
+            room = self._full and self._in_hand <= self.options.new_batch_threshold
+            self._full = self._full and not room
+        if room:
+            self._poll(found_messages=True)
 
     def _receive(self) -> list[QueueMessage]:
         """One poll. A queue that does not exist has no messages."""
@@ -244,16 +257,6 @@ class QueueListener:
             with guard:
                 done = True
                 renewals[-1].cancel()
-
-
-@contextmanager
-def _ends_the_host() -> Iterator[None]:
-    """What a pool's thread raises is kept for whoever asks, and nobody does: treat it as any other thread's error."""
-    try:
-        yield
-    except BaseException as error:
-        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
-        raise
 
 
 def poison_queue_of(queue: str) -> str | None:

@@ -187,6 +187,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
     settings: Mapping[str, str] | None = None,
     schema: Schema = Schema.EVENT_GRID,
     keyless: bool = False,
+    races: bool = False,
     build: Callable[[Azure], None] | None = None,
 ) -> Iterator[Stage]:
     """Raise the stage: vault `contoso` with key `la-cmk`, then what `build` adds, then the app."""
@@ -206,7 +207,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
             **({} if keyless else {"AzureWebJobsStorage": account.connection_string}),
             **(settings or {}),
         }
-        spec = HostSpec(APP, env, folder, azure.clock, APP_CLOCK, copied_with=PACKAGES)
+        spec = HostSpec(APP, env, folder, azure.clock, APP_CLOCK, races=races, copied_with=PACKAGES)
         host = HostProcess(spec)
         host.start()
         try:

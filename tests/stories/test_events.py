@@ -34,7 +34,7 @@ def key_event(**data: object) -> dict[str, object]:
 
 
 def test_an_event_delivered_eleven_times_updates_once(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=build, races=True) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.azure.event_grid.duplicate_next(10)
         row = story.finished(cluster, story.rotate())
@@ -46,7 +46,7 @@ def test_an_event_delivered_eleven_times_updates_once(tmp_path: Path) -> None:
 
 
 def test_duplicates_during_an_update_add_looks_and_no_chains(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=3_000), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=3_000), build=build, races=True) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.rotate()
         story.until(lambda: story.patches(cluster), "the update to be sent")

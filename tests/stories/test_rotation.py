@@ -225,7 +225,7 @@ def test_fifty_clusters_on_one_key_all_follow(tmp_path: Path) -> None:
                 f"cluster-{number:02}", key=azure.pinned("contoso", "la-cmk"), resource_group=f"rg-{number % 7}"
             )
 
-    with stage(tmp_path, build=fleet, behaviour=Behaviour(update_seconds=60, retry_after=5)) as story:
+    with stage(tmp_path, build=fleet, races=True, behaviour=Behaviour(update_seconds=60, retry_after=5)) as story:
         clusters = list(story.azure.arm.clusters.values())
         new = story.rotate()
         for cluster in clusters:
