@@ -1,6 +1,6 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
-.PHONY: demo test lint coverage requirements requirements-check infra-verify clean
+.PHONY: demo test soak lint coverage requirements requirements-check infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -17,6 +17,10 @@ demo: .venv/made
 
 test: .venv/made $(AZURITE) $(KUSTO)
 	@AZURITE="$$PWD/$(AZURITE)" $(BIN)/python -m pytest -n 4 --dist worksteal
+
+# A simulated month on the real runtime: minutes.
+soak: .venv/made
+	@$(BIN)/python -m tests.stories.soak
 
 lint: .venv/made
 	@$(BIN)/python -m ruff check

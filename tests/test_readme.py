@@ -12,6 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md"
 RUN_BY = {
     "make demo": "tests/test_demo.py",
     "make test": ".ci/run",
+    "make soak": "tests/stories/test_soak.py",
     "make lint": ".ci/run",
     "make coverage": ".ci/run",
     "make requirements": ".ci/run",
