@@ -116,18 +116,23 @@ def _visit(world: World, options: argparse.Namespace) -> int:
 def _status(world: World, options: argparse.Namespace) -> int:
     while True:
         clusters, rotations, steps = _on_record(world, options)
+        poison = world.requests.poison_queue()
         if options.json:
             shown: dict[str, object] = {
                 "clusters": [report.cluster_json(status) for status in clusters],
                 "rotations": [report.rotation_json(rotation) for rotation in rotations],
+                **({"history": [report.step_json(step) for step in steps]} if options.history else {}),
+                "poisonMessages": poison.messages,
             }
-            _print_json(shown | ({"history": [report.step_json(step) for step in steps]} if options.history else {}))
+            _print_json(shown)
         else:
             if options.watch and sys.stdout.isatty():
                 _print("\x1b[H\x1b[2J")
             _print(report.clusters_text(clusters) + "\n" + report.rotations_text(rotations))
             if options.history:
                 _print("\n" + report.history_text(steps))
+            if poison.messages:
+                _print("\n" + report.poison_text(poison))
         if not options.watch:
             return _DONE
         clock.sleep(_WATCH_SECONDS)

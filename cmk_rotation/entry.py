@@ -90,8 +90,9 @@ def lost_visit(body: bytes) -> None:
         clusterId=cluster,
         keyName=key.name if key else None,
         eventId=request.event_id if isinstance(request, VisitRequest) else None,
-        message=f"a visit to {_named(request)} was given up after several tries",
-        remedy="Look for visit.failed lines before this one; they say why. The next reconcile visits again.",
+        message=f"a visit to {_named(request)} was given up: its message was delivered five times, and never settled",
+        remedy="Look for visit.failed lines before this one: they say why. If there are none, the app's instances ended "
+        "or its storage was away each time. The next reconcile visits again.",
         since=request.requested_at if isinstance(request, VisitRequest) else now,
     )
 
@@ -122,7 +123,11 @@ def _in_world(carry_out: Callable[[World], None]) -> None:
             problems=error.problems,
         )
     except StorageUnavailableError as error:
-        _failed(error, "Check the storage account of AzureWebJobsStorage. The host tries this message again.")
+        _failed(
+            error,
+            "Check the storage account of AzureWebJobsStorage. The host delivers this message again: "
+            "a minute later, or ten minutes after it was taken where the queue fails too.",
+        )
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it goes into the log
         _failed(error, "Please report this line. The next reconcile visits again.")

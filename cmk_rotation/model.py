@@ -253,6 +253,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class PoisonQueue:
+    """What lies in `cluster-visits-poison`: what can be read there is taken out at once, the rest nobody ever sees."""
+
+    messages: int
+    """About how many; the queue's own count is an estimate."""
+    since: datetime | None = None
+    """When the oldest of those that can be seen was put there."""
+
+
+@dataclass(frozen=True, slots=True)
 class VisitRequest:
     """A message on the queue: where to look, and who asked. Nothing else in it is believed."""
 

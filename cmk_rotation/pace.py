@@ -8,8 +8,12 @@ PATCH_TIMEOUT = timedelta(seconds=100)
 CLAIM_LASTS = PATCH_TIMEOUT + timedelta(seconds=80)
 """When this is over, the PATCH of a claim can no longer be in flight: it is not sent later than 80 s after the claim, in
 which time the next visit is requested, with all the patience that a slow queue may need."""
-VISIT_COMES_WITHIN = timedelta(minutes=2)
-"""How late a requested visit may come (the queue is polled, and a visit takes a while) before it counts as lost."""
+VISIT_COMES_WITHIN = timedelta(minutes=5)
+"""How late a requested visit may come before it counts as lost. The queue is polled, a visit takes a while, and a Flex
+Consumption app without an always-ready instance, which is taken away while it only waits for a delayed message, may need two
+minutes to come back (Azure/azure-functions-host#10706)."""
+POISON_TOLD_AFTER = timedelta(hours=1)
+"""How long a message may lie in the poison queue before a person is told: what can be read there is taken out at once."""
 ANNOUNCED_WITHIN = timedelta(minutes=2)
 """How long a visit may take from putting a rotation's end on record to having said it; others keep quiet that long."""
 SECOND_READ_AFTER = timedelta(minutes=1)

@@ -12,6 +12,7 @@ from cmk_rotation.model import (
     ClusterStatus,
     KeyVersion,
     Operation,
+    PoisonQueue,
     Record,
     Rotation,
     Step,
@@ -102,6 +103,10 @@ class Requests(Protocol):
 
     def request(self, visit: VisitRequest, after: timedelta = ...) -> None:
         """Put a message there that becomes visible after a while. May raise `StorageUnavailableError`."""
+        ...
+
+    def poison_queue(self) -> PoisonQueue:
+        """What lies in its poison queue. May raise `StorageUnavailableError`."""
         ...
 
 

@@ -17,7 +17,7 @@ from cmk_rotation.finishing import (
 from cmk_rotation.identifiers import ClusterId, Key, Scope
 from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, Record, Trouble, VisitRequest
 from cmk_rotation.observing import assemble, observe, read_versions
-from cmk_rotation.pace import CALL_OUT_AFTER, REMIND_EVERY, believed, trouble_after
+from cmk_rotation.pace import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, believed, trouble_after
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.recording import looked, visit_may_come
 from cmk_rotation.situation import Decision, Situation, Unseen, ended
@@ -120,7 +120,7 @@ def reconcile(world: World) -> None:
         for name in _counted(seen, decision):
             counts[name] += 1
     _let_go(world, records)
-    _tell_finished(world, found, counts, (world.now() - began).total_seconds())
+    _tell_finished(world, found, counts, began)
 
 
 def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
@@ -249,7 +249,8 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
         yield "attention"
 
 
-def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], seconds: float) -> None:
+def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began: datetime) -> None:
+    poison, now = world.requests.poison_queue(), world.now()
     failed = {scope.text: f"{trouble.code}: {trouble.message}" for scope, trouble in found.failed.items()}
     at_risk = telemetry_at_risk(world.telemetry_workspace, found.clusters.values())
     fields: dict[str, object] = {
@@ -258,10 +259,12 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], secon
         "emptyScopes": len(found.empty),
         "failedScopes": len(failed),
         "telemetryAtRisk": len(at_risk),
-        "seconds": round(seconds, 3),
+        "poisonMessages": poison.messages,
+        "seconds": round((now - began).total_seconds(), 3),
     }
     summary = "clusters: " + ", ".join(f"{counts[name]} {word}" for name, word in _WORDS)
-    if not failed and not found.empty and not at_risk:
+    rots = poison.since is not None and now - poison.since >= POISON_TOLD_AFTER
+    if not failed and not found.empty and not at_risk and not rots:
         world.log(Event.RECONCILE_FINISHED, logging.INFO, **fields, message=summary)
         return
     problems = [f"{scope} failed ({why})" for scope, why in failed.items()]
@@ -270,13 +273,17 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], secon
     if at_risk:
         problems.append(f"this app's own telemetry goes to a workspace linked to {', '.join(at_risk)}")
         remedies.append(_MOVE_TELEMETRY)
+    level = logging.ERROR if problems else logging.WARNING
+    if rots:
+        problems.append(f"{poison.messages} messages lie in the poison queue and cannot be read")
+        remedies.append(_EMPTY_POISON_QUEUE)
     world.log(
         Event.RECONCILE_FINISHED,
-        logging.ERROR,
+        level,
         **fields,
         message=f"{summary}; {'; '.join(problems)}",
         remedy=" ".join(remedies),
-        since=world.now(),
+        since=poison.since if level == logging.WARNING else now,
     )
 
 
@@ -292,6 +299,10 @@ _CHECK_SCOPES = (
 _MOVE_TELEMETRY = (
     "Send this app's telemetry to a workspace that is linked to no cluster in scope: a bad key would take the evidence "
     "with it."
+)
+_EMPTY_POISON_QUEUE = (
+    "Look at them with `az storage message peek --queue-name cluster-visits-poison`, find out who wrote them, and clear the "
+    "queue with `az storage message clear`: no cluster waits for them."
 )
 _WORDS = (
     ("clusters", "in scope"),

@@ -6,7 +6,7 @@ Times are UTC, ISO 8601 with `Z`. Unknown is None in JSON, never an empty string
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from cmk_rotation.model import ClusterStatus, Rotation, Step
+from cmk_rotation.model import ClusterStatus, PoisonQueue, Rotation, Step
 from cmk_rotation.vocabulary import Stage, Verdict
 
 _UNKNOWN = "-"
@@ -178,3 +178,10 @@ def span(duration: timedelta) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
     first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
     return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"
+
+
+def poison_text(poison: PoisonQueue) -> str:
+    """That there are messages in the poison queue, for people."""
+    since = f", the oldest since {iso(poison.since)}" if poison.since else ""
+    many = "1 message lies" if poison.messages == 1 else f"{poison.messages} messages lie"
+    return f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#reconcile-failed\n"

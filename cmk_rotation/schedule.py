@@ -23,8 +23,9 @@ _FIELDS = {
     "day of the week": range(7),
 }
 _VALUE = r"\d+|[a-z]+"
-_ELEMENT = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/0*[1-9]\d*)?", re.ASCII)
+_ELEMENT = re.compile(rf"(?:(\*)|({_VALUE})(?:-({_VALUE}))?)(?:/0*([1-9]\d*))?", re.ASCII)
 """`*`, a value, or a range of values, each with a step or without."""
+_LONGEST_MONTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 def problem_of(text: str) -> str | None:
@@ -35,17 +36,44 @@ def problem_of(text: str) -> str | None:
     names = list(_FIELDS)[-len(texts) :]
     if len(texts) not in {len(_FIELDS), len(_FIELDS) - 1}:
         return f"it has {len(texts)} instead of six fields"
-    wrong = next((name for name, field in zip(names, texts, strict=True) if not _is_understood(name, field)), None)
-    return f"its {wrong} cannot be understood" if wrong else None
+    values = {name: _values(name, field) for name, field in zip(names, texts, strict=True)}
+    wrong = next((name for name, found in values.items() if not found), None)
+    if wrong:
+        return f"its {wrong} cannot be understood"
+    # Every such day falls on each day of the week sooner or later, 29 February too.
+    comes = any(day <= _LONGEST_MONTHS.get(month, 31) for month in values["month"] for day in values["day"])
+    return None if comes else "it names a day that no month has, so it never comes"
 
 
-def _is_understood(name: str, field: str) -> bool:
-    found = [_ELEMENT.fullmatch(element) for element in field.split(",")]
-    return all(one and all(value is None or _is_value(name, value) for value in one.groups()) for one in found)
+def _values(name: str, field: str) -> set[int]:
+    """The values that a field allows; none if it cannot be understood."""
+    values: set[int] = set()
+    for element in field.split(","):
+        found = _element(name, element)
+        if not found:
+            return set()
+        values.update(found)
+    return values
 
 
-def _is_value(name: str, value: str) -> bool:
-    """Whether a value is a number in the field's range, or the beginning of a name in it."""
-    if value.isdigit():
-        return int(value) in _FIELDS[name]
-    return any(full.startswith(value) for full in _NAMES.get(name, ()))
+def _element(name: str, element: str) -> range | None:
+    found = _ELEMENT.fullmatch(element)
+    if found is None:
+        return None
+    star, first, last, step = found.groups()
+    numbers = _FIELDS[name]
+    low, high = (numbers[0], numbers[-1]) if star else (_value(name, first), _value(name, last or first))
+    if low is None or high is None:
+        return None
+    if step and not last and not star:
+        high = numbers[-1]  # From a value on.
+    return range(min(low, high), max(low, high) + 1, int(step or 1))
+
+
+def _value(name: str, text: str) -> int | None:
+    """A number in the field's range, or that of the first name in it which begins so."""
+    numbers = _FIELDS[name]
+    if text.isdigit():
+        return int(text) if int(text) in numbers else None
+    names = _NAMES.get(name, ())
+    return next((number for number, full in zip(numbers, names, strict=False) if full.startswith(text)), None)

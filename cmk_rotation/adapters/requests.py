@@ -10,16 +10,20 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
 from cmk_rotation.messages import to_text
-from cmk_rotation.model import VisitRequest
+from cmk_rotation.model import PoisonQueue, VisitRequest
 from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError
 from cmk_rotation.settings import Storage
+from cmk_rotation.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 QUEUE = "cluster-visits"
+POISON_QUEUE = f"{QUEUE}-poison"
 _LONGEST_WAIT = timedelta(days=7)
 """Azure's own limit for `visibilitytimeout`."""
+_MOST_PEEKED = 32
+"""Azure's own limit."""
 _FOREVER = -1
 """Time to live: a request waits for as long as the app is down. The default of seven days would lose it."""
 
@@ -34,10 +38,13 @@ class QueueRequests:
             "permit_redirects": False,
             **TIMEOUTS,
         }
-        if storage.connection_string is not None:
-            self._queue = QueueClient.from_connection_string(storage.connection_string, QUEUE, **options)
-        else:
-            self._queue = QueueClient(storage.queue_url or "", QUEUE, credential=credential, **options)
+
+        def client(queue: str) -> QueueClient:
+            if storage.connection_string is not None:
+                return QueueClient.from_connection_string(storage.connection_string, queue, **options)
+            return QueueClient(storage.queue_url or "", queue, credential=credential, **options)
+
+        self._queue, self._poison = client(QUEUE), client(POISON_QUEUE)
 
     def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
         """Put a message on the queue. Where an answer is lost it may be there twice, which costs one more look."""
@@ -46,6 +53,27 @@ class QueueRequests:
         try:
             patiently(lambda: self._send(text, wait))
         except AzureTroubleError as error:
+            raise StorageUnavailableError(str(error)) from None
+
+    def poison_queue(self) -> PoisonQueue:
+        """How many messages there are, and of those that can be seen the oldest. There may be no such queue yet."""
+
+        def read() -> PoisonQueue:
+            with translated():
+                count = self._poison.get_queue_properties().approximate_message_count or 0
+                # Of what is visible: a message that is being read out at this moment is nobody's worry.
+                seen = (
+                    [one.inserted_on for one in self._poison.peek_messages(_MOST_PEEKED) if one.inserted_on]
+                    if count
+                    else []
+                )
+            return PoisonQueue(count, min(seen, default=None))
+
+        try:
+            return patiently(read)
+        except AzureTroubleError as error:
+            if error.trouble.kind is TroubleKind.GONE:
+                return PoisonQueue(0)
             raise StorageUnavailableError(str(error)) from None
 
     def _send(self, text: str, wait: int) -> None:

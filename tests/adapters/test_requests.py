@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cmk_rotation.adapters.requests import QUEUE, QueueRequests
+from cmk_rotation.adapters.requests import POISON_QUEUE, QUEUE, QueueRequests
 from cmk_rotation.identifiers import Key
 from cmk_rotation.messages import from_text
-from cmk_rotation.model import VisitRequest
+from cmk_rotation.model import PoisonQueue, VisitRequest
 from cmk_rotation.ports import StorageUnavailableError
 from cmk_rotation.settings import Storage
 from cmk_rotation.vocabulary import RequestedBy
@@ -77,3 +77,24 @@ def test_a_connection_string_serves_too(azure: Azure) -> None:
     requests = QueueRequests(Storage(connection_string=account.connection_string))
     requests.request(VISIT)
     assert len(account.queues.messages(QUEUE)) == 1
+
+
+def test_a_poison_queue_that_was_never_made_is_empty(requests: QueueRequests) -> None:
+    assert requests.poison_queue() == PoisonQueue(0)
+
+
+def test_what_lies_in_the_poison_queue_is_counted_and_its_age_is_that_of_the_oldest(
+    azure: Azure, account: StorageAccount, requests: QueueRequests
+) -> None:
+    began = azure.clock.now()
+    account.queues.put(POISON_QUEUE, "not base64!")
+    azure.clock.sleep(3_600)
+    account.queues.put(POISON_QUEUE, "nor this!")
+    assert requests.poison_queue() == PoisonQueue(2, began)
+    assert {message.dequeue_count for message in account.queues.messages(POISON_QUEUE)} == {0}, "looking takes nothing"
+
+
+def test_a_poison_queue_that_cannot_be_read_is_unavailable_storage(azure: Azure, requests: QueueRequests) -> None:
+    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/queueServices")
+    with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):
+        requests.poison_queue()

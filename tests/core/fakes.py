@@ -17,6 +17,7 @@ from cmk_rotation.model import (
     ClusterStatus,
     KeyVersion,
     Operation,
+    PoisonQueue,
     Record,
     Rotation,
     Step,
@@ -281,6 +282,11 @@ class FakeRequests:
     effects: Effects
     pending: list[Message] = field(default_factory=list)
     requested: list[tuple[VisitRequest, timedelta]] = field(default_factory=list)
+    poison: PoisonQueue = field(default_factory=lambda: PoisonQueue(0))
+
+    def poison_queue(self) -> PoisonQueue:
+        self.effects.storage_called("poison_queue")
+        return self.poison
 
     def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
         self.effects.storage_called("request")

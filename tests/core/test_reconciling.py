@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from cmk_rotation.identifiers import Key, Scope
-from cmk_rotation.model import Cluster, KeyVersion, VisitRequest
+from cmk_rotation.model import Cluster, KeyVersion, PoisonQueue, VisitRequest
 from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError
 from cmk_rotation.reconciling import key_changed, plan, reconcile, survey
 from cmk_rotation.situation import Decision, Situation, Unseen
@@ -613,3 +613,42 @@ def test_a_plan_shows_a_scope_that_holds_something_gone() -> None:
     decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
     assert fakes.clock.now == NOW
+
+
+# --- the poison queue ---------------------------------------------------------------------------------------------------
+
+
+def poisoned(fakes: Fakes, messages: int, age: timedelta) -> None:
+    """Look at everything while messages have lain in the poison queue for a while."""
+    fakes.requests.poison = PoisonQueue(messages, fakes.clock.now - age)
+    fakes.reconcile()
+
+
+def test_how_many_messages_lie_in_the_poison_queue_is_told_each_time() -> None:
+    fakes = settled()
+    fakes.reconcile()
+    assert summary(fakes)["poisonMessages"] == 0
+    poisoned(fakes, 2, HOUR - SECOND)
+    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    assert (line.level, line.fields["poisonMessages"]) == (logging.INFO, 2), "on_lost_visit may be about to read them"
+
+
+def test_a_poison_message_that_has_lain_for_an_hour_calls_for_a_person() -> None:
+    fakes = settled()
+    poisoned(fakes, 2, HOUR)
+    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    assert line.level == logging.WARNING
+    assert "2 messages lie in the poison queue" in str(line.fields["message"])
+    assert "az storage message peek" in str(line.fields["remedy"])
+    assert line.fields["since"] == fakes.requests.poison.since
+
+
+def test_a_poison_message_beside_a_scope_that_fails_is_told_in_the_same_error() -> None:
+    fakes = settled()
+    fakes.clusters.scope_troubles[SCOPE] = REFUSED
+    poisoned(fakes, 1, HOUR)
+    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    assert line.level == logging.ERROR
+    assert "poison queue" in str(line.fields["message"])
+    assert "CLUSTER_SCOPES" in str(line.fields["remedy"])
+    assert "az storage message peek" in str(line.fields["remedy"])

@@ -60,7 +60,12 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
             ascii_ = run(story, "status", "--history", *options, **ASCII)
             assert (ascii_.returncode, ascii_.stderr) == (0, ""), "a locale that lacks a letter loses that letter alone"
             assert f"\\u2192 {new}" in ascii_.stdout if options else f" ? {new}" in ascii_.stdout
+        assert told["poisonMessages"] == 0
+        with story.azure.lock:
+            story.account.queues.put("cluster-visits-poison", "not base64!")
+        assert json.loads(run(story, "status", "--json").stdout)["poisonMessages"] == 1
         text = run(story, "status").stdout
+        assert "1 message lies in the queue cluster-visits-poison, the oldest since 2026-03-02T" in text
         assert "update-confirmed" in text
         assert "\x1b" not in text
         only = run(story, "status", "--cluster", "cluster-b").stdout

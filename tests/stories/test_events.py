@@ -225,3 +225,18 @@ def test_a_cloud_event_in_any_dirt_is_understood(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=QUICK, build=build, schema=Schema.CLOUD_EVENTS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         assert story.finished(cluster, story.rotate())["requestedBy"] == "event"
+
+
+def test_a_message_that_nobody_can_read_is_found_in_the_poison_queue_and_told_after_an_hour(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=build, settings={"RECONCILE_SCHEDULE": "0 */10 * * * *"}) as story:
+        with story.azure.lock:
+            story.account.queues.put("cluster-visits", "not base64!")
+        story.quiet(59 * 60)
+        assert story.lines("visit.lost") == []
+        beats = story.lines("reconcile.finished")
+        assert {line["level"] for line in beats} == {"Information"}
+        assert beats[-1]["poisonMessages"] == 1
+        story.quiet(11 * 60)
+        told = story.lines("reconcile.finished")[-1]
+        assert (told["level"], told["poisonMessages"]) == ("Warning", 1)
+        assert "cluster-visits-poison" in told["remedy"]
