@@ -254,12 +254,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PoisonQueue:
-    """What lies in `cluster-visits-poison`: what can be read there is taken out at once, the rest nobody ever sees."""
+    """What lies in `cluster-visits-poison`: what can be read there is taken out at once, the rest nobody ever sees.
+
+    Since when cannot be asked of the messages: the host takes each again and again, and while it has them they are hidden. So
+    whoever finds some first writes the time down at the queue.
+    """
 
     messages: int
-    """About how many; the queue's own count is an estimate."""
+    """About how many, hidden ones included; the queue's own count is an estimate."""
     since: datetime | None = None
-    """When the oldest of those that can be seen was put there."""
+    """Since when there has been one each time that somebody looked, as it was written down."""
 
 
 @dataclass(frozen=True, slots=True)

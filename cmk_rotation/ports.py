@@ -109,6 +109,13 @@ class Requests(Protocol):
         """What lies in its poison queue. May raise `StorageUnavailableError`."""
         ...
 
+    def note_poison(self, since: datetime | None) -> None:
+        """Write down at the poison queue since when something has lain there, or that nothing does.
+
+        May raise `StorageUnavailableError`.
+        """
+        ...
+
 
 class Outcomes(Protocol):
     """The custom topic that hears of finished rotations, if there is one."""

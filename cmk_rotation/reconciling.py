@@ -15,7 +15,7 @@ from cmk_rotation.finishing import (
     pinned_versions,
 )
 from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, Record, Trouble, VisitRequest
+from cmk_rotation.model import Cluster, ClusterStatus, KeyVersion, PoisonQueue, Record, Trouble, VisitRequest
 from cmk_rotation.observing import assemble, observe, read_versions
 from cmk_rotation.pace import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, believed, trouble_after
 from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, World
@@ -250,7 +250,8 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
 
 
 def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began: datetime) -> None:
-    poison, now = world.requests.poison_queue(), world.now()
+    now = world.now()
+    poison = _poison(world, now)
     failed = {scope.text: f"{trouble.code}: {trouble.message}" for scope, trouble in found.failed.items()}
     at_risk = telemetry_at_risk(world.telemetry_workspace, found.clusters.values())
     fields: dict[str, object] = {
@@ -285,6 +286,15 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began
         remedy=" ".join(remedies),
         since=poison.since if level == logging.WARNING else now,
     )
+
+
+def _poison(world: World, now: datetime) -> PoisonQueue:
+    """What lies in the poison queue. Whoever finds it otherwise than it is written down writes it down."""
+    poison = world.requests.poison_queue()
+    since = (believed(poison.since, latest=now) or now) if poison.messages else None
+    if since != poison.since:
+        world.requests.note_poison(since)
+    return replace(poison, since=since)
 
 
 def telemetry_at_risk(workspace: str | None, clusters: Iterable[Cluster]) -> list[str]:

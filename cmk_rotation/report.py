@@ -182,6 +182,6 @@ def span(duration: timedelta) -> str:
 
 def poison_text(poison: PoisonQueue) -> str:
     """That there are messages in the poison queue, for people."""
-    since = f", the oldest since {iso(poison.since)}" if poison.since else ""
+    since = f", since {iso(poison.since)} at the latest" if poison.since else ""
     many = "1 message lies" if poison.messages == 1 else f"{poison.messages} messages lie"
     return f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#reconcile-failed\n"

@@ -2,7 +2,7 @@
 
 import math
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceExistsError
@@ -22,8 +22,8 @@ QUEUE = "cluster-visits"
 POISON_QUEUE = f"{QUEUE}-poison"
 _LONGEST_WAIT = timedelta(days=7)
 """Azure's own limit for `visibilitytimeout`."""
-_MOST_PEEKED = 32
-"""Azure's own limit."""
+_SINCE = "cmkrotationsince"
+"""In the poison queue's metadata, whose names are those of C# identifiers."""
 _FOREVER = -1
 """Time to live: a request waits for as long as the app is down. The default of seven days would lose it."""
 
@@ -56,24 +56,30 @@ class QueueRequests:
             raise StorageUnavailableError(str(error)) from None
 
     def poison_queue(self) -> PoisonQueue:
-        """How many messages there are, and of those that can be seen the oldest. There may be no such queue yet."""
+        """How many messages there are, and since when as far as is written down. There may be no such queue yet."""
 
         def read() -> PoisonQueue:
             with translated():
-                count = self._poison.get_queue_properties().approximate_message_count or 0
-                # Of what is visible: a message that is being read out at this moment is nobody's worry.
-                seen = (
-                    [one.inserted_on for one in self._poison.peek_messages(_MOST_PEEKED) if one.inserted_on]
-                    if count
-                    else []
-                )
-            return PoisonQueue(count, min(seen, default=None))
+                properties = self._poison.get_queue_properties()
+            return PoisonQueue(properties.approximate_message_count or 0, _time((properties.metadata or {}).get(_SINCE)))
 
         try:
             return patiently(read)
         except AzureTroubleError as error:
             if error.trouble.kind is TroubleKind.GONE:
                 return PoisonQueue(0)
+            raise StorageUnavailableError(str(error)) from None
+
+    def note_poison(self, since: datetime | None) -> None:
+        """Write since when into the queue's metadata, which holds nothing else of ours or the host's."""
+
+        def write() -> None:
+            with translated():
+                self._poison.set_queue_metadata({_SINCE: since.isoformat()} if since else {})
+
+        try:
+            patiently(write)
+        except AzureTroubleError as error:
             raise StorageUnavailableError(str(error)) from None
 
     def _send(self, text: str, wait: int) -> None:
@@ -90,3 +96,12 @@ class QueueRequests:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
             self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time that was written down; None if it makes no sense."""
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None

@@ -3,6 +3,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.identity import ManagedIdentityCredential
+from azure.storage.queue import QueueClient
 
 from cmk_rotation.adapters.requests import POISON_QUEUE, QUEUE, QueueRequests
 from cmk_rotation.identifiers import Key
@@ -83,18 +85,39 @@ def test_a_poison_queue_that_was_never_made_is_empty(requests: QueueRequests) ->
     assert requests.poison_queue() == PoisonQueue(0)
 
 
-def test_what_lies_in_the_poison_queue_is_counted_and_its_age_is_that_of_the_oldest(
+def test_what_lies_in_the_poison_queue_is_counted_also_while_the_host_has_it_in_hand(
     azure: Azure, account: StorageAccount, requests: QueueRequests
 ) -> None:
-    began = azure.clock.now()
     account.queues.put(POISON_QUEUE, "not base64!")
-    azure.clock.sleep(3_600)
     account.queues.put(POISON_QUEUE, "nor this!")
-    assert requests.poison_queue() == PoisonQueue(2, began)
-    assert {message.dequeue_count for message in account.queues.messages(POISON_QUEUE)} == {0}, "looking takes nothing"
+    with QueueClient(
+        "https://contosofn.queue.core.windows.net", POISON_QUEUE, credential=ManagedIdentityCredential()
+    ) as host:
+        assert host.receive_message(visibility_timeout=600) is not None
+    assert requests.poison_queue() == PoisonQueue(2)
+    since = azure.clock.now()
+    requests.note_poison(since)
+    azure.clock.sleep(3_600)
+    assert requests.poison_queue() == PoisonQueue(2, since)
+    requests.note_poison(None)
+    assert requests.poison_queue() == PoisonQueue(2)
+
+
+@pytest.mark.parametrize("text", ["soon", "2026-03-02T08:00:00"])
+def test_a_time_at_the_poison_queue_that_makes_no_sense_is_none(
+    account: StorageAccount, requests: QueueRequests, text: str
+) -> None:
+    account.queues.put(POISON_QUEUE, "not base64!")
+    with QueueClient(
+        "https://contosofn.queue.core.windows.net", POISON_QUEUE, credential=ManagedIdentityCredential()
+    ) as other:
+        other.set_queue_metadata({"cmkrotationsince": text})
+    assert requests.poison_queue() == PoisonQueue(1)
 
 
 def test_a_poison_queue_that_cannot_be_read_is_unavailable_storage(azure: Azure, requests: QueueRequests) -> None:
     azure.rights.deny("function", "Microsoft.Storage/storageAccounts/queueServices")
     with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):
         requests.poison_queue()
+    with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):
+        requests.note_poison(None)

@@ -288,6 +288,11 @@ class FakeRequests:
         self.effects.storage_called("poison_queue")
         return self.poison
 
+    def note_poison(self, since: datetime | None) -> None:
+        self.effects.storage_called("note_poison")
+        self.poison = PoisonQueue(self.poison.messages, since)
+        self.effects.happened("note_poison")
+
     def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
         self.effects.storage_called("request")
         self.requested.append((visit, after))

@@ -633,6 +633,25 @@ def test_how_many_messages_lie_in_the_poison_queue_is_told_each_time() -> None:
     assert (line.level, line.fields["poisonMessages"]) == (logging.INFO, 2), "on_lost_visit may be about to read them"
 
 
+def test_since_when_messages_lie_there_is_written_down_by_who_finds_them_first_and_taken_back_when_they_are_gone() -> (
+    None
+):
+    fakes = settled()
+    fakes.requests.poison = PoisonQueue(2)
+    fakes.reconcile()
+    first = fakes.clock.now
+    assert fakes.requests.poison == PoisonQueue(2, first)
+    fakes.run(30 * MINUTE)
+    fakes.reconcile()
+    assert fakes.requests.poison == PoisonQueue(2, first)
+    fakes.requests.poison = replace(fakes.requests.poison, messages=0)
+    fakes.reconcile()
+    assert fakes.requests.poison == PoisonQueue(0)
+    fakes.requests.poison = PoisonQueue(1, fakes.clock.now + DAY)
+    fakes.reconcile()
+    assert fakes.requests.poison == PoisonQueue(1, fakes.clock.now), "a time that is yet to come decides nothing"
+
+
 def test_a_poison_message_that_has_lain_for_an_hour_calls_for_a_person() -> None:
     fakes = settled()
     poisoned(fakes, 2, HOUR)

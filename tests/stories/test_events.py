@@ -236,7 +236,7 @@ def test_a_message_that_nobody_can_read_is_found_in_the_poison_queue_and_told_af
         beats = story.lines("reconcile.finished")
         assert {line["level"] for line in beats} == {"Information"}
         assert beats[-1]["poisonMessages"] == 1
-        story.quiet(11 * 60)
+        story.quiet(21 * 60)
         told = story.lines("reconcile.finished")[-1]
         assert (told["level"], told["poisonMessages"]) == ("Warning", 1)
         assert "cluster-visits-poison" in told["remedy"]
