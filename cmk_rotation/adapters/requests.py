@@ -61,7 +61,9 @@ class QueueRequests:
         def read() -> PoisonQueue:
             with translated():
                 properties = self._poison.get_queue_properties()
-            return PoisonQueue(properties.approximate_message_count or 0, _time((properties.metadata or {}).get(_SINCE)))
+            return PoisonQueue(
+                properties.approximate_message_count or 0, _time((properties.metadata or {}).get(_SINCE))
+            )
 
         try:
             return patiently(read)

@@ -2,12 +2,13 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from cmk_rotation.model import OperationError, Step, Workspace
+from cmk_rotation.model import OperationError, PoisonQueue, Step, Workspace
 from cmk_rotation.report import (
     cluster_json,
     clusters_text,
     history_text,
     iso,
+    poison_text,
     rotation_json,
     rotations_text,
     span,
@@ -176,6 +177,20 @@ def test_history_is_shown_step_by_step() -> None:
 def test_where_there_is_nothing_that_is_said() -> None:
     shown = (clusters_text([]), rotations_text([]), history_text([]))
     assert shown == ("No clusters.\n", "No rotations.\n", "No history.\n")
+
+
+@pytest.mark.parametrize(
+    ("poison", "text"),
+    [
+        (PoisonQueue(1), "1 message lies in the queue cluster-visits-poison: see "),
+        (
+            PoisonQueue(2, NOW),
+            "2 messages lie in the queue cluster-visits-poison, since 2026-03-01T12:00:00.000Z at the latest: see ",
+        ),
+    ],
+)
+def test_messages_in_the_poison_queue_are_told(poison: PoisonQueue, text: str) -> None:
+    assert poison_text(poison).startswith(text)
 
 
 @pytest.mark.parametrize(
