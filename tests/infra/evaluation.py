@@ -206,11 +206,14 @@ class _File:
         return self.reach(node, names, steps)
 
     def reach(self, node: Node, names: Names, steps: list[Node]) -> Any:
-        """The parser takes `a ? b : c().d` for `(a ? b : c()).d`, so steps belong to the last operand."""
+        """The parser takes `a ? b : c.d` for `(a ? b : c).d`, and `x => x.y` likewise, so steps belong to the last operand."""
         if node.type == "ternary_expression":
             condition, consequence, alternative = node.named_children
             chosen = self.value(condition, names)
             return self.value(consequence, names) if chosen else self.reach(alternative, names, steps)
+        if node.type == "lambda_expression":
+            variable, body = node.named_children
+            return lambda item: self.reach(body, names | {bicep.text(variable): item}, steps)
         if node.type == "binary_expression":
             return self.operate(node, names, lambda right: self.reach(right, names, steps))
         if node.type == "unary_expression":
@@ -233,10 +236,6 @@ class _File:
         if name in self.declared:
             return self.symbol(name)(*given)
         return functions.call(name, self.place, given)
-
-    def lambda_(self, node: Node, names: Names) -> Callable[[Any], Any]:
-        variable, body = node.named_children
-        return lambda item: self.value(body, names | {bicep.text(variable): item})
 
     def operators(self, node: Node, names: Names) -> Any:
         return self.reach(node, names, [])
@@ -269,7 +268,7 @@ _EXPRESSIONS: dict[str, Callable[[_File, Node, Names], Any]] = {
     "call_expression": _File.call,
     "for_statement": _File.loop,
     "identifier": _File.identifier,
-    "lambda_expression": _File.lambda_,
+    "lambda_expression": _File.operators,
     "member_expression": _File.access,
     "null": lambda *_: None,
     "number": lambda _, node, __: int(bicep.text(node)),
