@@ -196,12 +196,6 @@ module workbook 'watch/workbook.bicep' = {
 @description('The app\'s resource group.')
 output AZURE_RESOURCE_GROUP string = group.name
 
-@description('The kind of plan that was deployed. An app does not change from one to the other.')
-output DEPLOYED_HOSTING_PLAN string = hostingPlan
-
-@description('The region that was deployed to. Resources do not move.')
-output DEPLOYED_LOCATION string = location
-
 @description('ARM id of the function app.')
 output FUNCTION_APP_ID string = function.outputs.id
 

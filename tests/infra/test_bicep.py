@@ -152,12 +152,18 @@ def test_azure_yaml_deploys_the_tagged_app_and_runs_the_hooks_that_exist() -> No
     app = bicep.read("app/function.bicep").the("Microsoft.Web/sites")
     assert f"'azd-service-name': '{service}'" in app.body["tags"]
     assert "'azd-env-name': environmentName" in bicep.read("main.bicep").text
-    words = {"postdeploy": "connect", "predown": "disconnect"}
+    words = {"preprovision": "check", "postdeploy": "connect", "predown": "disconnect"}
     for name, word in words.items():
         for system, python in (("posix", "python3"), ("windows", "python")):
             assert project["hooks"][name][system]["run"] == f"{python} infra/hooks/connections.py {word}"
     assert project["hooks"].keys() == words.keys()
     assert (INFRA / "hooks/connections.py").exists()
+
+
+def test_an_azd_is_asked_for_that_can_take_a_package_as_it_is() -> None:
+    """Older ones do not know `remoteBuild`, build all the same, and perhaps with another Python."""
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
+    assert project["requiredVersions"] == {"azd": ">= 1.23.5"}
 
 
 def test_the_linter_is_set_to_fail() -> None:
