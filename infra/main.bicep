@@ -1,12 +1,13 @@
 // The app and all that belongs to it, in one resource group of its own. `azd provision` deploys this.
 //
 // Nothing here may touch another resource group: `azd down` deletes every resource group in which this deployment has a
-// resource. Rights on clusters and vaults, and the events, are connect/main.bicep, which runs once the code is there.
+// resource, with all that is in it. So the group has a name that nobody else gives, and holds neither clusters nor vaults.
+// Rights on these, and the events, are connect/main.bicep, which runs once the code is there.
 targetScope = 'subscription'
 
 @minLength(1)
-@maxLength(40)
-@description('Name of the azd environment; the resource group is rg-<name>.')
+@maxLength(64)
+@description('Name of the azd environment; the resource group is rg-cmk-rotation-<name>.')
 param environmentName string
 
 @minLength(1)
@@ -17,8 +18,7 @@ param location string
 @description('ARM ids of subscriptions, resource groups and clusters to look after, comma-separated.')
 param clusterScopes string
 
-@minLength(1)
-@description('ARM ids of the key vaults that hold the clusters\' keys, comma-separated. Managed HSMs send no events and are not named here.')
+@description('ARM ids of the key vaults that hold the clusters\' keys, comma-separated; none if all keys are in Managed HSMs, which send no events and are not named here.')
 param keyVaultIds string
 
 @allowed(['observe', 'enforce'])
@@ -31,6 +31,17 @@ param hostingPlan string = 'FlexConsumption'
 
 @description('Whether the app reaches storage and vaults through a virtual network and private endpoints: needed when a vault has a firewall, because Functions is not one of its trusted services.')
 param vnetEnabled bool = false
+
+@description('Whether the vaults\' owners approve the private endpoints by hand: needed when whoever deploys may not approve them.')
+param vaultOwnersApprove bool = false
+
+@description('Whether only Event Grid reaches the app from outside. Has effect in the public cloud alone.')
+param onlyEventGridInbound bool = false
+
+@minValue(0)
+@maxValue(40)
+@description('Instances that Flex Consumption keeps ready for visits, so that a delayed one never waits for a start; they cost money day and night.')
+param alwaysReadyInstances int = 0
 
 @description('Email address that hears of alerts. Without it, alerts are only shown in Azure Monitor.')
 param alertEmail string = ''
@@ -47,12 +58,25 @@ param retentionDays int = 365
 @description('Endpoint of an Event Grid custom topic for finished rotations, if one is wanted. The app\'s identity needs EventGrid Data Sender on it.')
 param outcomeTopicEndpoint string = ''
 
-var token = uniqueString(subscription().id, environmentName, location)
+var groupName = 'rg-cmk-rotation-${environmentName}'
+var token = uniqueString(toLower(subscription().id), toLower(environmentName), toLower(location))
+var storageName = 'st${token}'
+var workspaceName = 'log-${token}'
+var insightsName = 'appi-${token}'
 var tags = { 'azd-env-name': environmentName }
-var vaults = map(split(keyVaultIds, ','), id => trim(id))
 
-resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: 'rg-${environmentName}'
+// Each once, in whatever casing and however often it was given. azd asks again for what is empty: so `none` is a word.
+var scopeList = split(replace(toLower(clusterScopes), '\n', ','), ',')
+var vaultList = split(replace(toLower(keyVaultIds), '\n', ','), ',')
+var scopes = union(filter(map(scopeList, id => trim(id)), id => !empty(id)), [])
+var vaults = union(filter(map(vaultList, id => trim(id)), id => !contains(['', 'none'], id)), [])
+
+var groupId = toLower('${subscription().id}/resourceGroups/${groupName}')
+var within = filter(concat(scopes, vaults), id => contains('/${id}/', '${groupId}/'))
+var refusal = 'In the resource group of the app, which azd down deletes with all that is in it: ${join(within, ', ')}'
+
+resource group 'Microsoft.Resources/resourceGroups@2022-09-01' = {
+  name: empty(within) ? groupName : fail(refusal)
   location: location
   tags: tags
 }
@@ -67,11 +91,13 @@ module monitoring 'app/monitoring.bicep' = {
   name: 'monitoring'
   scope: group
   params: {
-    workspaceName: 'log-${token}'
-    insightsName: 'appi-${token}'
+    workspaceName: workspaceName
+    insightsName: insightsName
     location: location
     tags: tags
     retentionDays: retentionDays
+    // Known only when the identity is there, and still part of a right's name: a new identity needs a right of its own.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
   }
 }
@@ -80,9 +106,11 @@ module storage 'app/storage.bicep' = {
   name: 'storage'
   scope: group
   params: {
-    name: 'st${token}'
+    name: storageName
     location: location
     tags: tags
+    // As above.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
     publicAccess: !vnetEnabled
   }
@@ -98,6 +126,7 @@ module network 'app/network.bicep' = if (vnetEnabled) {
     flex: hostingPlan == 'FlexConsumption'
     storageId: storage.outputs.id
     vaultIds: vaults
+    vaultOwnersApprove: vaultOwnersApprove
   }
 }
 
@@ -110,17 +139,22 @@ module function 'app/function.bicep' = {
     location: location
     tags: tags
     hostingPlan: hostingPlan
+    alwaysReadyInstances: alwaysReadyInstances
+    onlyEventGridInbound: onlyEventGridInbound
     subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
     identityId: identity.outputs.id
     clientId: identity.outputs.clientId
-    storageName: storage.outputs.name
-    insightsName: monitoring.outputs.insightsName
+    storageName: storageName
+    insightsName: insightsName
     workspaceId: monitoring.outputs.workspaceId
     clusterScopes: clusterScopes
     mode: mode
     reconcileEveryMinutes: reconcileEveryMinutes
     outcomeTopicEndpoint: outcomeTopicEndpoint
   }
+  // The linter sees that network waits for storage, and not that without a network nothing else would.
+  #disable-next-line no-unnecessary-dependson
+  dependsOn: [storage]
 }
 
 module actions 'watch/actions.bicep' = {
@@ -144,10 +178,21 @@ module alerts 'watch/alerts.bicep' = {
 module workbook 'watch/workbook.bicep' = {
   name: 'workbook'
   scope: group
-  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId }
+  params: {
+    location: location
+    tags: tags
+    // Said here instead of taken from monitoring, because the workbook's name is made of it.
+    workspaceId: resourceId(
+      subscription().subscriptionId,
+      groupName,
+      'Microsoft.OperationalInsights/workspaces',
+      workspaceName
+    )
+  }
+  dependsOn: [monitoring]
 }
 
-// azd keeps these in its environment, where hooks/connections.py finds them.
+// azd keeps these in its environment, where the hooks find them.
 @description('The app\'s resource group.')
 output AZURE_RESOURCE_GROUP string = group.name
 

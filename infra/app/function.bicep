@@ -16,6 +16,12 @@ param tags object
 @description('The kind of plan.')
 param hostingPlan string
 
+@description('Instances of Flex Consumption that are always ready for visits.')
+param alwaysReadyInstances int
+
+@description('Whether only Event Grid reaches the app from outside; in the public cloud alone.')
+param onlyEventGridInbound bool
+
 @description('ARM id of the subnet to call from; empty for none.')
 param subnetId string
 
@@ -25,7 +31,7 @@ param identityId string
 @description('Client id of the app\'s identity.')
 param clientId string
 
-@description('Name of the storage account.')
+@description('Name of the storage account, which must be there with the identity\'s rights.')
 param storageName string
 
 @description('Name of the Application Insights component.')
@@ -48,6 +54,7 @@ param reconcileEveryMinutes int
 param outcomeTopicEndpoint string
 
 var flex = hostingPlan == 'FlexConsumption'
+var publicCloud = environment().name == 'AzureCloud'
 // The clouds that the app knows by name; any other is described to it.
 var known = contains(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'], environment().name)
 // A cloud's own list; Azure Government's audience is not its ARM host.
@@ -56,9 +63,6 @@ var audience = environment().authentication.audiences[0]
 var productSettings = {
   CLUSTER_SCOPES: clusterScopes
   MODE: mode
-  AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
-  AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
-  AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: clientId
   AZURE_CLIENT_ID: clientId
@@ -77,12 +81,23 @@ var productSettings = {
   OUTCOME_TOPIC_ENDPOINT: outcomeTopicEndpoint
   TELEMETRY_WORKSPACE_ID: workspaceId
 }
-var hostSettings = {
-  // An address, not a credential: local authentication is off.
-  APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
-  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
-}
-// Premium usually keeps its files on a share that only a shared key opens. Run from a package in blob storage, it needs none.
+// In the public cloud by the account's name: with addresses alone, the host may start without its storage. Elsewhere the
+// name alone does not do.
+var storageSettings = publicCloud
+  ? { AzureWebJobsStorage__accountName: storageName }
+  : {
+      AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
+      AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
+      AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
+    }
+// In the public cloud an address and no credential, since the component takes telemetry from an identity alone; elsewhere
+// the host's SDK could not sign in, and whoever knows the address may send telemetry.
+var connectionSettings = { APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString }
+var signInSettings = publicCloud
+  ? { APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD' }
+  : {}
+// Premium usually keeps its files on a share that only a shared key opens. Run from a package in blob storage, it needs
+// none.
 var premiumSettings = flex
   ? {}
   : {
@@ -92,7 +107,64 @@ var premiumSettings = flex
       WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID: identityId
     }
 
-resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+var closed = onlyEventGridInbound && publicCloud
+var eventGrid = {
+  name: 'EventGrid'
+  priority: 100
+  action: 'Allow'
+  tag: 'ServiceTag'
+  ipAddress: 'AzureEventGrid'
+}
+var commonSite = {
+  minTlsVersion: '1.2'
+  scmMinTlsVersion: '1.2'
+  http20Enabled: true
+  // Said also when it is open, so that it can be opened again. `azd deploy` comes by the scm site, which stays open.
+  ipSecurityRestrictions: closed ? [eventGrid] : []
+  ipSecurityRestrictionsDefaultAction: closed ? 'Deny' : 'Allow'
+  scmIpSecurityRestrictionsUseMain: false
+}
+// Flex Consumption refuses some of these, and some of its stamps refuse even a null in their place.
+var premiumSite = {
+  ftpsState: 'Disabled'
+  linuxFxVersion: 'Python|3.13'
+  minimumElasticInstanceCount: 1
+  // Premium sees queues behind private endpoints only so.
+  functionsRuntimeScaleMonitoringEnabled: !empty(subnetId)
+}
+// The package in blob storage, too, is reached through the network.
+var premiumNetwork = {
+  vnetRouteAllEnabled: true
+  vnetContentShareEnabled: true
+}
+var ready = { name: 'function:on_visit', instanceCount: alwaysReadyInstances }
+var flexConfig = {
+  deployment: {
+    storage: {
+      type: 'blobContainer'
+      value: '${storage.properties.primaryEndpoints.blob}app-package'
+      authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+    }
+  }
+  runtime: { name: 'python', version: '3.13' }
+  // The work is waiting, not computing, so a small instance would do; but 512 MB leave little beside the host and Python, and
+  // an instance that dies of it gives its messages back only after ten minutes. infra/README.md reckons the cost.
+  scaleAndConcurrency: {
+    instanceMemoryMB: 2048
+    maximumInstanceCount: 40
+    alwaysReady: alwaysReadyInstances == 0 ? [] : [ready]
+  }
+}
+var site = {
+  serverFarmId: plan.id
+  httpsOnly: true
+  virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+  keyVaultReferenceIdentity: identityId
+  siteConfig: union(commonSite, flex ? {} : premiumSite)
+  functionAppConfig: flex ? flexConfig : null
+}
+
+resource storage 'Microsoft.Storage/storageAccounts@2023-01-01' existing = {
   name: storageName
 }
 
@@ -100,16 +172,17 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
 }
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: planName
   location: location
   tags: tags
   kind: flex ? 'functionapp' : 'elastic'
   sku: flex ? { name: 'FC1', tier: 'FlexConsumption' } : { name: 'EP1', tier: 'ElasticPremium' }
-  properties: { reserved: true }
+  // Of more than one worker, Premium makes use only if it is told.
+  properties: flex ? { reserved: true } : { reserved: true, maximumElasticWorkerCount: 3 }
 }
 
-resource app 'Microsoft.Web/sites@2024-11-01' = {
+resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'app' })
@@ -118,41 +191,11 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     type: 'UserAssigned'
     userAssignedIdentities: { '${identityId}': {} }
   }
-  properties: {
-    serverFarmId: plan.id
-    httpsOnly: true
-    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
-    keyVaultReferenceIdentity: identityId
-    siteConfig: {
-      minTlsVersion: '1.2'
-      scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
-      http20Enabled: true
-      linuxFxVersion: flex ? null : 'Python|3.13'
-      minimumElasticInstanceCount: flex ? null : 1
-      // Premium sees queues behind private endpoints only so.
-      functionsRuntimeScaleMonitoringEnabled: flex ? null : !empty(subnetId)
-      vnetRouteAllEnabled: flex ? null : !empty(subnetId)
-    }
-    functionAppConfig: flex
-      ? {
-          deployment: {
-            storage: {
-              type: 'blobContainer'
-              value: '${storage.properties.primaryEndpoints.blob}app-package'
-              authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
-            }
-          }
-          runtime: { name: 'python', version: '3.13' }
-          // The work is waiting, not computing.
-          scaleAndConcurrency: { instanceMemoryMB: 2048, maximumInstanceCount: 40 }
-        }
-      : null
-  }
+  properties: union(site, flex || empty(subnetId) ? {} : premiumNetwork)
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: union(productSettings, hostSettings, premiumSettings)
+    properties: union(productSettings, storageSettings, connectionSettings, signInSettings, premiumSettings)
   }
 
   resource scmCredentials 'basicPublishingCredentialsPolicies' = {

@@ -21,7 +21,7 @@ param principalId string
 
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: workspaceName
   location: location
   tags: tags
@@ -40,12 +40,13 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
-    DisableLocalAuth: true
+    // The host's SDK asks for a token of the public cloud in every cloud: elsewhere telemetry arrives only without one.
+    DisableLocalAuth: environment().name == 'AzureCloud'
   }
 }
 
 resource sender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(insights.id, principalId, monitoringMetricsPublisher)
+  name: guid(toLower(insights.id), principalId, monitoringMetricsPublisher)
   scope: insights
   properties: {
     principalId: principalId
@@ -56,6 +57,3 @@ resource sender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 @description('ARM id of the workspace.')
 output workspaceId string = workspace.id
-
-@description('Name of the Application Insights component.')
-output insightsName string = insights.name

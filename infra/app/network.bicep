@@ -1,5 +1,5 @@
 // A virtual network for the app: one subnet that it calls from, one with private endpoints of its storage and the vaults.
-// A vault's owner may have to approve the endpoint's connection.
+// Until a vault's owner has approved its endpoint's connection, the app does not reach that vault.
 
 @description('Name of the virtual network.')
 param name string
@@ -16,27 +16,44 @@ param flex bool
 @description('ARM id of the app\'s storage account.')
 param storageId string
 
-@description('ARM ids of the key vaults.')
+@description('ARM ids of the key vaults, each once.')
 param vaultIds string[]
 
+@description('Whether the vaults\' owners approve the endpoints\' connections by hand.')
+param vaultOwnersApprove bool
+
 var vaultZone = 'privatelink.vaultcore${replace(environment().suffixes.keyvaultDns, '.vault', '')}'
-var storageZones = map(['blob', 'queue', 'table'], service => 'privatelink.${service}.${environment().suffixes.storage}')
+var services = ['blob', 'queue', 'table']
+var storageZones = map(services, service => 'privatelink.${service}.${environment().suffixes.storage}')
 var storageEndpoints = map(range(0, 3), place => {
-  name: ['blob', 'queue', 'table'][place]
+  name: services[place]
   target: storageId
-  group: ['blob', 'queue', 'table'][place]
+  group: services[place]
   zone: place
+  byHand: false
 })
 var vaultEndpoints = map(vaultIds, id => {
   name: 'vault-${uniqueString(toLower(id))}'
   target: id
   group: 'vault'
   zone: 3
+  byHand: vaultOwnersApprove
 })
 var zoneNames = concat(storageZones, [vaultZone])
 var endpointList = concat(storageEndpoints, vaultEndpoints)
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+func connectionsTo(endpoint object) object[] => [
+  {
+    name: endpoint.name
+    properties: {
+      privateLinkServiceId: endpoint.target
+      groupIds: [endpoint.group]
+      requestMessage: 'cmk-rotation reads which versions keys have, and keeps its records.'
+    }
+  }
+]
+
+resource network 'Microsoft.Network/virtualNetworks@2023-04-01' = {
   name: name
   location: location
   tags: tags
@@ -88,24 +105,22 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01
   }
 ]
 
-resource privateEndpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [
+// One at a time: an account or a subnet refuses two that are made at once.
+@batchSize(1)
+resource privateEndpoints 'Microsoft.Network/privateEndpoints@2023-04-01' = [
   for endpoint in endpointList: {
     name: 'pe-${endpoint.name}'
     location: location
     tags: tags
     properties: {
       subnet: { id: network::endpoints.id }
-      privateLinkServiceConnections: [
-        {
-          name: endpoint.name
-          properties: { privateLinkServiceId: endpoint.target, groupIds: [endpoint.group] }
-        }
-      ]
+      privateLinkServiceConnections: endpoint.byHand ? [] : connectionsTo(endpoint)
+      manualPrivateLinkServiceConnections: endpoint.byHand ? connectionsTo(endpoint) : []
     }
   }
 ]
 
-resource records 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = [
+resource records 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2023-04-01' = [
   for (endpoint, place) in endpointList: {
     parent: privateEndpoints[place]
     name: 'default'

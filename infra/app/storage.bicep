@@ -25,12 +25,13 @@ var roles = {
   'Storage Table Data Contributor': '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2023-01-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_LRS' }
+  // The records are the evidence of each rotation: in more than one zone, where the region has them.
+  sku: { name: empty(pickZones('Microsoft.Network', 'publicIPAddresses', location)) ? 'Standard_LRS' : 'Standard_ZRS' }
   properties: {
     accessTier: 'Hot'
     allowSharedKeyAccess: false
@@ -48,49 +49,49 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-01-01' = {
   parent: account
   name: 'default'
 }
 
-resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-01-01' = {
   parent: blobs
   name: 'app-package'
 }
 
-resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-01-01' = {
   parent: blobs
   name: 'dead-letters'
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-01-01' = {
   parent: account
   name: 'default'
 }
 
-resource visits 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = {
+resource visits 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-01-01' = {
   parent: queues
   name: 'cluster-visits'
 }
 
-resource lostVisits 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = {
+resource lostVisits 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-01-01' = {
   parent: queues
   name: 'cluster-visits-poison'
 }
 
-resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-01-01' = {
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-01-01' = {
   parent: account
   name: 'default'
 }
 
-resource rotations 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-01' = {
+resource rotations 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-01-01' = {
   parent: tables
   name: 'rotations'
 }
 
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in items(roles): {
-    name: guid(account.id, principalId, role.value)
+    name: guid(toLower(account.id), principalId, role.value)
     scope: account
     properties: {
       principalId: principalId
@@ -102,6 +103,3 @@ resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 
 @description('ARM id.')
 output id string = account.id
-
-@description('Name, once the app may use it.')
-output name string = account.name

@@ -1,4 +1,5 @@
-// Who is called. Add phones, webhooks or an ITSM connection here or in the portal.
+// Who is called. Add phones, webhooks or an ITSM connection here: what is added in the portal is gone after the next
+// `azd provision`, which writes the group anew.
 
 @description('Name of the action group.')
 param name string

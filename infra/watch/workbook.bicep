@@ -111,8 +111,8 @@ var items = map(tiles, tile => {
   }
 })
 
-resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
-  name: guid(workspaceId, 'cmk-rotation')
+resource workbook 'Microsoft.Insights/workbooks@2022-04-01' = {
+  name: guid(toLower(workspaceId), 'cmk-rotation')
   location: location
   tags: tags
   kind: 'shared'

@@ -79,11 +79,21 @@ def files() -> list[Path]:
     return sorted(INFRA.rglob("*.bicep"))
 
 
-def problems(text: str) -> list[str]:
+def tree(source: str) -> Node:
+    """The parsed file."""
+    return _PARSER.parse(source.encode()).root_node
+
+
+def text(node: Node) -> str:
+    """What the file has there."""
+    return (node.text or b"").decode()
+
+
+def problems(source: str) -> list[str]:
     """What the parser could not read."""
     return [
-        f"line {node.start_point[0] + 1}: {_text(node)[:60]}"
-        for node in _walk(_PARSER.parse(text.encode()).root_node)
+        f"line {node.start_point[0] + 1}: {text(node)[:60]}"
+        for node in walk(tree(source))
         if node.is_error or node.is_missing
     ]
 
@@ -95,7 +105,7 @@ def read(path: str) -> File:
 
 
 def parse(path: Path) -> File:
-    text = path.read_text(encoding="utf-8")
+    source = path.read_text(encoding="utf-8")
     scope = "resourceGroup"
     parameters: dict[str, Parameter] = {}
     variables: dict[str, Any] = {}
@@ -104,9 +114,9 @@ def parse(path: Path) -> File:
     modules: list[Module] = []
     undescribed: list[str] = []
     decorators: tuple[str, ...] = ()
-    for node in _PARSER.parse(text.encode()).root_node.named_children:
+    for node in tree(source).named_children:
         if node.type == "decorators":
-            decorators = tuple(_text(child) for child in node.named_children)
+            decorators = tuple(text(child) for child in node.named_children)
             continue
         match node.type:
             case "target_scope_assignment":
@@ -115,9 +125,9 @@ def parse(path: Path) -> File:
                 parameter = _parameter(node, decorators)
                 parameters[parameter.name] = parameter
             case "variable_declaration":
-                variables[_text(node.named_children[0])] = value(node.named_children[-1])
+                variables[text(node.named_children[0])] = value(node.named_children[-1])
             case "output_declaration":
-                name = _text(node.named_children[0])
+                name = text(node.named_children[0])
                 outputs[name] = value(node.named_children[-1])
                 if not any(decorator.startswith("@description('") for decorator in decorators):
                     undescribed.append(name)
@@ -125,23 +135,25 @@ def parse(path: Path) -> File:
                 resources += _resources(node)
             case "module_declaration":
                 symbol, target = node.named_children[:2]
-                modules.append(Module(_text(symbol), path.parent / str(value(target)), _body(node)))
+                modules.append(Module(text(symbol), path.parent / str(value(target)), _body(node)))
             case _:
                 pass
         decorators = ()
-    return File(path, text, scope, parameters, variables, tuple(resources), tuple(modules), outputs, tuple(undescribed))
+    return File(
+        path, source, scope, parameters, variables, tuple(resources), tuple(modules), outputs, tuple(undescribed)
+    )
 
 
 def value(node: Node) -> Any:
     """A literal as Python has it; anything else as its text."""
     match node.type:
         case "string":
-            inner = _text(node)[1:-1]
+            inner = text(node)[1:-1]
             return Expression(inner) if any(child.type == "interpolation" for child in node.named_children) else inner
         case "number":
-            return int(_text(node))
+            return int(text(node))
         case "boolean":
-            return _text(node) == "true"
+            return text(node) == "true"
         case "null":
             return None
         case "array":
@@ -149,19 +161,19 @@ def value(node: Node) -> Any:
         case "object":
             return dict(_pairs(node))
         case _:
-            return Expression(_text(node))
+            return Expression(text(node))
 
 
 def _pairs(node: Node) -> Iterator[tuple[str, Any]]:
     for child in node.named_children:
         if child.type == "object_property" and len(child.named_children) > 1:
             key, item = child.named_children[0], child.named_children[-1]
-            yield str(value(key)) if key.type == "string" else _text(key), value(item)
+            yield str(value(key)) if key.type == "string" else text(key), value(item)
 
 
 def _parameter(node: Node, decorators: tuple[str, ...]) -> Parameter:
     name, kind, *rest = node.named_children
-    return Parameter(_text(name), _text(kind), value(rest[0]) if rest else None, not rest, decorators)
+    return Parameter(text(name), text(kind), value(rest[0]) if rest else None, not rest, decorators)
 
 
 def _resources(node: Node, above: Resource | None = None) -> Iterator[Resource]:
@@ -170,10 +182,10 @@ def _resources(node: Node, above: Resource | None = None) -> Iterator[Resource]:
     name, _, version = str(value(kind)).partition("@")
     if above is not None:
         name, version = f"{above.type}/{name}", above.version
-    existing = any(child.type == "existing" or _text(child) == "existing" for child in node.children)
-    resource = Resource(_text(symbol), name, version, existing, _body(node))
+    existing = any(child.type == "existing" or text(child) == "existing" for child in node.children)
+    resource = Resource(text(symbol), name, version, existing, _body(node))
     yield resource
-    for child in _walk(node):
+    for child in walk(node):
         if child.type == "object_property" and child.named_children[0].type == "resource_declaration":
             yield from _resources(child.named_children[0], resource)
 
@@ -187,7 +199,7 @@ def _body(node: Node) -> dict[str, Any]:
             found = _inner(child)
             if found is not None:
                 return found
-    raise AssertionError(f"no body: {_text(node)[:80]}")
+    raise AssertionError(f"no body: {text(node)[:80]}")
 
 
 def _inner(node: Node) -> dict[str, Any] | None:
@@ -199,11 +211,7 @@ def _inner(node: Node) -> dict[str, Any] | None:
     return None
 
 
-def _walk(node: Node) -> Iterator[Node]:
+def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in node.children:
-        yield from _walk(child)
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode()
+        yield from walk(child)

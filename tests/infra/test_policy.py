@@ -10,6 +10,9 @@ from cmk_rotation.adapters import records, requests
 from cmk_rotation.settings import SETTINGS
 from tests.infra import bicep
 from tests.infra.bicep import INFRA, ROOT
+from tests.infra.deployed import Deployment
+from tests.infra.functions import World
+from tests.infra.test_deployment import GOVERNMENT, LONGEST, PLANS, app, connect, group
 
 FILES = [str(path.relative_to(INFRA)) for path in bicep.files()]
 ROLES = {
@@ -29,8 +32,8 @@ HOST_SETTINGS = {
     "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
 }
 """What the Functions host reads (learn.microsoft.com/azure/azure-functions/functions-app-settings)."""
-NOT_SET = {"AzureWebJobsStorage", "AzureWebJobsStorage__accountName"}
-"""The alternatives to the service URIs: one holds a key, the other works in the public cloud alone."""
+NOT_SET = {"AzureWebJobsStorage"}
+"""It would hold a key."""
 
 
 def guids(text: str) -> set[str]:
@@ -45,10 +48,8 @@ def permissions(path: str, symbol: str) -> dict[str, list[str]]:
     return {kind: actions for kind, actions in found.items() if actions}
 
 
-def settings() -> dict[str, Any]:
-    variables = bicep.read("app/function.bicep").variables
-    found: dict[str, Any] = {**variables["productSettings"], **variables["hostSettings"]}
-    return found
+def settings(deployment: Deployment) -> dict[str, Any]:
+    return deployment.the("Microsoft.Web/sites/config").properties
 
 
 def test_the_cluster_role_allows_exactly_what_the_app_does() -> None:
@@ -111,12 +112,15 @@ def test_rights_at_every_kind_of_scope_are_those_of_the_cluster_role() -> None:
     for kind in ("subscription", "group", "cluster"):
         assert (
             bicep.read(f"connect/{kind}-access.bicep").variables["roleId"]
-            == "guid(subscription().id, token, 'clusters')"
+            == "guid(toLower(subscription().id), token, 'clusters')"
         )
     (role,) = (one for one in bicep.read("connect/cluster-roles.bicep").resources if one.symbol == "clusterRole")
-    assert role.body["name"] == "guid(subscription().id, token, 'clusters')"
-    assert bicep.read("connect/vault.bicep").variables["roleId"] == "guid(subscription().id, token, 'keys')"
-    assert bicep.read("connect/key-role.bicep").resources[0].body["name"] == "guid(subscription().id, token, 'keys')"
+    assert role.body["name"] == "guid(toLower(subscription().id), token, 'clusters')"
+    assert bicep.read("connect/vault.bicep").variables["roleId"] == "guid(toLower(subscription().id), token, 'keys')"
+    assert (
+        bicep.read("connect/key-role.bicep").resources[0].body["name"]
+        == "guid(toLower(subscription().id), token, 'keys')"
+    )
 
 
 def test_storage_takes_no_keys_no_strangers_and_no_plain_text() -> None:
@@ -131,29 +135,33 @@ def test_storage_takes_no_keys_no_strangers_and_no_plain_text() -> None:
     assert told["networkAcls"]["defaultAction"] == "publicAccess ? 'Allow' : 'Deny'"
 
 
-def test_telemetry_takes_no_keys() -> None:
-    monitoring = bicep.read("app/monitoring.bicep")
-    assert monitoring.the("Microsoft.Insights/components").properties["DisableLocalAuth"] is True
-    assert monitoring.the("Microsoft.OperationalInsights/workspaces").properties["features"]["disableLocalAuth"] is True
-    assert settings()["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == "ClientId=${clientId};Authorization=AAD"
+def test_telemetry_takes_no_keys_in_the_public_cloud() -> None:
+    """Elsewhere the host's SDK asks for a token that nobody takes (`test_deployment.py`)."""
+    deployment = app()
+    assert deployment.the("Microsoft.Insights/components").properties["DisableLocalAuth"] is True
+    assert deployment.the("Microsoft.OperationalInsights/workspaces").properties["features"]["disableLocalAuth"] is True
+    client = settings(deployment)["AZURE_CLIENT_ID"]
+    assert settings(deployment)["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == f"ClientId={client};Authorization=AAD"
 
 
 def test_telemetry_goes_to_a_new_workspace() -> None:
-    """A workspace is not linked to a cluster when it is made; `hooks/connections.py` and the app check that it stays so."""
-    monitoring = bicep.read("app/monitoring.bicep")
-    workspace = monitoring.the("Microsoft.OperationalInsights/workspaces")
-    assert monitoring.the("Microsoft.Insights/components").properties["WorkspaceResourceId"] == f"{workspace.symbol}.id"
-    assert settings()["TELEMETRY_WORKSPACE_ID"] == "workspaceId"
+    """A workspace is not linked to a cluster when it is made; the hook and the app check that it stays so."""
+    deployment = app()
+    workspace = deployment.the("Microsoft.OperationalInsights/workspaces")
+    assert deployment.the("Microsoft.Insights/components").properties["WorkspaceResourceId"] == workspace.id
+    assert settings(deployment)["TELEMETRY_WORKSPACE_ID"] == workspace.id
+    workbook = deployment.the("Microsoft.Insights/workbooks")
+    assert workbook.properties["sourceId"] == workspace.id == deployment.outputs["WORKSPACE_ID"]
 
 
-def test_the_app_is_https_only_with_no_publishing_passwords() -> None:
-    function = bicep.read("app/function.bicep")
-    app = function.the("Microsoft.Web/sites")
-    assert app.properties["httpsOnly"] is True
-    assert app.properties["siteConfig"]["minTlsVersion"] == "1.2"
-    assert app.properties["siteConfig"]["scmMinTlsVersion"] == "1.2"
-    assert app.properties["siteConfig"]["ftpsState"] == "Disabled"
-    policies = [one for one in function.resources if one.type.endswith("basicPublishingCredentialsPolicies")]
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_app_is_https_only_with_no_publishing_passwords(plan: str) -> None:
+    deployment = app(hostingPlan=plan)
+    site = deployment.the("Microsoft.Web/sites").properties
+    assert site["httpsOnly"] is True
+    assert site["siteConfig"]["minTlsVersion"] == "1.2"
+    assert site["siteConfig"]["scmMinTlsVersion"] == "1.2"
+    policies = deployment.all("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
     assert {policy.body["name"]: policy.properties for policy in policies} == {
         "scm": {"allow": False},
         "ftp": {"allow": False},
@@ -161,35 +169,32 @@ def test_the_app_is_https_only_with_no_publishing_passwords() -> None:
 
 
 def test_the_app_runs_python_3_13_on_flex_consumption_or_premium() -> None:
-    function = bicep.read("app/function.bicep")
-    plan, app = function.the("Microsoft.Web/serverfarms"), function.the("Microsoft.Web/sites")
     version = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
     assert version == "3.13"
-    assert "{ name: 'FC1', tier: 'FlexConsumption' }" in plan.body["sku"]
-    assert "{ name: 'EP1', tier: 'ElasticPremium' }" in plan.body["sku"]
-    assert plan.properties["reserved"] is True
-    assert f"runtime: {{ name: 'python', version: '{version}' }}" in app.properties["functionAppConfig"]
-    assert app.properties["siteConfig"]["linuxFxVersion"] == f"flex ? null : 'Python|{version}'"
-    assert app.body["kind"] == "functionapp,linux"
-    assert app.body["identity"]["type"] == "UserAssigned"
+    flex, premium = (app(hostingPlan=plan) for plan in PLANS)
+    plans = [one.the("Microsoft.Web/serverfarms").body["sku"] for one in (flex, premium)]
+    assert plans == [{"name": "FC1", "tier": "FlexConsumption"}, {"name": "EP1", "tier": "ElasticPremium"}]
+    config = flex.the("Microsoft.Web/sites").properties["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": version}
+    assert premium.the("Microsoft.Web/sites").properties["siteConfig"]["linuxFxVersion"] == f"Python|{version}"
+    for body in (one.the("Microsoft.Web/sites").body for one in (flex, premium)):
+        assert body["kind"] == "functionapp,linux"
+        assert body["identity"]["type"] == "UserAssigned"
 
 
 def test_every_setting_that_the_code_reads_is_set_and_every_one_that_is_set_is_read() -> None:
-    function = bicep.read("app/function.bicep")
-    premium = set(re.findall(r"^\s+([A-Z_]+):", function.variables["premiumSettings"], re.MULTILINE))
-    assert settings().keys() | premium == {setting.name for setting in SETTINGS} - NOT_SET | HOST_SETTINGS
-    (config,) = (one for one in function.resources if one.symbol == "settings")
-    assert config.body["properties"] == "union(productSettings, hostSettings, premiumSettings)"
+    everywhere = [app(world=world, hostingPlan=plan) for world in (World(), GOVERNMENT) for plan in PLANS]
+    used = {name for deployment in everywhere for name in settings(deployment)}
+    assert used == {setting.name for setting in SETTINGS} - NOT_SET | HOST_SETTINGS
 
 
 def test_settings_that_are_fixed_are_the_defaults_of_the_code() -> None:
     defaults = {setting.name: setting.default for setting in SETTINGS}
-    fixed = {name: value for name, value in settings().items() if re.fullmatch(r"\d+", str(value))}
+    told = settings(app())
+    fixed = {name: value for name, value in told.items() if re.fullmatch(r"\d+", value)}
     assert len(fixed) == 7
     assert fixed == {name: defaults[name] for name in fixed}
-    minutes = bicep.read("main.bicep").parameters["reconcileEveryMinutes"].default
-    schedule = settings()["RECONCILE_SCHEDULE"].replace("${reconcileEveryMinutes}", str(minutes))
-    assert schedule == defaults["RECONCILE_SCHEDULE"]
+    assert told["RECONCILE_SCHEDULE"] == defaults["RECONCILE_SCHEDULE"]
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -209,20 +214,22 @@ def test_queues_tables_and_functions_are_named_as_in_the_code() -> None:
     assert f'_VISITS = "{requests.QUEUE}"' in code
     assert (names["visits"], names["lostVisits"]) == (requests.QUEUE, f"{requests.QUEUE}-poison")
     assert names["rotations"] == records.TABLE
-    told = bicep.read("connect/events.bicep").the("Microsoft.EventGrid/systemTopics/eventSubscriptions").properties
-    assert told["destination"]["properties"]["resourceId"].endswith("/functions/on_key_event")
+    for told in connect().all("Microsoft.EventGrid/systemTopics/eventSubscriptions"):
+        function = told.properties["destination"]["properties"]["resourceId"]
+        assert function.endswith("/providers/Microsoft.Web/sites/func-1/functions/on_key_event")
     assert "@app.event_grid_trigger" in code.split("def on_key_event(")[0].rsplit("\n\n\n", 1)[1]
 
 
 def test_events_of_new_key_versions_go_to_the_function_and_dead_letters_to_blobs_by_identity() -> None:
-    told = bicep.read("connect/events.bicep").the("Microsoft.EventGrid/systemTopics/eventSubscriptions").properties
-    assert told == {
+    ours, reused = connect().all("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    assert ours.properties == reused.properties
+    assert ours.properties == {
         "eventDeliverySchema": "EventGridSchema",
         "filter": {"includedEventTypes": ["Microsoft.KeyVault.KeyNewVersionCreated"]},
         "destination": {
             "endpointType": "AzureFunction",
             "properties": {
-                "resourceId": "${functionAppId}/functions/on_key_event",
+                "resourceId": f"{group(LONGEST)}/providers/Microsoft.Web/sites/func-1/functions/on_key_event",
                 "maxEventsPerBatch": 1,
                 "preferredBatchSizeInKilobytes": 64,
             },
@@ -232,7 +239,10 @@ def test_events_of_new_key_versions_go_to_the_function_and_dead_letters_to_blobs
             "identity": {"type": "SystemAssigned"},
             "deadLetterDestination": {
                 "endpointType": "StorageBlob",
-                "properties": {"resourceId": "storageAccountId", "blobContainerName": "dead-letters"},
+                "properties": {
+                    "resourceId": f"{group(LONGEST)}/providers/Microsoft.Storage/storageAccounts/st1",
+                    "blobContainerName": "dead-letters",
+                },
             },
         },
     }
@@ -249,11 +259,9 @@ def test_a_system_topic_is_the_vaults_and_has_an_identity() -> None:
     assert "= if (!reused)" in bicep.read("connect/vault.bicep").text
 
 
-def test_private_endpoints_serve_every_service_of_the_storage_account_and_every_vault() -> None:
-    network = bicep.read("app/network.bicep")
-    assert network.text.count("['blob', 'queue', 'table']") == 3
-    assert "map(vaultIds, id =>" in network.variables["vaultEndpoints"]
-    assert "publicAccess: !vnetEnabled" in bicep.read("main.bicep").text
+def test_storage_is_closed_to_the_public_where_the_app_has_a_network() -> None:
+    accounts = [app(vnetEnabled=network).the("Microsoft.Storage/storageAccounts") for network in (False, True)]
+    assert [account.properties["networkAcls"]["defaultAction"] for account in accounts] == ["Allow", "Deny"]
 
 
 def test_event_grid_failures_raise_an_alert_each() -> None:

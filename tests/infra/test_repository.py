@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from tests.infra.bicep import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+DEPLOY = ROOT / ".github/workflows/azure-dev.yml"
 TOOLS = ["azurite", "kusto"]
 
 
@@ -39,11 +41,44 @@ def test_only_the_deploy_workflow_may_sign_in() -> None:
     assert [path.name for path in WORKFLOWS if "id-token" in read(path)["permissions"]] == ["azure-dev.yml"]
 
 
-def test_the_deploy_workflow_answers_every_question_of_azd() -> None:
-    deploy = (ROOT / ".github/workflows/azure-dev.yml").read_text(encoding="utf-8")
+def test_the_deploy_workflow_gives_every_parameter_of_azd_and_the_same_defaults() -> None:
+    """A parameter that it left out would be set back to its default by each run."""
+    given = read(DEPLOY)["jobs"]["deploy"]["env"]
     parameters = json.loads((ROOT / "infra/main.parameters.json").read_text(encoding="utf-8"))["parameters"]
-    asked = {found[1] for entry in parameters.values() if (found := re.fullmatch(r"\$\{([A-Z_]+)\}", entry["value"]))}
-    assert {name for name in asked if f"{name}: ${{{{ vars.{name} }}}}" not in deploy} == set()
+    wanted = {"AZURE_SUBSCRIPTION_ID": "${{ vars.AZURE_SUBSCRIPTION_ID }}"}
+    for entry in parameters.values():
+        name, _, default = entry["value"].removeprefix("${").removesuffix("}").partition("=")
+        wanted[name] = f"${{{{ vars.{name} || '{default}' }}}}" if default else f"${{{{ vars.{name} }}}}"
+    assert given == wanted
+
+
+def test_the_deploy_workflows_token_is_for_the_subject_that_azd_pipeline_config_trusts() -> None:
+    """That is the branch; with a GitHub environment the token would name the environment instead."""
+    assert "environment" not in read(DEPLOY)["jobs"]["deploy"]
+
+
+def test_the_deploy_workflow_builds_the_package_itself_with_the_apps_own_python() -> None:
+    steps = read(DEPLOY)["jobs"]["deploy"]["steps"]
+    (build,) = [step["run"].splitlines() for step in steps if "pip install" in step.get("run", "")]
+    (service,) = read(ROOT / "azure.yaml")["services"]
+    assert build == [
+        "python -m pip install --require-hashes --target .python_packages/lib/site-packages -r requirements.txt",
+        f"yq --inplace '.services.{service}.remoteBuild = false' azure.yaml",
+        "azd deploy --no-prompt",
+    ]
+    (python,) = [step for step in steps if step.get("uses", "").startswith("actions/setup-python@")]
+    assert python["with"] == {"python-version-file": ".python-version"}
+
+
+def test_nothing_that_the_package_needs_is_left_out_of_it() -> None:
+    """`.funcignore` holds for the libraries in the package too, wherever a name of it lies in them."""
+    patterns = (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+    names = {line for line in patterns if line and not line.startswith("#")}
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(pinned) > 7
+    modules = [file for one in pinned for file in metadata.files(one) or [] if file.suffix in {".py", ".so"}]
+    left_out = {file for file in modules if names & set(file.parts)}
+    assert {str(file) for file in left_out if "tests" not in file.parts} == set()
 
 
 def test_infra_verify_compiles_and_lints_both_deployments() -> None:
@@ -67,7 +102,16 @@ def test_a_tool_from_npm_is_pinned_and_comes_from_whatever_registry_is_set(tool:
 
 
 @pytest.mark.parametrize(
-    "name", ["SECURITY.md", "CONTRIBUTING.md", "LICENSE", "infra/README.md", "docs/runbook.md", "README.md"]
+    "name",
+    [
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "infra/README.md",
+        "docs/runbook.md",
+        "docs/first-deployment.md",
+        "README.md",
+    ],
 )
 def test_a_file_that_people_look_for_is_there_and_its_links_lead_somewhere(name: str) -> None:
     file = ROOT / name
