@@ -80,6 +80,9 @@ def find(azure: Azure, mine: Installation, principal: str, named: Iterable[str])
             else:
                 found.ours += answer.ours
                 found.given_by_others += answer.given_by_others
+    # What lies above subscriptions is listed in each of them.
+    found.ours = list({one.key: one for one in found.ours}.values())
+    found.given_by_others = list(dict.fromkeys(found.given_by_others))
     return found
 
 

@@ -29,28 +29,33 @@ def declared() -> set[tuple[str, str, str]]:
     return {found for file in INFRA.rglob("*.bicep") for found in DECLARED.findall(file.read_text(encoding="utf-8"))}
 
 
-def check_providers(
-    azure: Azure, mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], *, vnet: bool
-) -> list[str]:
-    """Sentences about providers that are not registered, and API versions that this cloud has not got."""
+def needed_providers(
+    mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], *, vnet: bool
+) -> dict[str, set[str]]:
+    """Which providers must be registered, by subscription."""
     own = {provider for provider, _, _ in declared()} - ALWAYS_THERE - ELSEWHERE
     needed = {mine.subscription: own | {FLEX_NETWORK} if vnet else own - {NETWORK}}
     for scope in scopes:
         needed.setdefault(scope.subscription, set()).update(AT_CLUSTERS)
     for vault in vaults:
         needed.setdefault(vault.subscription, set()).update(AT_VAULTS)
-    found: list[str] = []
+    return needed
+
+
+def check_providers(azure: Azure, needed: Mapping[str, set[str]], notes: list[str], *, versions_in: str) -> list[str]:
+    """Sentences about providers that are not registered, and API versions that this cloud has not got."""
+    wrong: list[str] = []
     for subscription, providers in needed.items():
         try:
             listed = list(azure.pages(f"/subscriptions/{subscription}/providers", "Microsoft.Resources/providers"))
         except AzError as error:
-            found.append(f"the providers of subscription {subscription} cannot be read: {error.short}")
+            notes.append(f"the providers of subscription {subscription} could not be read: {error.short}")
             continue
         known = {str(one["namespace"]).lower(): one for one in listed}
-        found += _unregistered(subscription, providers, known)
-        if subscription == mine.subscription:
-            found += _unknown(known, vnet=vnet)
-    return found
+        wrong += _unregistered(subscription, providers, known)
+        if subscription == versions_in:
+            wrong += _unknown(known, used={*providers, *AT_VAULTS, *AT_CLUSTERS, *ALWAYS_THERE})
+    return wrong
 
 
 def _unregistered(subscription: str, needed: Iterable[str], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -62,7 +67,7 @@ def _unregistered(subscription: str, needed: Iterable[str], known: Mapping[str, 
     ]
 
 
-def _unknown(known: Mapping[str, Mapping[str, Any]], *, vnet: bool) -> list[str]:
+def _unknown(known: Mapping[str, Mapping[str, Any]], *, used: set[str]) -> list[str]:
     """What this cloud says that it does not know. A type that it does not list at all may still be there."""
     found: list[str] = []
     for provider, kind, version in sorted(declared()):
@@ -70,7 +75,7 @@ def _unknown(known: Mapping[str, Mapping[str, Any]], *, vnet: bool) -> list[str]
             str(one["resourceType"]).lower(): one for one in known.get(provider.lower(), {}).get("resourceTypes") or []
         }
         versions = types.get(kind.lower(), {}).get("apiVersions") or [version]
-        if version not in versions and (vnet or provider != NETWORK):
+        if version not in versions and provider in used:
             found.append(
                 f"this cloud does not know {provider}/{kind}@{version}, which the templates use. The newest that it has is "
                 f"{max(versions)}: try that one in infra/, or wait until the cloud has ours."

@@ -14,6 +14,7 @@ DEPLOY = "Microsoft.Resources/deployments/write"
 GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
 ROLE = "Microsoft.Authorization/roleDefinitions/write"
 ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+APPROVE = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
 AT_A_VAULTS_GROUP = (
     DEPLOY,
     "Microsoft.EventGrid/systemTopics/write",
@@ -23,15 +24,24 @@ AT_A_VAULTS_GROUP = (
 )
 
 
-def check_rights(azure: Azure, mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place]) -> list[str]:
-    """A sentence for each place where rights are missing."""
-    needed = needs(mine, scopes, vaults)
+def check_rights(azure: Azure, needed: Mapping[str, tuple[str, ...]], notes: list[str]) -> list[str]:
+    """A sentence for each place where rights are missing. Where Azure does not tell rights, that is only a note."""
+    wrong: list[str] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [found for found in pool.map(lambda place: _check(azure, place, needed[place]), needed) if found]
+        for place, permissions in zip(needed, pool.map(lambda one: _permissions(azure, one), needed), strict=True):
+            if isinstance(permissions, AzError):
+                notes.append(f"your rights at {place} could not be read, and so were not checked: {permissions.short}")
+                continue
+            missing = [action for action in needed[place] if not allows(permissions, action)]
+            if missing:
+                wrong.append(f"you may not do {', '.join(missing)} at {place}. {_remedy(missing)}")
+    return wrong
 
 
-def needs(mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place]) -> dict[str, tuple[str, ...]]:
-    """What must be allowed, by ARM id."""
+def needs(
+    mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], *, approving: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """What must be allowed, by ARM id; `approving` is whether the deployment approves private endpoints to the vaults."""
     needed: dict[str, tuple[str, ...]] = {}
 
     def need(place: str, *actions: str) -> None:
@@ -47,7 +57,7 @@ def needs(mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place]) 
     for vault in vaults:
         need(f"/subscriptions/{vault.subscription}", DEPLOY, ROLE)
         need(Place(vault.subscription, vault.group).id, *AT_A_VAULTS_GROUP)
-        need(vault.id, ASSIGN)
+        need(vault.id, ASSIGN, *([APPROVE] if approving else []))
     return needed
 
 
@@ -63,15 +73,14 @@ def _matches(patterns: Iterable[str], action: str) -> bool:
     return any(re.fullmatch(re.escape(one).replace(r"\*", ".*"), action, re.IGNORECASE) for one in patterns)
 
 
-def _check(azure: Azure, place: str, actions: tuple[str, ...]) -> str:
+def _permissions(azure: Azure, place: str) -> list[dict[str, Any]] | AzError:
     try:
-        permissions = list(azure.pages(f"{place}/providers/{TYPE}", TYPE))
+        return list(azure.pages(f"{place}/providers/{TYPE}", TYPE))
     except AzError as error:
-        return f"your rights at {place} cannot be read: {error.short}"
-    missing = [action for action in actions if not allows(permissions, action)]
-    if not missing:
-        return ""
-    return (
-        f"you may not do {', '.join(missing)} at {place}. Owner may, or Contributor with User Access Administrator: get them, "
-        "or let somebody who has them deploy."
-    )
+        return error
+
+
+def _remedy(missing: list[str]) -> str:
+    if missing == [APPROVE]:
+        return "Let the vault's owner approve the private endpoint: azd env set VAULT_OWNERS_APPROVE true"
+    return "Owner may, or Contributor with User Access Administrator: get them, or let somebody who has them deploy."

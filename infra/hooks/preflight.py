@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
-from check_cloud import check_providers, check_region
-from check_rights import check_rights
+from check_cloud import check_providers, check_region, needed_providers
+from check_rights import check_rights, needs
 from environment import (
     NONE,
     SCOPE_KINDS,
@@ -122,8 +122,10 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     seen = [one for one in where if _is_visible(azure, one, findings)]
     seen_vaults = [one for one in keys if _check_vault(azure, environ, one, findings)]
     vnet = environ.get("VNET_ENABLED", "") == "true"
-    findings.wrong += check_rights(azure, mine, seen, seen_vaults)
-    findings.wrong += check_providers(azure, mine, seen, seen_vaults, vnet=vnet)
+    approving = vnet and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
+    findings.wrong += check_rights(azure, needs(mine, seen, seen_vaults, approving=approving), findings.notes)
+    needed = needed_providers(mine, seen, seen_vaults, vnet=vnet)
+    findings.wrong += check_providers(azure, needed, findings.notes, versions_in=mine.subscription)
     findings.wrong += check_region(azure, environ, findings.notes)
     for lock in locks(azure, (mine.subscription, *(one.subscription for one in [*seen, *seen_vaults]))):
         held = next((one for one in (mine.group_id, *(p.id for p in [*seen, *seen_vaults])) if lock.holds(one)), "")

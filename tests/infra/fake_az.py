@@ -122,7 +122,7 @@ class Fake:
 
     def _refuse(self, method: str, path: str) -> None:
         for refusal in self.state["refusals"]:
-            if refusal["times"] and refusal["method"] == method and refusal["path"].lower() in path:
+            if refusal["times"] and refusal["method"] == method and refusal["path"].lower() in f"{path}$":
                 refusal["times"] -= 1
                 raise RefusedError(refusal["reason"], refusal["code"], refusal.get("message", "Größe ungültig"))
 

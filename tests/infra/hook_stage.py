@@ -114,7 +114,7 @@ class Stage:
             self.add(f"{THEIR_TOPIC}/eventSubscriptions/{name}", properties=theirs["properties"])
 
     def refuse(self, method: str, path: str, code: str, reason: str = "Forbidden", times: int = 1_000_000) -> None:
-        """Let Azure say no to what has these words in its path."""
+        """Let Azure say no to what has these words in its path; a `$` is its end."""
         refusal = {"method": method, "path": path, "code": code, "reason": reason, "times": times}
         self.state["refusals"].append(refusal)
 

@@ -13,6 +13,7 @@ import yaml
 
 import azure_cli
 import belongings
+import connections
 from azure_cli import GONE, AzError
 from tests.infra import bicep
 from tests.infra.bicep import INFRA, ROOT
@@ -146,6 +147,7 @@ def test_the_hooks_are_read_by_python_3_10_and_the_first_file_by_older_ones(path
 def test_an_old_python_is_told_where_to_get_one() -> None:
     code = f"import sys; sys.version_info = (3, 9, 6); sys.argv = ['x', 'check']; exec(open({str(PROGRAM)!r}).read())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert connections.OLDEST_PYTHON == (3, 10)
     assert (done.returncode, done.stdout) == (1, "")
     assert "this is Python 3.9, and the hooks need 3.10" in done.stderr
 

@@ -7,6 +7,8 @@ import pytest
 import check_cloud
 import check_rights
 from azure_cli import StoppedError
+from environment import Installation, Place
+from tests.infra.bicep import INFRA
 from tests.infra.fake_arm import topic
 from tests.infra.hook_stage import (
     CLUSTER,
@@ -218,11 +220,26 @@ def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure
 
 
 def needed() -> dict[str, tuple[str, ...]]:
-    mine = check_rights.Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
-    places = [check_rights.Place(OTHER, "rg-logs"), check_rights.Place(SUBSCRIPTION)]
-    return check_rights.needs(
-        mine, places, [check_rights.Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")]
-    )
+    mine = Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
+    places = [Place(OTHER, "rg-logs"), Place(SUBSCRIPTION)]
+    return check_rights.needs(mine, places, [Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")])
+
+
+def test_rights_that_azure_does_not_tell_stop_nothing(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    azure.refuse("get", "/permissions", "InvalidScope", "Bad Request")
+    azure.refuse("get", f"{OTHER}/providers$", "AuthorizationFailed")
+    azure.check(FIRST)
+    told = capsys.readouterr().out
+    assert "could not be read, and so were not checked" in told
+    assert f"the providers of subscription {OTHER} could not be read" in told
+
+
+def test_who_may_not_approve_a_private_endpoint_lets_the_vaults_owner(azure: Stage) -> None:
+    no = {"actions": ["*"], "notActions": [check_rights.APPROVE]}
+    azure.state["permissions"] = {f"/subscriptions/{OTHER}": [no]}
+    azure.check(FIRST)
+    assert "azd env set VAULT_OWNERS_APPROVE true" in the_one(azure, VNET_ENABLED="true")
+    azure.check(FIRST | {"VNET_ENABLED": "true", "VAULT_OWNERS_APPROVE": "true"})
 
 
 def test_rights_of_two_roles_add_up(azure: Stage) -> None:
@@ -273,3 +290,16 @@ def test_a_lock_elsewhere_is_nobodys_business(azure: Stage, capsys: pytest.Captu
     azure.lock(f"{KEYS}-2")
     azure.check(FIRST)
     assert "lock" not in capsys.readouterr().out
+
+
+def test_the_readme_names_every_right_of_whoever_deploys() -> None:
+    readme = (INFRA / "README.md").read_text(encoding="utf-8")
+    rights = readme.split("**Whoever deploys**")[1].split("## ")[0]
+    mine = Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
+    vault = Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")
+    every = {
+        action
+        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], approving=True).values()
+        for action in actions
+    }
+    assert {action for action in every if f"`{action}`" not in rights} == set()

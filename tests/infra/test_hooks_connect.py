@@ -7,6 +7,7 @@ import pytest
 import connect
 import indexing
 from azure_cli import AzError, StoppedError
+from environment import installation
 from tests.infra import bicep
 from tests.infra.hook_stage import (
     CLUSTER,
@@ -265,7 +266,7 @@ def test_nothing_is_removed_after_a_deployment_that_failed_or_says_nothing(azure
         azure.connect(PROD | {"KEY_VAULT_IDS": SECOND_VAULT})
     assert azure.state["deleted"] == []
     with pytest.raises(StoppedError, match="does not say what it deployed"):
-        connect.remove_the_rest(azure.azure, PROD, connect.installation(PROD), {})
+        connect.remove_the_rest(azure.azure, PROD, installation(PROD), {})
 
 
 def test_managed_hsm_alone_needs_no_vault(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+import belongings
 import removal
 from azure_cli import StoppedError
 from tests.infra.fake_arm import event_subscription
@@ -41,7 +42,7 @@ def test_disconnecting_removes_everything_those_that_hang_on_others_first(connec
     assert connected.outside(PROD) == set()
     assert set(connected.state["deleted"]) == everything
     order = [id_.rsplit("/", 2)[1] for id_ in connected.state["deleted"]]
-    assert list(dict.fromkeys(order)) == [kind.rsplit("/", 1)[1].lower() for kind in removal.REMOVAL_ORDER]
+    assert list(dict.fromkeys(order)) == [kind.rsplit("/", 1)[1].lower() for kind in belongings.REMOVAL_ORDER]
 
 
 def test_disconnecting_again_and_what_was_never_connected_is_fine(azure: Stage) -> None:
