@@ -122,7 +122,10 @@ class Azure:
     def call(self, *arguments: str) -> Any:
         """A command's JSON answer; None if it gave none."""
         answer = self.text(*arguments, "--output", "json").strip()
-        return json.loads(answer) if answer else None
+        try:
+            return json.loads(answer) if answer else None
+        except ValueError as error:
+            raise AzError(f"az answered '{arguments[0]}' with what is no JSON: {answer[:200]}") from error
 
     def get(self, path: str, version_of: str) -> Any:
         """One thing."""

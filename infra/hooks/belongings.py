@@ -6,12 +6,12 @@ knows nothing of a deployment that failed half way.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure_cli import AzError, Azure
+from azure_cli import AzError, Azure, say
 from environment import Installation
 
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
@@ -71,6 +71,7 @@ def visible_subscriptions(azure: Azure) -> list[str]:
 def find(azure: Azure, mine: Installation, principal: str, named: Iterable[str]) -> Found:
     """Look through every subscription that the caller sees, and through those named."""
     subscriptions = sorted({*visible_subscriptions(azure), *(one.lower() for one in named), mine.subscription})
+    say(f"Looking through {len(subscriptions)} subscriptions for what is there of {mine.environment} ...")
     found = Found()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda one: _look_through(azure, mine, principal, one), subscriptions)
@@ -84,6 +85,13 @@ def find(azure: Azure, mine: Installation, principal: str, named: Iterable[str])
     found.ours = list({one.key: one for one in found.ours}.values())
     found.given_by_others = list(dict.fromkeys(found.given_by_others))
     return found
+
+
+def tell_unseen(unseen: Mapping[str, str]) -> None:
+    """Remark where nothing could be seen; there may be many such subscriptions, and most are nobody's concern here."""
+    if unseen:
+        why = next(iter(unseen.values()))
+        say(f"Note: not looked through, because Azure did not let us: {', '.join(unseen)}. Of the first it said: {why}")
 
 
 def _look_through(azure: Azure, mine: Installation, principal: str, subscription: str) -> Found | AzError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError, say
-from belongings import EVENTS, TOPICS, Belonging, belonging, find
+from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_unseen
 from environment import Installation, Place, installation, scopes, told, vaults
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
@@ -51,7 +51,7 @@ def connect(azure: Azure, environ: Mapping[str, str]) -> None:
     refuse_telemetry_at_risk(azure, environ, where)
     seen = [look_at(azure, vault) for vault in keys]
     tell_locks(azure, [*where, *keys])
-    wait_for_function(azure, app_id)
+    wait_for_function(azure, app_id, premium=environ.get("HOSTING_PLAN", "") == "ElasticPremium")
     outputs = deploy(azure, mine, parameters(environ, mine, where, seen), told(environ, "AZURE_LOCATION"))
     staying = remove_the_rest(azure, environ, mine, outputs)
     for offer in (policy_offer(vault, told(environ, "APP_PRINCIPAL_ID")) for vault in seen):
@@ -117,7 +117,7 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
 
 def deploy(azure: Azure, mine: Installation, given: Mapping[str, Any], location: str) -> dict[str, Any]:
     """Deploy the template, again while Azure only needs time; returns its outputs."""
-    say("Connecting the app to its clusters and key vaults ...")
+    say("Connecting the app to its clusters and key vaults, which takes some minutes ...")
     for attempt in range(1, TRIES + 1):
         try:
             return _deploy_once(azure, mine, given, location)
@@ -173,8 +173,7 @@ def remove_the_rest(azure: Azure, environ: Mapping[str, str], mine: Installation
     in_use = {one.key.rsplit("/", 2)[0] for one in wanted if one.type == EVENTS}
     principal = told(environ, "APP_PRINCIPAL_ID").lower()
     found = find(azure, mine, principal, (one.id.split("/")[2] for one in wanted))
-    for subscription, why in found.unseen.items():
-        say(f"Note: subscription {subscription} could not be looked through for what an earlier run made: {why}")
+    tell_unseen(found.unseen)
     staying = remove(azure, [one for one in found.ours if not _stays(one, keys, in_use)])
     return f"of what is no longer asked for, this stays:{tell(staying)}" if staying else ""
 

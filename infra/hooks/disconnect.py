@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from azure_cli import Azure, StoppedError, say
-from belongings import find
+from belongings import find, tell_unseen
 from environment import SCOPE_KINDS, VAULT_KINDS, Installation, installation, places
 from own_group import foreign, tags_of_group
 from removal import Staying, remove, tell
@@ -26,12 +26,12 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
     say(f"Looking for what {mine.environment} has outside {mine.group}, as {account} ...")
     named = {mine.subscription, *_subscriptions(environ)}
     found = find(azure, mine, environ.get("APP_PRINCIPAL_ID", "").strip().lower(), named)
-    staying = []
-    for subscription, why in found.unseen.items():
-        if subscription in named:
-            staying.append(Staying(f"whatever is in subscription {subscription}", f"not to be seen: {why}", LOOK))
-        else:
-            say(f"Note: subscription {subscription} could not be looked through: {why}")
+    tell_unseen({one: why for one, why in found.unseen.items() if one not in named})
+    staying = [
+        Staying(f"whatever is in subscription {subscription}", f"not to be seen: {why}", LOOK)
+        for subscription, why in found.unseen.items()
+        if subscription in named
+    ]
     staying += remove(azure, found.ours)
     for right in found.given_by_others:
         say(

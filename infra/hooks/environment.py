@@ -57,7 +57,7 @@ class Installation:
 
     def owns(self, app_id: str) -> bool:
         """Whether a function app is this installation's: by its whole resource group, never by how a name begins."""
-        return self.contains(app_id) and app_id.lower().startswith(f"{self.group_id}{SITES}")
+        return app_id.lower().startswith(f"{self.group_id}{SITES}")
 
     def contains(self, resource: str) -> bool:
         """Whether a resource lies in the installation's own group."""

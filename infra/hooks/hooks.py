@@ -28,4 +28,7 @@ def run(arguments: list[str], environ: Mapping[str, str], usage: str, azure: Azu
         sys.stdout.flush()
         sys.stderr.write(f"Stopped: {what}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. What was done so far is known; run the same command again.\n")
+        return 130
     return 0

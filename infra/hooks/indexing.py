@@ -13,9 +13,9 @@ STARTING = (500, 502, 503, 504)
 """What the host answers through ARM while it starts."""
 
 
-def wait_for_function(azure: Azure, app_id: str) -> None:
+def wait_for_function(azure: Azure, app_id: str, *, premium: bool = False) -> None:
     """Return once the function is there, or once it is clear that the app may not be asked."""
-    premium = _is_premium(azure, app_id)
+    premium = _is_premium(azure, app_id) or premium
     for poll in range(1, POLLS + 1):
         if premium and poll % SYNC_EVERY == 1:
             _sync_triggers(azure, app_id)

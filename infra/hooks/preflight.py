@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
 from check_cloud import check_providers, check_region, needed_providers
+from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_rights import check_rights, needs
 from environment import (
     NONE,
@@ -16,14 +17,10 @@ from environment import (
     installation,
     places,
 )
-from key_vaults import look_at, policy_offer
-from locks import locks
-from own_group import foreign, tags_of_group
 from sign_in import azd_account, sign_in
 
 OLDEST_BICEP = (0, 36)
 """Older ones do not know the rules of infra/bicepconfig.json. What was compiled was compiled with 0.49."""
-SITES = "Microsoft.Web/sites"
 SWITCHES = ("VNET_ENABLED", "VAULT_OWNERS_APPROVE", "ONLY_EVENT_GRID_INBOUND")
 UNFIT = re.compile(r'[\r\n"\\]')
 """azd writes values into JSON as they are: these would end in 'error unmarshalling Bicep template parameters'."""
@@ -55,19 +52,20 @@ def check(azure: Azure, environ: Mapping[str, str], whom_azd_acts_as: Callable[[
 
 
 def _check_values(environ: Mapping[str, str], findings: Findings) -> None:
-    for name, kinds, example in (
-        ("CLUSTER_SCOPES", SCOPE_KINDS, "IDS of subscriptions, resource groups or clusters"),
-        ("KEY_VAULT_IDS", VAULT_KINDS, f"IDS of key vaults', or '{NONE}' if every key is in a Managed HSM: '"),
+    for name, kinds, remark in (
+        ("CLUSTER_SCOPES", SCOPE_KINDS, ""),
+        ("KEY_VAULT_IDS", VAULT_KINDS, f" ('{NONE}' if every key is in a Managed HSM)"),
     ):
-        value = environ.get(name, "").strip()
-        if not value:
+        value = environ.get(name, "")
+        if not value.strip():
             findings.wrong.append(
-                f"{name} is not set. azd asks for it after this check. azd env set {name} '{example}'"
+                f"{name} is not set, and azd would ask only after this check: azd env set {name} 'ID,ID'{remark}"
             )
         elif UNFIT.search(value):
-            one_line = ",".join(part.strip(' "\\') for part in re.split(r"[,\r\n]+", value) if part.strip(' "\\'))
+            parts = (part.strip(' "\\') for part in re.split(r"[,\r\n]+", value))
             findings.wrong.append(
-                f"{name} has line breaks, quotes or backslashes, which azd cannot pass on. azd env set {name} '{one_line}'"
+                f"{name} has line breaks, quotes or backslashes, which azd cannot pass on: "
+                f"azd env set {name} '{','.join(part for part in parts if part)}'"
             )
         findings.wrong += places(environ, name, kinds)[1]
     for name, allowed in {
@@ -118,106 +116,16 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
-    _check_own_group(azure, environ, mine, [*where, *keys], findings)
-    seen = [one for one in where if _is_visible(azure, one, findings)]
-    seen_vaults = [one for one in keys if _check_vault(azure, environ, one, findings)]
     vnet = environ.get("VNET_ENABLED", "") == "true"
     approving = vnet and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
-    findings.wrong += check_rights(azure, needs(mine, seen, seen_vaults, approving=approving), findings.notes)
+    wrong, notes = findings.wrong, findings.notes
+    wrong += check_own_group(azure, environ, mine, [*where, *keys])
+    seen = [one for one in where if is_visible(azure, one, wrong)]
+    seen_vaults = [one for one in keys if is_visible(azure, one, wrong)]
+    for vault in seen_vaults:
+        wrong += check_vault(azure, environ, vault, notes)
+    wrong += check_rights(azure, needs(mine, seen, seen_vaults, approving=approving), notes)
     needed = needed_providers(mine, seen, seen_vaults, vnet=vnet)
-    findings.wrong += check_providers(azure, needed, findings.notes, versions_in=mine.subscription)
-    findings.wrong += check_region(azure, environ, findings.notes)
-    for lock in locks(azure, (mine.subscription, *(one.subscription for one in [*seen, *seen_vaults]))):
-        held = next((one for one in (mine.group_id, *(p.id for p in [*seen, *seen_vaults])) if lock.holds(one)), "")
-        if held and lock.level == "ReadOnly":
-            findings.wrong.append(f"the lock {lock.id} forbids to make anything at {held}: {lock.remedy}")
-        elif held:
-            findings.notes.append(f"the lock {lock.id} must be lifted for a moment before 'azd down'.")
-
-
-def _check_own_group(
-    azure: Azure, environ: Mapping[str, str], mine: Installation, named: list[Place], findings: Findings
-) -> None:
-    findings.wrong += [
-        f"{one.id} lies in the app's own resource group, which 'azd down' deletes with all that is in it. Take another "
-        "environment name: 'azd env new NAME'."
-        for one in named
-        if mine.contains(one.id) or one.id == mine.group_id
-    ]
-    try:
-        tags = tags_of_group(azure, mine)
-        if tags is None:
-            return
-        if somebodys := foreign(tags, mine):
-            findings.wrong.append(somebodys)
-            return
-        sites = list(azure.pages(f"{mine.group_id}/providers/{SITES}", SITES))
-    except AzError as error:
-        findings.wrong.append(f"the resource group {mine.group} cannot be looked at: {error.short}")
-        return
-    for site in sites:
-        findings.wrong += _moved(environ, mine, site)
-
-
-def _moved(environ: Mapping[str, str], mine: Installation, site: "dict[str, object]") -> list[str]:
-    """An app changes neither its kind of plan nor its region: a second one would be made beside it."""
-    properties = site.get("properties")
-    sku = str(properties.get("sku")) if isinstance(properties, dict) else ""
-    wanted = environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption"
-    there, region = _plain(str(site.get("location"))), _plain(environ.get("AZURE_LOCATION", ""))
-    instead = "Set it back, or make another environment ('azd env new NAME'), or 'azd down' first."
-    found = []
-    if _plain(sku) in ("flexconsumption", "elasticpremium") and _plain(sku) != _plain(wanted):
-        found.append(f"{mine.environment} was deployed as {sku} and cannot become {wanted} (HOSTING_PLAN). {instead}")
-    if region and there != region:
-        found.append(f"{mine.environment} is in {there} and cannot move to {region} (AZURE_LOCATION). {instead}")
-    return found
-
-
-def _plain(text: str) -> str:
-    return text.replace(" ", "").lower()
-
-
-def _is_visible(azure: Azure, one: Place, findings: Findings) -> bool:
-    kind = one.type or ("Microsoft.Resources/resourceGroups" if one.group else "Microsoft.Resources/subscriptions")
-    return _answers(azure, one, {kind.lower(): kind for kind in KINDS}[kind.lower()], findings)
-
-
-KINDS = (
-    "Microsoft.Resources/resourceGroups",
-    "Microsoft.Resources/subscriptions",
-    "Microsoft.OperationalInsights/clusters",
-)
-
-
-def _answers(azure: Azure, one: Place, kind: str, findings: Findings) -> bool:
-    try:
-        azure.get(one.id, kind)
-    except AzError as error:
-        why = "does not exist" if error.gone else "cannot be seen with this sign-in"
-        findings.wrong.append(f"{one.id} {why}: correct the id, or get Reader there. {error.short}")
-        return False
-    return True
-
-
-def _check_vault(azure: Azure, environ: Mapping[str, str], one: Place, findings: Findings) -> bool:
-    try:
-        vault = look_at(azure, one)
-    except StoppedError as stopped:
-        findings.wrong.append(str(stopped))
-        return True
-    except AzError as error:
-        why = "does not exist" if error.gone else "cannot be seen with this sign-in"
-        findings.wrong.append(
-            f"the key vault {one.id} {why}: correct KEY_VAULT_IDS, or get Reader there. {error.short}"
-        )
-        return False
-    if vault.closed and environ.get("VNET_ENABLED", "") != "true":
-        findings.wrong.append(
-            f"the key vault {one.name} has a firewall, and Functions is not one of its trusted services: the app would "
-            "never read a key. azd env set VNET_ENABLED true"
-        )
-    offer = policy_offer(vault, environ.get("APP_PRINCIPAL_ID", "").strip() or "APP_PRINCIPAL_ID")
-    if offer:
-        findings.notes.append(f"{offer} (once the app is there: 'azd env get-value APP_PRINCIPAL_ID')")
-    return True
+    wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
+    wrong += check_region(azure, environ, notes)
+    wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults], notes)

@@ -178,8 +178,6 @@ class Fake:
         found = [one for id_, one in self.state["resources"].items() if id_.startswith(f"{scope}/") and is_a(id_, kind)]
         if kind in ("eventsubscriptions", "providers/microsoft.insights/diagnosticsettings"):
             self._present(scope)
-        if "principalId eq" in only:
-            found = [one for one in found if one["properties"]["principalId"] == only.split("'")[1]]
         if kind.endswith("roledefinitions"):
             assert only == "type eq 'CustomRole'"
         return found

@@ -61,6 +61,12 @@ def test_a_list_is_read_to_its_end_whatever_its_token_holds() -> None:
     assert [call for call in azure.state["calls"] for argument in call if set(argument) & set('&%^|<>"')] == []
 
 
+def test_an_answer_that_is_no_json_is_an_error_and_no_traceback() -> None:
+    azure = azure_cli.Azure(lambda _: (0, "WARNING: a new version is there", ""))
+    with pytest.raises(AzError, match="no JSON: WARNING"):
+        azure.call("account", "show")
+
+
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     """A machine with our `az` in its path, and a folder with a blank in its name."""
     folder = tmp_path / "Program Files"

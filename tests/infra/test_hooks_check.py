@@ -92,10 +92,11 @@ def test_managed_hsm_alone_is_fine(azure: Stage) -> None:
     azure.check(FIRST | {"KEY_VAULT_IDS": "none"})
 
 
-@pytest.mark.parametrize("between", ["\n", ",\r\n", "\n\n"])
-def test_a_list_on_several_lines_is_refused_with_the_one_that_works(azure: Stage, between: str) -> None:
+@pytest.mark.parametrize("between", ["\n", ",\r\n", "\n\n", ","])
+def test_a_list_on_several_lines_or_ending_in_one_is_refused_with_the_one_that_works(
+    azure: Stage, between: str
+) -> None:
     found = the_one(azure, CLUSTER_SCOPES=f"{CLUSTER}{between}{LOGS}\n")
-    # What surrounds a list does no harm; what is in it would reach azd's JSON.
     assert f"azd env set CLUSTER_SCOPES '{CLUSTER},{LOGS}'" in found
 
 
@@ -125,7 +126,7 @@ def test_a_scope_that_this_sign_in_does_not_see_is_no_missing_one(azure: Stage) 
 
 def test_a_vault_that_does_not_exist_is_named(azure: Stage) -> None:
     del azure.resources[VAULT.lower()]
-    assert "does not exist: correct KEY_VAULT_IDS" in the_one(azure)
+    assert "contoso does not exist: correct the id" in the_one(azure)
 
 
 def test_a_sign_in_to_another_tenant_is_said_and_nothing_else_is_guessed(azure: Stage) -> None:
@@ -183,6 +184,9 @@ def test_an_environment_keeps_its_plan_and_its_region(azure: Stage) -> None:
     found = wrong(azure, HOSTING_PLAN="ElasticPremium", AZURE_LOCATION="northeurope")
     assert "cannot become ElasticPremium" in found[0]
     assert "is in westeurope and cannot move to northeurope" in found[1]
+    azure.deployed(environ(), sku="")
+    changed = {"HOSTING_PLAN": "ElasticPremium", "DEPLOYED_HOSTING_PLAN": "FlexConsumption"}
+    assert "cannot become ElasticPremium" in the_one(azure, **changed)
 
 
 def test_flex_consumption_must_be_offered_in_the_region(azure: Stage) -> None:

@@ -159,6 +159,12 @@ def test_premium_is_told_to_sync_its_triggers_before_it_is_waited_for(azure: Sta
     assert synced(azure) == 2
 
 
+def test_premium_is_known_by_azds_value_where_azure_does_not_tell(azure: Stage) -> None:
+    azure.deployed(PROD, sku="")
+    azure.connect(PROD | {"HOSTING_PLAN": "ElasticPremium"})
+    assert synced(azure) == 1
+
+
 def test_flex_consumption_syncs_by_itself(azure: Stage) -> None:
     azure.connect(PROD)
     assert synced(azure) == 0
