@@ -123,6 +123,9 @@ class Fake:
     def _refuse(self, method: str, path: str) -> None:
         for refusal in self.state["refusals"]:
             if refusal["times"] and refusal["method"] == method and refusal["path"].lower() in f"{path}$":
+                if refusal.setdefault("after", 0):
+                    refusal["after"] -= 1
+                    continue
                 refusal["times"] -= 1
                 raise RefusedError(refusal["reason"], refusal["code"], refusal.get("message", "Größe ungültig"))
 

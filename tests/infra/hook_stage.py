@@ -113,9 +113,11 @@ class Stage:
             theirs = event_subscription("", "/subscriptions/x/resourcegroups/y/providers/microsoft.web/sites/theirs")
             self.add(f"{THEIR_TOPIC}/eventSubscriptions/{name}", properties=theirs["properties"])
 
-    def refuse(self, method: str, path: str, code: str, reason: str = "Forbidden", times: int = 1_000_000) -> None:
+    def refuse(  # noqa: PLR0913 - each is a part of one sentence
+        self, method: str, path: str, code: str, reason: str = "Forbidden", *, times: int = 1_000_000, after: int = 0
+    ) -> None:
         """Let Azure say no to what has these words in its path; a `$` is its end."""
-        refusal = {"method": method, "path": path, "code": code, "reason": reason, "times": times}
+        refusal = {"method": method, "path": path, "code": code, "reason": reason, "times": times, "after": after}
         self.state["refusals"].append(refusal)
 
     def forget_refusals(self) -> None:

@@ -181,6 +181,14 @@ def test_everything_that_connect_makes_can_be_found_and_removed_and_the_fake_mak
     assert {belongings.belonging(one["id"]).type for _, one in makes} == made
 
 
+def test_a_role_is_known_by_its_own_name_however_it_is_listed() -> None:
+    ids = (
+        "/subscriptions/A/providers/Microsoft.Authorization/roleDefinitions/R",
+        "/providers/microsoft.authorization/roledefinitions/r",
+    )
+    assert len({belongings.belonging(id_).key for id_ in ids}) == 1
+
+
 def test_what_connect_makes_carries_the_mark_that_the_hook_knows_it_by() -> None:
     main = bicep.read("connect/main.bicep")
     assert main.variables["mark"] == "cmk-rotation:${toLower(functionAppId)}"

@@ -291,6 +291,7 @@ def test_locks_are_named_and_only_one_that_forbids_to_write_stops(
 
 
 def test_a_lock_elsewhere_is_nobodys_business(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    azure.lock(KEYS[:-1])
     azure.lock(f"{KEYS}-2")
     azure.check(FIRST)
     assert "lock" not in capsys.readouterr().out

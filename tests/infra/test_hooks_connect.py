@@ -83,12 +83,14 @@ def test_connecting_makes_what_the_readme_names(azure: Stage) -> None:
     assert azure.state["deleted"] == []
 
 
-def test_connecting_twice_changes_nothing(azure: Stage) -> None:
+def test_connecting_twice_changes_nothing(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     azure.connect(PROD)
     before = azure.outside(PROD)
+    capsys.readouterr()
     azure.connect(PROD)
     assert azure.outside(PROD) == before
     assert azure.state["deleted"] == []
+    assert "Keeping" not in capsys.readouterr().out
 
 
 def test_the_hook_finds_all_it_needs_among_the_outputs_of_the_first_deployment() -> None:
@@ -126,6 +128,14 @@ def test_a_right_that_the_deployer_lacks_is_not_taken_for_a_function_that_is_not
     with pytest.raises(AzError, match="AuthorizationFailed"):
         azure.connect(PROD)
     assert azure.deployments == 0
+
+
+def test_an_app_that_goes_out_of_sight_is_not_waited_for_either(azure: Stage) -> None:
+    azure.state["polls_until_indexed"] = 1_000
+    azure.refuse("get", f"{APP}$", "SubscriptionNotFound", "Not Found", after=3)
+    with pytest.raises(AzError, match="SubscriptionNotFound"):
+        azure.connect(PROD)
+    assert len(azure.waits) == 2
 
 
 def test_an_app_that_is_gone_is_said_to_be(azure: Stage) -> None:
@@ -285,9 +295,13 @@ def test_access_policies_are_offered_until_the_app_has_one(azure: Stage, capsys:
     policy: dict[str, Any] = {"objectId": PROD["APP_PRINCIPAL_ID"].upper(), "permissions": {"keys": ["Get", "List"]}}
     azure.add(VAULT, location="northeurope", properties={"enableRbacAuthorization": False, "accessPolicies": None})
     azure.connect(PROD)
+    unable = policy | {"permissions": {"keys": ["Get"]}}
     command = f"az keyvault set-policy --name contoso --subscription {OTHER} --object-id {PROD['APP_PRINCIPAL_ID']}"
     assert command in capsys.readouterr().out
-    azure.add(VAULT, location="northeurope", properties={"accessPolicies": [policy]})
+    azure.add(VAULT, location="northeurope", properties={"accessPolicies": [unable]})
+    azure.connect(PROD)
+    assert command in capsys.readouterr().out
+    azure.add(VAULT, location="northeurope", properties={"accessPolicies": [unable, policy]})
     azure.connect(PROD)
     assert "set-policy" not in capsys.readouterr().out
 

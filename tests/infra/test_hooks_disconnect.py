@@ -115,7 +115,9 @@ def test_a_lock_is_named_the_rest_goes_and_the_next_run_finishes(
     assert not any(id_.startswith(LOGS.lower()) for id_ in connected.outside(PROD))
     told = capsys.readouterr().out
     assert told.rindex("Locked:") < told.rindex("Removing")
-    assert not any(KEYS.lower() in id_ for id_ in connected.state["deleted"])
+    tried = [call[call.index("--url") + 1].lower() for call in connected.state["calls"] if "delete" in call]
+    assert tried != []
+    assert not any(KEYS.lower() in id_ for id_ in tried)
     connected.unlock(lock)
     connected.disconnect(PROD)
     assert connected.outside(PROD) == set()
@@ -142,6 +144,11 @@ def test_it_goes_on_after_a_failure_and_tells_all_that_stays(connected: Stage) -
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound"])
 def test_what_somebody_removed_meanwhile_is_gone(connected: Stage, code: str) -> None:
     connected.refuse("delete", "/metricalerts/", code, "Not Found")
+    connected.disconnect(PROD)
+
+
+def test_a_role_that_somebody_removed_meanwhile_is_gone(connected: Stage) -> None:
+    connected.refuse("delete", "/roledefinitions/", "RoleDefinitionDoesNotExist", "Not Found")
     connected.disconnect(PROD)
 
 

@@ -79,7 +79,8 @@ def test_a_topic_whose_maker_is_gone_goes_when_its_deletion_failed_before(azure:
     azure.connect(green)
     azure.disconnect(blue)
     del azure.resources[blue["FUNCTION_APP_ID"].lower()]
-    azure.refuse("delete", "systemtopics/cmk-rotation-", "InternalServerError", "Internal Server Error", times=2)
+    (topic,) = (id_ for id_ in azure.resources if is_topic(id_))
+    azure.refuse("delete", f"{topic}$", "InternalServerError", "Internal Server Error")
     with pytest.raises(StoppedError, match="things stay"):
         azure.disconnect(green)
     azure.forget_refusals()
@@ -93,6 +94,16 @@ def test_a_topic_that_another_of_ours_made_and_uses_is_not_looked_at(azure: Stag
     azure.resources.pop(next(id_ for id_ in azure.resources if "/eventsubscriptions/" in id_))
     azure.disconnect(PROD)
     assert any(is_topic(id_) for id_ in azure.resources)
+    azure.refuse("get", f"{blue['FUNCTION_APP_ID']}$", "SubscriptionNotFound", "Not Found")
+    azure.disconnect(PROD)
+    assert any(is_topic(id_) for id_ in azure.resources), "not to be seen is not gone"
+
+
+def test_a_topic_of_somebody_else_is_kept_without_subscriptions_too(azure: Stage) -> None:
+    azure.their_topic(identity={"principalId": "topic-identity"})
+    azure.connect(PROD)
+    azure.disconnect(PROD)
+    assert THEIR_TOPIC.lower() in azure.resources
 
 
 def test_a_topic_of_somebody_else_is_kept_with_its_subscriptions(azure: Stage) -> None:
