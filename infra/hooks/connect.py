@@ -9,7 +9,7 @@ from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError, say
 from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_unseen
-from environment import Installation, Place, installation, scopes, told, vaults
+from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
 from locks import locks
@@ -46,6 +46,9 @@ REMEDIES = {
 def connect(azure: Azure, environ: Mapping[str, str]) -> None:
     """Deploy what lies outside the app's resource group, once the function exists; then remove what is no longer asked for."""
     mine, app_id = installation(environ), told(environ, "FUNCTION_APP_ID")
+    if connected_by_others(environ):
+        say("Not connected, for CONNECTED_BY_OTHERS is true: who has the rights does it (infra/README.md, Rights).")
+        return
     sign_in(azure, environ, mine.subscription)
     where, keys = scopes(environ), vaults(environ)
     refuse_telemetry_at_risk(azure, environ, where)
@@ -58,8 +61,10 @@ def connect(azure: Azure, environ: Mapping[str, str]) -> None:
         if offer:
             say(f"Left for you: {offer}")
     if not keys:
-        say("No key vaults, so no events: the timer alone finds rotations. On a Managed HSM give the app its right to keys: "
-            "infra/README.md, Rights.")  # fmt: skip
+        say(
+            "No key vaults, so no events: the timer alone finds rotations. On a Managed HSM give the app its right to keys: "
+            "infra/README.md, Rights."
+        )
     if staying:
         raise StoppedError(f"connected, but {staying}")
     say("Connected. New rights may take ten minutes to work.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from azure_cli import Azure, StoppedError, say
 from belongings import find, tell_unseen
-from environment import SCOPE_KINDS, VAULT_KINDS, Installation, installation, places
+from environment import SCOPE_KINDS, VAULT_KINDS, Installation, connected_by_others, installation, places
 from own_group import foreign, tags_of_group
 from removal import Staying, remove, tell
 from sign_in import sign_in
@@ -26,6 +26,9 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
     say(f"Looking for what {mine.environment} has outside {mine.group}, as {account} ...")
     named = {mine.subscription, *_subscriptions(environ)}
     found = find(azure, mine, environ.get("APP_PRINCIPAL_ID", "").strip().lower(), named)
+    if connected_by_others(environ):
+        say("Note: what you cannot see is taken for removed by whoever connected the app: CONNECTED_BY_OTHERS is true.")
+        named = set()
     tell_unseen({one: why for one, why in found.unseen.items() if one not in named})
     staying = [
         Staying(f"whatever is in subscription {subscription}", f"not to be seen: {why}", LOOK)
@@ -41,8 +44,10 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
         raise StoppedError(
             f"{len(staying)} things stay. Repair and run this again; it does what is left.{tell(staying)}"
         )
-    say(f"Disconnected from clusters and key vaults: {len(found.ours)} things were found. If you do not go on with 'azd down', "
-        "'azd hooks run postdeploy' connects again.")  # fmt: skip
+    say(
+        f"Disconnected from clusters and key vaults: {len(found.ours)} things were found. If you do not go on with 'azd down', "
+        "'azd hooks run postdeploy' connects again."
+    )
 
 
 def evidence(environ: Mapping[str, str], mine: Installation) -> str:

@@ -102,6 +102,11 @@ def places(environ: Mapping[str, str], name: str, kinds: tuple[str, ...]) -> tup
     return found, wrong
 
 
+def connected_by_others(environ: Mapping[str, str]) -> bool:
+    """Whether whoever deploys has no rights on clusters and vaults, and somebody else connects the app."""
+    return environ.get("CONNECTED_BY_OTHERS", "").strip() == "true"
+
+
 def scopes(environ: Mapping[str, str]) -> list[Place]:
     """The scopes of clusters, or a sentence about what is wrong."""
     found, wrong = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)

@@ -14,6 +14,7 @@ import yaml
 import azure_cli
 import belongings
 import connections
+import sign_in
 from azure_cli import GONE, AzError
 from tests.infra import bicep
 from tests.infra.bicep import INFRA, ROOT
@@ -59,6 +60,25 @@ def test_a_list_is_read_to_its_end_whatever_its_token_holds() -> None:
     assert len(links) == 24
     # cmd.exe, which runs az on Windows, takes these for its own.
     assert [call for call in azure.state["calls"] for argument in call if set(argument) & set('&%^|<>"')] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "account"),
+    [
+        ('{"status":"authenticated","email":"zoë@contoso.com"}', "zoë@contoso.com"),
+        ('{"clientId": "x"}', "x"),
+        ("ERROR", ""),
+    ],
+)
+def test_whom_azd_acts_as_is_known_if_it_tells(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, account: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert sign_in.azd_account() == ""
+    program = tmp_path / "azd"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert sign_in.azd_account() == account
 
 
 def test_an_answer_that_is_no_json_is_an_error_and_no_traceback() -> None:

@@ -246,6 +246,18 @@ def test_who_may_not_approve_a_private_endpoint_lets_the_vaults_owner(azure: Sta
     azure.check(FIRST | {"VNET_ENABLED": "true", "VAULT_OWNERS_APPROVE": "true"})
 
 
+def test_who_leaves_the_connecting_to_others_needs_the_apps_own_subscription_alone(
+    azure: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.state["permissions"] = {f"/subscriptions/{OTHER}": [{"actions": ["*/read"]}]}
+    azure.refuse("get", VAULT, "AuthorizationFailed")
+    assert len(wrong(azure)) > 1
+    azure.check(FIRST | {"CONNECTED_BY_OTHERS": "true"})
+    assert "contoso cannot be seen" in capsys.readouterr().out
+    azure.state["permissions"] = {f"/subscriptions/{SUBSCRIPTION}": [{"actions": ["*/read"]}]}
+    assert "you may not do" in the_one(azure, CONNECTED_BY_OTHERS="true")
+
+
 def test_rights_of_two_roles_add_up(azure: Stage) -> None:
     contributor = {
         "actions": ["*"],

@@ -291,6 +291,12 @@ def test_managed_hsm_alone_needs_no_vault(azure: Stage, capsys: pytest.CaptureFi
     assert "the timer alone finds rotations" in capsys.readouterr().out
 
 
+def test_who_leaves_the_connecting_to_others_connects_nothing(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    azure.connect(PROD | {"CONNECTED_BY_OTHERS": "true"})
+    assert azure.deployments == 0
+    assert "Not connected" in capsys.readouterr().out
+
+
 def test_access_policies_are_offered_until_the_app_has_one(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     policy: dict[str, Any] = {"objectId": PROD["APP_PRINCIPAL_ID"].upper(), "permissions": {"keys": ["Get", "List"]}}
     azure.add(VAULT, location="northeurope", properties={"enableRbacAuthorization": False, "accessPolicies": None})

@@ -158,6 +158,14 @@ def test_a_subscription_of_ours_that_is_out_of_sight_stops(connected: Stage) -> 
     assert connected.outside(PROD) == set()
 
 
+def test_who_leaves_the_connecting_to_others_is_not_stopped_by_what_is_out_of_sight(
+    connected: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.state["subscriptions"][OTHER]["tenant"] = "tenant-b"
+    connected.disconnect(PROD | {"CONNECTED_BY_OTHERS": "true"})
+    assert "taken for removed by whoever connected the app" in capsys.readouterr().out
+
+
 def test_a_strange_subscription_that_may_not_be_read_is_only_said(
     connected: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
