@@ -32,14 +32,14 @@ def check_own_group(azure: Azure, environ: Mapping[str, str], mine: Installation
         if somebodys := foreign(tags, mine):
             return [*wrong, somebodys]
         sites = [] if tags is None else list(azure.pages(f"{mine.group_id}/providers/{SITES}", SITES))
+        return [*wrong, *(sentence for site in sites for sentence in _moved(azure, environ, mine, site))]
     except AzError as error:
         return [*wrong, f"the resource group {mine.group} cannot be looked at: {error.short}"]
-    return [*wrong, *(sentence for site in sites for sentence in _moved(environ, mine, site))]
 
 
-def _moved(environ: Mapping[str, str], mine: Installation, site: Mapping[str, Any]) -> list[str]:
+def _moved(azure: Azure, environ: Mapping[str, str], mine: Installation, site: Mapping[str, Any]) -> list[str]:
     """An app changes neither its kind of plan nor its region: a second one would be made beside it."""
-    sku = str((site.get("properties") or {}).get("sku") or environ.get("DEPLOYED_HOSTING_PLAN", ""))
+    sku = _sku(azure, site.get("properties") or {})
     wanted = environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption"
     there, region = _plain(str(site.get("location"))), _plain(environ.get("AZURE_LOCATION", ""))
     instead = "Set it back, or make another environment ('azd env new NAME'), or 'azd down' first."
@@ -49,6 +49,13 @@ def _moved(environ: Mapping[str, str], mine: Installation, site: Mapping[str, An
     if region and there != region:
         wrong.append(f"{mine.environment} is in {there} and cannot move to {region} (AZURE_LOCATION). {instead}")
     return wrong
+
+
+def _sku(azure: Azure, app: Mapping[str, Any]) -> str:
+    """The kind of plan, by the app's own word or else by its plan's."""
+    if app.get("sku") or not app.get("serverFarmId"):
+        return str(app.get("sku") or "")
+    return str(azure.get(str(app["serverFarmId"]), "Microsoft.Web/serverfarms")["sku"]["tier"])
 
 
 def _plain(text: str) -> str:

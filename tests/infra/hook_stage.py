@@ -91,7 +91,9 @@ class Stage:
         """An app as `azd provision` leaves it."""
         group = app["FUNCTION_APP_ID"].partition("/providers/")[0]
         self.add(group, tags={"azd-env-name": app["AZURE_ENV_NAME"]})
-        self.add(app["FUNCTION_APP_ID"], location="West Europe", properties={"sku": sku})
+        plan = f"{group}/providers/Microsoft.Web/serverfarms/plan"
+        self.add(plan, sku={"tier": "FlexConsumption"})
+        self.add(app["FUNCTION_APP_ID"], location="West Europe", properties={"sku": sku, "serverFarmId": plan})
         self.add(app["WORKSPACE_ID"], properties={"features": {}})
         return dict(app)
 
