@@ -9,19 +9,23 @@ param principalId string
 @description('Tells this installation\'s roles from others.')
 param token string
 
-var roleId = guid(subscription().id, token, 'clusters')
+@description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
+param mark string
 
-resource cluster 'Microsoft.OperationalInsights/clusters@2025-02-01' existing = {
+var roleId = guid(toLower(subscription().id), token, 'clusters')
+
+resource cluster 'Microsoft.OperationalInsights/clusters@2023-09-01' existing = {
   name: clusterName
 }
 
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(cluster.id, token, 'clusters', principalId)
+  name: guid(toLower(cluster.id), token, 'clusters', principalId)
   scope: cluster
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+    description: mark
   }
 }
 

@@ -5,14 +5,17 @@ targetScope = 'subscription'
 @description('Tells this installation\'s roles from others.')
 param token string
 
+@description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
+param mark string
+
 @description('Object id of the app\'s identity.')
 param principalId string
 
 resource clusterRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(subscription().id, token, 'clusters')
+  name: guid(toLower(subscription().id), token, 'clusters')
   properties: {
-    roleName: 'CMK rotation: clusters (${uniqueString(subscription().id, token)})'
-    description: 'Read and update dedicated clusters, follow the updates, read the state of linked workspaces.'
+    roleName: 'CMK rotation: clusters (${uniqueString(toLower(subscription().id), token)})'
+    description: 'Read and update dedicated clusters, follow the updates, read the state of linked workspaces. ${mark}'
     type: 'CustomRole'
     assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
     permissions: [
@@ -33,10 +36,10 @@ resource clusterRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 
 // An operation's address lies below the subscription, so a role on a resource group or cluster does not reach it.
 resource operationRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(subscription().id, token, 'operations')
+  name: guid(toLower(subscription().id), token, 'operations')
   properties: {
-    roleName: 'CMK rotation: operations (${uniqueString(subscription().id, token)})'
-    description: 'Read the status of operations on dedicated clusters.'
+    roleName: 'CMK rotation: operations (${uniqueString(toLower(subscription().id), token)})'
+    description: 'Read the status of operations on dedicated clusters. ${mark}'
     type: 'CustomRole'
     assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
     permissions: [
@@ -51,11 +54,12 @@ resource operationRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 }
 
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(subscription().id, token, 'operations', principalId)
+  name: guid(toLower(subscription().id), token, 'operations', principalId)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: operationRole.id
+    description: mark
   }
 }
 

@@ -12,6 +12,9 @@ param topicId string
 @description('Name of the event subscription.')
 param eventSubscriptionName string
 
+@description('Tags that say whose this is.')
+param tags object
+
 @description('ARM id of the action group.')
 param actionGroupId string
 
@@ -21,6 +24,7 @@ resource alerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for metric in metrics: {
     name: '${name}-${metric}'
     location: 'global'
+    tags: tags
     properties: {
       description: 'Events of key vault ${vaultName} did not reach the function on_key_event. Where to look: docs/runbook.md#events-not-delivered'
       severity: 2
@@ -37,6 +41,8 @@ resource alerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
             criterionType: 'StaticThresholdCriterion'
             metricNamespace: 'Microsoft.EventGrid/systemTopics'
             metricName: metric
+            // A topic that is seconds old has no metrics yet, and the alert would be refused.
+            skipMetricValidation: true
             dimensions: [{ name: 'EventSubscriptionName', operator: 'Include', values: [eventSubscriptionName] }]
             operator: 'GreaterThan'
             threshold: 0

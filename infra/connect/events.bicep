@@ -15,11 +15,22 @@ param storageAccountId string
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
 
-resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+var appParts = split(functionAppId, '/')
+
+resource app 'Microsoft.Web/sites@2024-04-01' existing = {
+  name: last(appParts)
+  scope: resourceGroup(appParts[2], appParts[4])
+
+  resource onKeyEvent 'functions' existing = {
+    name: 'on_key_event'
+  }
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' existing = {
   name: topicName
 }
 
-resource delivery 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+resource delivery 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
   parent: topic
   name: name
   properties: {
@@ -30,7 +41,7 @@ resource delivery 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-1
     destination: {
       endpointType: 'AzureFunction'
       properties: {
-        resourceId: '${functionAppId}/functions/on_key_event'
+        resourceId: app::onKeyEvent.id
         maxEventsPerBatch: 1
         preferredBatchSizeInKilobytes: 64
       }
@@ -54,6 +65,8 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   scope: topic
   properties: {
     workspaceId: workspaceId
+    // The table AegDeliveryFailureLogs, which docs/runbook.md asks; without this it may be AzureDiagnostics.
+    logAnalyticsDestinationType: 'Dedicated'
     logs: [{ category: 'DeliveryFailures', enabled: true }]
   }
 }

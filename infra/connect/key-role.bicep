@@ -4,11 +4,14 @@ targetScope = 'subscription'
 @description('Tells this installation\'s roles from others.')
 param token string
 
+@description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
+param mark string
+
 resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
-  name: guid(subscription().id, token, 'keys')
+  name: guid(toLower(subscription().id), token, 'keys')
   properties: {
-    roleName: 'CMK rotation: keys (${uniqueString(subscription().id, token)})'
-    description: 'List the versions of keys.'
+    roleName: 'CMK rotation: keys (${uniqueString(toLower(subscription().id), token)})'
+    description: 'List the versions of keys. ${mark}'
     type: 'CustomRole'
     assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
     permissions: [

@@ -1,7 +1,8 @@
 // What the app needs outside its own resource group: rights on clusters and vaults, and Key Vault's events.
 //
-// hooks/connections.py deploys this after the code, when the function exists, finds out what the parameters ask for, and
-// undoes it before `azd down`. It can be run again at any time.
+// hooks/connect.py deploys this after the code, when the function exists, and finds out what the parameters ask for;
+// hooks/disconnect.py undoes it before `azd down`. It can be run again at any time. The hook gives every scope and vault
+// once; names of nested deployments follow from the scope in lower case, so that two of them never have one name.
 targetScope = 'subscription'
 
 type clusterGroup = {
@@ -82,14 +83,38 @@ param clusters singleCluster[]
 @description('Key vaults that hold the clusters\' keys.')
 param vaults keyVault[]
 
-var token = uniqueString(functionAppId)
-var vaultSubscriptions = union(map(vaults, item => item.subscription), [])
+var token = uniqueString(toLower(functionAppId))
+// Ours is what names this function app: in a description, or in a tag. Names are for people.
+var mark = 'cmk-rotation:${toLower(functionAppId)}'
+var tags = { 'cmk-rotation-app': toLower(functionAppId), 'cmk-rotation-environment': environmentName }
+
+// Ids in two casings are one thing, and union removes what is there twice.
+var lowerGroups = map(groups, item => { subscription: toLower(item.subscription), group: toLower(item.group) })
+var lowerClusters = map(clusters, item => {
+  subscription: toLower(item.subscription)
+  group: toLower(item.group)
+  name: toLower(item.name)
+})
+var lowerVaults = map(vaults, item => {
+  subscription: toLower(item.subscription)
+  group: toLower(item.group)
+  name: toLower(item.name)
+  location: item.location
+  topicId: toLower(item.topicId)
+  topicPrincipalId: toLower(item.topicPrincipalId)
+})
+var everySubscription = union(map(clusterSubscriptions, id => toLower(id)), [])
+var wholeSubscriptions = union(map(subscriptions, id => toLower(id)), [])
+var everyGroup = union(lowerGroups, [])
+var everyCluster = union(lowerClusters, [])
+var everyVault = union(lowerVaults, [])
+var vaultSubscriptions = union(map(everyVault, item => item.subscription), [])
 
 module clusterRoles 'cluster-roles.bicep' = [
-  for id in clusterSubscriptions: {
+  for id in everySubscription: {
     name: 'cmk-rotation-cluster-roles-${token}'
     scope: subscription(id)
-    params: { token: token, principalId: principalId }
+    params: { token: token, mark: mark, principalId: principalId }
   }
 ]
 
@@ -97,39 +122,39 @@ module keyRoles 'key-role.bicep' = [
   for id in vaultSubscriptions: {
     name: 'cmk-rotation-key-role-${token}'
     scope: subscription(id)
-    params: { token: token }
+    params: { token: token, mark: mark }
   }
 ]
 
 module subscriptionAccess 'subscription-access.bicep' = [
-  for id in subscriptions: {
+  for id in wholeSubscriptions: {
     name: 'cmk-rotation-access-${token}'
     scope: subscription(id)
-    params: { principalId: principalId, token: token }
+    params: { principalId: principalId, token: token, mark: mark }
     dependsOn: [clusterRoles]
   }
 ]
 
 module groupAccess 'group-access.bicep' = [
-  for item in groups: {
-    name: 'cmk-rotation-access-${token}'
+  for item in everyGroup: {
+    name: 'cmk-rotation-group-${token}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { principalId: principalId, token: token }
+    params: { principalId: principalId, token: token, mark: mark }
     dependsOn: [clusterRoles]
   }
 ]
 
 module clusterAccess 'cluster-access.bicep' = [
-  for item in clusters: {
-    name: 'cmk-rotation-access-${uniqueString(token, item.name)}'
+  for item in everyCluster: {
+    name: 'cmk-rotation-cluster-${uniqueString(token, item.name)}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { clusterName: item.name, principalId: principalId, token: token }
+    params: { clusterName: item.name, principalId: principalId, token: token, mark: mark }
     dependsOn: [clusterRoles]
   }
 ]
 
 module keyVaults 'vault.bicep' = [
-  for item in vaults: {
+  for item in everyVault: {
     name: 'cmk-rotation-vault-${uniqueString(token, item.name)}'
     scope: resourceGroup(item.subscription, item.group)
     params: {
@@ -137,8 +162,9 @@ module keyVaults 'vault.bicep' = [
       location: item.location
       existingTopicId: item.topicId
       existingTopicPrincipalId: item.topicPrincipalId
-      environmentName: environmentName
+      tags: tags
       token: token
+      mark: mark
       principalId: principalId
       functionAppId: functionAppId
       storageAccountId: storageAccountId
@@ -149,42 +175,45 @@ module keyVaults 'vault.bicep' = [
   }
 ]
 
-// What is to be removed again, in this order.
+// What this installation has now. Whatever else carries its mark is what an earlier run made, and the hook removes that.
 @description('Event subscriptions.')
-output eventSubscriptions string[] = [for (item, place) in vaults: keyVaults[place].outputs.eventSubscriptionId]
+output eventSubscriptions string[] = [for (item, place) in everyVault: keyVaults[place].outputs.eventSubscriptionId]
 
 @description('Diagnostic settings of the system topics.')
-output diagnosticSettings string[] = [for (item, place) in vaults: keyVaults[place].outputs.diagnosticSettingId]
+output diagnosticSettings string[] = [for (item, place) in everyVault: keyVaults[place].outputs.diagnosticSettingId]
 
 @description('Alerts on dead letters.')
-output deadLetterAlerts string[] = [for (item, place) in vaults: keyVaults[place].outputs.alertIds[0]]
+output deadLetterAlerts string[] = [for (item, place) in everyVault: keyVaults[place].outputs.alertIds[0]]
 
 @description('Alerts on dropped events.')
-output droppedEventAlerts string[] = [for (item, place) in vaults: keyVaults[place].outputs.alertIds[1]]
+output droppedEventAlerts string[] = [for (item, place) in everyVault: keyVaults[place].outputs.alertIds[1]]
+
+@description('Rights of the topics to leave dead letters.')
+output deadLetterAccess string[] = [for (item, place) in everyVault: keyVaults[place].outputs.deadLetterAccessId]
 
 @description('System topics; empty where one was there before.')
-output systemTopics string[] = [for (item, place) in vaults: keyVaults[place].outputs.createdTopicId]
+output systemTopics string[] = [for (item, place) in everyVault: keyVaults[place].outputs.createdTopicId]
 
 @description('Rights on vaults.')
-output vaultAccess string[] = [for (item, place) in vaults: keyVaults[place].outputs.accessId]
+output vaultAccess string[] = [for (item, place) in everyVault: keyVaults[place].outputs.accessId]
 
 @description('Rights on subscriptions.')
-output subscriptionAccess string[] = [for (id, place) in subscriptions: subscriptionAccess[place].outputs.id]
+output subscriptionAccess string[] = [for (id, place) in wholeSubscriptions: subscriptionAccess[place].outputs.id]
 
 @description('Rights on resource groups.')
-output groupAccess string[] = [for (item, place) in groups: groupAccess[place].outputs.id]
+output groupAccess string[] = [for (item, place) in everyGroup: groupAccess[place].outputs.id]
 
 @description('Rights on clusters.')
-output clusterAccess string[] = [for (item, place) in clusters: clusterAccess[place].outputs.id]
+output clusterAccess string[] = [for (item, place) in everyCluster: clusterAccess[place].outputs.id]
 
 @description('Rights to follow operations.')
-output operationAccess string[] = [for (id, place) in clusterSubscriptions: clusterRoles[place].outputs.accessId]
+output operationAccess string[] = [for (id, place) in everySubscription: clusterRoles[place].outputs.accessId]
 
 @description('Roles for clusters.')
-output clusterRoles string[] = [for (id, place) in clusterSubscriptions: clusterRoles[place].outputs.clusterRoleId]
+output clusterRoles string[] = [for (id, place) in everySubscription: clusterRoles[place].outputs.clusterRoleId]
 
 @description('Roles for operations.')
-output operationRoles string[] = [for (id, place) in clusterSubscriptions: clusterRoles[place].outputs.operationRoleId]
+output operationRoles string[] = [for (id, place) in everySubscription: clusterRoles[place].outputs.operationRoleId]
 
 @description('Roles for keys.')
 output keyRoles string[] = [for (id, place) in vaultSubscriptions: keyRoles[place].outputs.id]

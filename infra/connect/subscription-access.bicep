@@ -7,14 +7,18 @@ param principalId string
 @description('Tells this installation\'s roles from others.')
 param token string
 
-var roleId = guid(subscription().id, token, 'clusters')
+@description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
+param mark string
+
+var roleId = guid(toLower(subscription().id), token, 'clusters')
 
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(subscription().id, token, 'clusters', principalId)
+  name: guid(toLower(subscription().id), token, 'clusters', principalId)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+    description: mark
   }
 }
 

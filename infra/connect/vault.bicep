@@ -12,11 +12,14 @@ param existingTopicId string
 @description('Object id of that topic\'s identity; empty if there is none.')
 param existingTopicPrincipalId string
 
-@description('Name of the azd environment.')
-param environmentName string
+@description('Tags that say whose this is.')
+param tags object
 
 @description('Tells this installation from others.')
 param token string
+
+@description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
+param mark string
 
 @description('Object id of the app\'s identity.')
 param principalId string
@@ -33,31 +36,32 @@ param workspaceId string
 @description('ARM id of the action group that alerts call.')
 param actionGroupId string
 
-var roleId = guid(subscription().id, token, 'keys')
+var roleId = guid(toLower(subscription().id), token, 'keys')
 var reused = !empty(existingTopicId)
 var topicId = reused ? existingTopicId : topic.id
 var topicParts = split(topicId, '/')
 var storageParts = split(storageAccountId, '/')
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2023-02-01' existing = {
   name: vaultName
 }
 
 // Has effect where the vault uses Azure RBAC; with access policies the right is Key: List (docs/runbook.md).
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, token, 'keys', principalId)
+  name: guid(toLower(vault.id), token, 'keys', principalId)
   scope: vault
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleId)
+    description: mark
   }
 }
 
-resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!reused) {
-  name: 'cmk-rotation-${uniqueString(token, vault.id)}'
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = if (!reused) {
+  name: 'cmk-rotation-${uniqueString(token, toLower(vault.id))}'
   location: location
-  tags: { 'cmk-rotation-environment': environmentName }
+  tags: tags
   identity: { type: 'SystemAssigned' }
   properties: {
     source: vault.id
@@ -66,16 +70,19 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!reused) {
 }
 
 module deadLetters 'dead-letter-access.bicep' = {
-  name: 'cmk-rotation-dead-letters-${uniqueString(token, vault.id)}'
+  name: 'cmk-rotation-dead-letters-${uniqueString(token, toLower(vault.id))}'
   scope: resourceGroup(storageParts[2], storageParts[4])
   params: {
     storageName: last(storageParts)
+    // A right's name must change with its principal, which for a new topic is known only when that is made.
+    #disable-next-line what-if-short-circuiting
     principalId: reused ? existingTopicPrincipalId : topic!.identity.principalId
+    mark: mark
   }
 }
 
 module events 'events.bicep' = {
-  name: 'cmk-rotation-events-${uniqueString(token, vault.id)}'
+  name: 'cmk-rotation-events-${uniqueString(token, toLower(vault.id))}'
   scope: resourceGroup(topicParts[2], topicParts[4])
   params: {
     topicName: last(topicParts)
@@ -88,12 +95,13 @@ module events 'events.bicep' = {
 }
 
 module alerts 'event-alerts.bicep' = {
-  name: 'cmk-rotation-event-alerts-${uniqueString(token, vault.id)}'
+  name: 'cmk-rotation-event-alerts-${uniqueString(token, toLower(vault.id))}'
   scope: resourceGroup(topicParts[2], topicParts[4])
   params: {
-    name: 'cmk-rotation-events-${vaultName}-${uniqueString(token, vault.id)}'
+    name: 'cmk-rotation-events-${vaultName}-${uniqueString(token, toLower(vault.id))}'
     vaultName: vaultName
     topicId: topicId
+    tags: tags
     eventSubscriptionName: 'cmk-rotation-${token}'
     actionGroupId: actionGroupId
   }
@@ -102,6 +110,9 @@ module alerts 'event-alerts.bicep' = {
 
 @description('ARM id of the right.')
 output accessId string = access.id
+
+@description('ARM id of the right to leave dead letters.')
+output deadLetterAccessId string = deadLetters.outputs.id
 
 @description('ARM id of the system topic if it was made here, else empty.')
 output createdTopicId string = reused ? '' : topic.id

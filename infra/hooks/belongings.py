@@ -1,0 +1,171 @@
+"""What one installation has outside its own resource group, found where Azure lists it now.
+
+Known by the function app's id alone: in descriptions of roles and rights, in tags, as an event subscription's destination;
+and a diagnostic setting by the workspace it writes to. Never by how a name begins, and never by deployment history, which
+knows nothing of a deployment that failed half way.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from azure_cli import AzError, Azure, say
+from environment import Installation
+
+ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
+ROLES = "Microsoft.Authorization/roleDefinitions"
+TOPICS = "Microsoft.EventGrid/systemTopics"
+EVENTS = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
+DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
+ALERTS = "Microsoft.Insights/metricAlerts"
+REMOVAL_ORDER = (EVENTS, ALERTS, DIAGNOSTICS, TOPICS, ASSIGNMENTS, ROLES)
+"""What hangs on something goes before it."""
+MARK = re.compile(r"cmk-rotation:(/\S+)")
+"""How connect/main.bicep writes the function app's id into a description."""
+TAG = "cmk-rotation-app"
+"""How it writes it into tags."""
+AT_ONCE = 4
+"""Subscriptions that are looked through at once; each question is a process."""
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """A resource of this installation, or a system topic that it may have to leave."""
+
+    id: str
+    type: str
+    what: str = ""
+
+    @property
+    def key(self) -> str:
+        """By which two ids are one thing: the id, but a role's or right's own name, which is unique, however it is listed."""
+        return self.id.rstrip("/").lower().rsplit("/", 1)[-1] if self.type in (ROLES, ASSIGNMENTS) else self.id.lower()
+
+
+def belonging(resource: str) -> Belonging:
+    """A resource by its ARM id; KeyError for a type that nothing here makes."""
+    parts = resource.lower().rsplit("/providers/", 1)[1].split("/")
+    spelt = "/".join([parts[0], *parts[1::2]])
+    return Belonging(resource, {name.lower(): name for name in REMOVAL_ORDER}[spelt])
+
+
+@dataclass
+class Found:
+    """All that is this installation's, and where nothing could be seen."""
+
+    ours: list[Belonging] = field(default_factory=list)
+    given_by_others: list[str] = field(default_factory=list)
+    """Rights of the app's identity that connect did not give."""
+    unseen: dict[str, str] = field(default_factory=dict)
+    """Subscriptions that could not be looked through, and what Azure said."""
+
+
+def visible_subscriptions(azure: Azure) -> list[str]:
+    """Ids of the subscriptions of this tenant that the caller sees."""
+    listed = azure.pages("/subscriptions", "Microsoft.Resources/subscriptions")
+    return sorted({str(one["subscriptionId"]).lower() for one in listed})
+
+
+def find(azure: Azure, mine: Installation, principal: str, named: Iterable[str]) -> Found:
+    """Look through every subscription that the caller sees, and through those named."""
+    subscriptions = sorted({*visible_subscriptions(azure), *(one.lower() for one in named), mine.subscription})
+    say(f"Looking through {len(subscriptions)} subscriptions for what is there of {mine.environment} ...")
+    found = Found()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda one: _look_through(azure, mine, principal, one), subscriptions)
+        for subscription, answer in zip(subscriptions, answers, strict=True):
+            if isinstance(answer, AzError):
+                found.unseen[subscription] = answer.short
+            else:
+                found.ours += answer.ours
+                found.given_by_others += answer.given_by_others
+    # What lies above subscriptions is listed in each of them.
+    found.ours = list({one.key: one for one in found.ours}.values())
+    found.given_by_others = list(dict.fromkeys(found.given_by_others))
+    return found
+
+
+def tell_unseen(unseen: Mapping[str, str]) -> None:
+    """Remark where nothing could be seen; there may be many such subscriptions, and most are nobody's concern here."""
+    if unseen:
+        why = next(iter(unseen.values()))
+        say(f"Note: not looked through, because Azure did not let us: {', '.join(unseen)}. Of the first it said: {why}")
+
+
+def _look_through(azure: Azure, mine: Installation, principal: str, subscription: str) -> Found | AzError:
+    try:
+        found = Found()
+        roles = _roles(azure, mine, subscription)
+        rights = list(azure.pages(f"/subscriptions/{subscription}/providers/{ASSIGNMENTS}", ASSIGNMENTS))
+        for right in rights:
+            told = right["properties"]
+            if _marked(mine, told) or str(told["roleDefinitionId"]).lower().rsplit("/", 1)[-1] in {
+                r.key for r in roles
+            }:
+                found.ours.append(Belonging(right["id"], ASSIGNMENTS))
+            elif principal and str(told["principalId"]).lower() == principal and not mine.contains(right["id"]):
+                found.given_by_others.append(right["id"])
+        found.ours += roles
+        found.ours += [
+            Belonging(alert["id"], ALERTS)
+            for alert in azure.pages(f"/subscriptions/{subscription}/providers/{ALERTS}", ALERTS)
+            if mine.owns(_tagged(alert))
+        ]
+        for topic in azure.pages(f"/subscriptions/{subscription}/providers/{TOPICS}", TOPICS):
+            if str(topic["properties"].get("topicType")).lower() == "microsoft.keyvault.vaults":
+                found.ours += _at_topic(azure, mine, topic)
+    except AzError as error:
+        return error
+    return found
+
+
+def _roles(azure: Azure, mine: Installation, subscription: str) -> list[Belonging]:
+    path = f"/subscriptions/{subscription}/providers/{ROLES}"
+    listed = azure.pages(path, ROLES, "$filter=type eq 'CustomRole'")
+    return [
+        Belonging(f"{path}/{role['name']}", ROLES, str(role["properties"].get("roleName", "")))
+        for role in listed
+        if _marked(mine, role["properties"])
+    ]
+
+
+def _at_topic(azure: Azure, mine: Installation, topic: dict[str, Any]) -> list[Belonging]:
+    """What is ours at a vault's system topic; and the topic, if one of this product made it and it may be ours to leave."""
+    events = [
+        Belonging(one["id"], EVENTS)
+        for one in azure.pages(f"{topic['id']}/eventSubscriptions", EVENTS)
+        if mine.owns(destination(one))
+    ]
+    settings = [
+        Belonging(one["id"], DIAGNOSTICS)
+        for one in azure.pages(f"{topic['id']}/providers/{DIAGNOSTICS}", DIAGNOSTICS)
+        if mine.contains(str(one["properties"].get("workspaceId") or ""))
+    ]
+    maker = _tagged(topic)
+    leaves = mine.owns(maker) or (maker and (events or settings or _is_gone(azure, maker)))
+    return [*events, *settings, *([Belonging(topic["id"], TOPICS)] if leaves else [])]
+
+
+def destination(subscription: dict[str, Any]) -> str:
+    """ARM id of the function app that an event subscription delivers to; empty for another kind of destination."""
+    target = subscription["properties"].get("destination") or {}
+    app, function, _ = str((target.get("properties") or {}).get("resourceId") or "").lower().partition("/functions/")
+    return app if function else ""
+
+
+def _marked(mine: Installation, properties: dict[str, Any]) -> bool:
+    return any(mine.owns(app) for app in MARK.findall(str(properties.get("description") or "")))
+
+
+def _tagged(resource: dict[str, Any]) -> str:
+    return str((resource.get("tags") or {}).get(TAG) or "").lower()
+
+
+def _is_gone(azure: Azure, app: str) -> bool:
+    """Whether the app that made a topic is no more. Not to be seen is not gone."""
+    try:
+        return not azure.exists(app, "Microsoft.Web/sites")
+    except AzError:
+        return False

@@ -1,0 +1,86 @@
+"""Whether the caller may do what the two deployments do. A condition on a role may still refuse; Azure does not tell."""
+
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from azure_cli import AzError, Azure
+from belongings import AT_ONCE
+from environment import Installation, Place
+
+TYPE = "Microsoft.Authorization/permissions"
+DEPLOY = "Microsoft.Resources/deployments/write"
+GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
+ROLE = "Microsoft.Authorization/roleDefinitions/write"
+ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+APPROVE = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
+AT_A_VAULTS_GROUP = (
+    DEPLOY,
+    "Microsoft.EventGrid/systemTopics/write",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions/write",
+    "Microsoft.Insights/diagnosticSettings/write",
+    "Microsoft.Insights/metricAlerts/write",
+)
+
+
+def check_rights(azure: Azure, needed: Mapping[str, tuple[str, ...]], notes: list[str]) -> list[str]:
+    """A sentence for each place where rights are missing. Where Azure does not tell rights, that is only a note."""
+    wrong: list[str] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for place, permissions in zip(needed, pool.map(lambda one: _permissions(azure, one), needed), strict=True):
+            if isinstance(permissions, AzError):
+                notes.append(f"your rights at {place} could not be read, and so were not checked: {permissions.short}")
+                continue
+            missing = [action for action in needed[place] if not allows(permissions, action)]
+            if missing:
+                wrong.append(f"you may not do {', '.join(missing)} at {place}. {_remedy(missing)}")
+    return wrong
+
+
+def needs(
+    mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], *, approving: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """What must be allowed, by ARM id; `approving` is whether the deployment approves private endpoints to the vaults."""
+    needed: dict[str, tuple[str, ...]] = {}
+
+    def need(place: str, *actions: str) -> None:
+        needed[place] = tuple(dict.fromkeys((*needed.get(place, ()), *actions)))
+
+    need(f"/subscriptions/{mine.subscription}", DEPLOY, GROUP, ASSIGN)
+    for scope in scopes:
+        # The right to follow operations is one on the whole subscription: their address lies below it.
+        need(f"/subscriptions/{scope.subscription}", DEPLOY, ROLE, ASSIGN)
+        need(scope.id, ASSIGN)
+        if scope.group:
+            need(Place(scope.subscription, scope.group).id, DEPLOY)
+    for vault in vaults:
+        need(f"/subscriptions/{vault.subscription}", DEPLOY, ROLE)
+        need(Place(vault.subscription, vault.group).id, *AT_A_VAULTS_GROUP)
+        need(vault.id, ASSIGN, *([APPROVE] if approving else []))
+    return needed
+
+
+def allows(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:
+    """Whether any of the caller's roles allows an action and does not take it back itself."""
+    return any(
+        _matches(role.get("actions") or (), action) and not _matches(role.get("notActions") or (), action)
+        for role in permissions
+    )
+
+
+def _matches(patterns: Iterable[str], action: str) -> bool:
+    return any(re.fullmatch(re.escape(one).replace(r"\*", ".*"), action, re.IGNORECASE) for one in patterns)
+
+
+def _permissions(azure: Azure, place: str) -> list[dict[str, Any]] | AzError:
+    try:
+        return list(azure.pages(f"{place}/providers/{TYPE}", TYPE))
+    except AzError as error:
+        return error
+
+
+def _remedy(missing: list[str]) -> str:
+    if missing == [APPROVE]:
+        return "Let the vault's owner approve the private endpoint: azd env set VAULT_OWNERS_APPROVE true"
+    return "Owner may, or Contributor with User Access Administrator: get them, or let somebody who has them deploy."

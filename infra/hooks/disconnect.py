@@ -1,0 +1,72 @@
+"""Remove all that this installation has outside its own resource group. `azd` runs this before `down`."""
+
+from collections.abc import Mapping
+
+from azure_cli import Azure, StoppedError, say
+from belongings import find, tell_unseen
+from environment import SCOPE_KINDS, VAULT_KINDS, Installation, connected_by_others, installation, places
+from own_group import foreign, tags_of_group
+from removal import Staying, remove, tell
+from sign_in import sign_in
+
+LOOK = (
+    "sign in as somebody who may read there ('az login'), and run 'azd hooks run predown'; if the subscription is no more, "
+    "take what lies in it out of CLUSTER_SCOPES and KEY_VAULT_IDS ('azd env set')"
+)
+
+
+def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
+    """Find what is ours, remove it, and stop `azd down` as long as any of it stays: the next run tries again."""
+    mine = installation(environ)
+    account = sign_in(azure, environ, mine.subscription)
+    somebodys = foreign(tags_of_group(azure, mine), mine)
+    if somebodys:
+        raise StoppedError(somebodys)
+    say(evidence(environ, mine))
+    say(f"Looking for what {mine.environment} has outside {mine.group}, as {account} ...")
+    named = {mine.subscription, *_subscriptions(environ)}
+    found = find(azure, mine, environ.get("APP_PRINCIPAL_ID", "").strip().lower(), named)
+    if connected_by_others(environ):
+        say("Note: what you cannot see is taken for removed by whoever connected the app: CONNECTED_BY_OTHERS is true.")
+        named = set()
+    tell_unseen({one: why for one, why in found.unseen.items() if one not in named})
+    staying = [
+        Staying(f"whatever is in subscription {subscription}", f"not to be seen: {why}", LOOK)
+        for subscription, why in found.unseen.items()
+        if subscription in named
+    ]
+    staying += remove(azure, found.ours)
+    for right in found.given_by_others:
+        say(
+            f"Note: somebody gave the app's identity a right that stays without one: az role assignment delete --ids {right}"
+        )
+    if staying:
+        raise StoppedError(
+            f"{len(staying)} things stay. Repair and run this again; it does what is left.{tell(staying)}"
+        )
+    say(
+        f"Disconnected from clusters and key vaults: {len(found.ours)} things were found. If you do not go on with 'azd down', "
+        "'azd hooks run postdeploy' connects again."
+    )
+
+
+def evidence(environ: Mapping[str, str], mine: Installation) -> str:
+    """What `azd down` deletes besides, and how to keep it."""
+    app = environ.get("FUNCTION_APP_ID", "").strip() or "FUNCTION_APP_ID"
+    storage = environ.get("STORAGE_ACCOUNT_ID", "").strip() or f"the storage account in {mine.group}"
+    workspace = environ.get("WORKSPACE_ID", "").strip() or f"the workspace in {mine.group}"
+    return (
+        "'azd down' deletes the evidence of all rotations:\n"
+        f"  - the records and dead letters in {storage}: for good\n"
+        f"  - the logs in {workspace}: for good with --purge; else Azure keeps them 14 days, and a workspace of the same\n"
+        "    name that is made meanwhile has them again\n"
+        "To have it first, answer azd's question with no, run this, and 'azd down' again:\n"
+        f"  python -m cmk_rotation status --json --history --app {app} > rotations.json\n"
+        "infra/README.md, Evidence, says how to keep all of it."
+    )
+
+
+def _subscriptions(environ: Mapping[str, str]) -> set[str]:
+    """Subscriptions where something of ours must be expected, as far as azd knows."""
+    lists = (("CLUSTER_SCOPES", SCOPE_KINDS), ("KEY_VAULT_IDS", VAULT_KINDS))
+    return {one.subscription for name, kinds in lists for one in places(environ, name, kinds)[0]}
