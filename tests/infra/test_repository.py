@@ -45,11 +45,16 @@ def test_the_deploy_workflow_gives_every_parameter_of_azd_and_the_same_defaults(
     """A parameter that it left out would be set back to its default by each run."""
     given = read(DEPLOY)["jobs"]["deploy"]["env"]
     parameters = json.loads((ROOT / "infra/main.parameters.json").read_text(encoding="utf-8"))["parameters"]
-    wanted = {"AZURE_SUBSCRIPTION_ID": "${{ vars.AZURE_SUBSCRIPTION_ID }}"}
+    wanted = {
+        "AZURE_SUBSCRIPTION_ID": "${{ vars.AZURE_SUBSCRIPTION_ID }}",
+        "CONNECTED_BY_OTHERS": "${{ vars.CONNECTED_BY_OTHERS || 'false' }}",  # the hooks' alone
+    }
     for entry in parameters.values():
         name, _, default = entry["value"].removeprefix("${").removesuffix("}").partition("=")
         wanted[name] = f"${{{{ vars.{name} || '{default}' }}}}" if default else f"${{{{ vars.{name} }}}}"
     assert given == wanted
+    own = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID"}  # azd sets these by itself
+    assert set(read(ROOT / "azure.yaml")["pipeline"]["variables"]) == given.keys() - own
 
 
 def test_the_deploy_workflows_token_is_for_the_subject_that_azd_pipeline_config_trusts() -> None:
