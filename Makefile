@@ -67,6 +67,8 @@ infra-verify:
 	@command -v az > /dev/null || { echo "'make infra-verify' needs the Azure CLI: https://aka.ms/azure-cli"; exit 1; }
 	@for file in infra/main.bicep infra/connect/main.bicep; do \
 	  echo "== $$file" && az bicep build --file $$file --stdout > /dev/null && az bicep lint --file $$file || exit 1; done
+	@for file in $$(git ls-files '*.bicep'); do \
+	  az bicep format --file "$$file" --stdout | cmp -s - "$$file" || { echo "$$file is not as 'az bicep format' writes it"; exit 1; }; done
 	@if command -v azd > /dev/null && azd auth login --check-status > /dev/null 2>&1 && azd env get-values > /dev/null 2>&1; then \
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 

@@ -1,5 +1,6 @@
 """Remove all that this installation has outside its own resource group. `azd` runs this before `down`."""
 
+import os
 from collections.abc import Mapping
 
 from azure_cli import Azure, StoppedError, say
@@ -52,7 +53,6 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
 
 def evidence(environ: Mapping[str, str], mine: Installation) -> str:
     """What `azd down` deletes besides, and how to keep it."""
-    app = environ.get("FUNCTION_APP_ID", "").strip() or "FUNCTION_APP_ID"
     storage = environ.get("STORAGE_ACCOUNT_ID", "").strip() or f"the storage account in {mine.group}"
     workspace = environ.get("WORKSPACE_ID", "").strip() or f"the workspace in {mine.group}"
     return (
@@ -60,10 +60,26 @@ def evidence(environ: Mapping[str, str], mine: Installation) -> str:
         f"  - the records and dead letters in {storage}: for good\n"
         f"  - the logs in {workspace}: for good with --purge; else Azure keeps them 14 days, and a workspace of the same\n"
         "    name that is made meanwhile has them again\n"
-        "To have it first, answer azd's question with no, run this, and 'azd down' again:\n"
-        f"  python -m cmk_rotation status --json --history --app {app} > rotations.json\n"
-        "infra/README.md, Evidence, says how to keep all of it."
+        "To have it first, answer azd's question with no, run this with the app's packages installed (requirements.txt), and\n"
+        "'azd down' again:\n"
+        f"  {status_command(environ)}\n"
+        "infra/README.md, Evidence, says which right that takes, how it is outside the public cloud, and how to keep all of it."
     )
+
+
+def status_command(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> str:
+    """What writes the record down, from the folder of azure.yaml, in the shell that the hooks run in."""
+    settings = {
+        "CLUSTER_SCOPES": environ.get("CLUSTER_SCOPES", "").strip() or "SCOPES",
+        "MODE": "observe",
+        "AzureWebJobsStorage__accountName": environ.get("STORAGE_ACCOUNT_ID", "").rstrip("/ ").rpartition("/")[2]
+        or "ACCOUNT",
+    }
+    command = "python3 -m cmk_rotation status --json --history > rotations.json"
+    if windows:
+        given = "".join(f"$env:{name}='{value}'; " for name, value in settings.items())
+        return given + command.replace("python3", "python", 1)
+    return "".join(f"{name}='{value}' " for name, value in settings.items()) + command
 
 
 def _subscriptions(environ: Mapping[str, str]) -> set[str]:

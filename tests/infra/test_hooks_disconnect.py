@@ -5,6 +5,7 @@ import pytest
 import belongings
 import removal
 from azure_cli import StoppedError
+from disconnect import status_command
 from tests.infra.hook_stage import (
     FRESH_CHECKOUT,
     KEYS,
@@ -177,9 +178,19 @@ def test_what_azd_down_deletes_is_said_before_with_how_to_keep_it(
         PROD["WORKSPACE_ID"],
         "--purge",
         "14 days",
-        "status --json --history --app",
+        status_command(PROD, windows=False),
     ):
         assert part in said
+
+
+def test_the_record_is_written_down_by_a_command_for_the_shell_that_the_hooks_run_in() -> None:
+    account = PROD["STORAGE_ACCOUNT_ID"].rpartition("/")[2]
+    assert f"AzureWebJobsStorage__accountName='{account}' python3 -m cmk_rotation" in status_command(
+        PROD, windows=False
+    )
+    assert f"$env:AzureWebJobsStorage__accountName='{account}'; python -m cmk_rotation" in status_command(
+        PROD, windows=True
+    )
 
 
 def is_topic(id_: str) -> bool:

@@ -1,11 +1,13 @@
 """The command line, as an operator with a sign-in of their own."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+from disconnect import status_command
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
 from tests.stories.stage import APP, APP_CLOCK, Stage, stage
@@ -105,3 +107,21 @@ def test_what_cannot_be_done_is_said_and_the_exit_code_tells(tmp_path: Path) -> 
         empty = run(story, "plan", CLUSTER_SCOPES=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-nowhere")
         assert empty.returncode == 2
         assert "rg-nowhere" in empty.stderr
+
+
+def test_the_command_that_the_deployments_hook_prints_writes_the_record_down(tmp_path: Path) -> None:
+    """Before `azd down` deletes it. Run in a shell, by an operator who has nothing set but a sign-in."""
+    settings = {"AzureWebJobsStorage__accountName": "cmkrotation"}
+    with stage(tmp_path, behaviour=QUICK, build=build, settings=settings, keyless=True) as story:
+        cluster = next(iter(story.azure.arm.clusters.values()))
+        new = story.rotate()
+        story.finished(cluster, new)
+        known = {"CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}", "STORAGE_ACCOUNT_ID": story.account.resource_id}
+        command = status_command(known, windows=False).removesuffix(" > rotations.json")
+        python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        env = {**story.azure.environment("operator"), **python}
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=APP, env=env, capture_output=True, timeout=60, check=False
+        )
+        assert done.stderr == b""
+        assert new in {rotation["toVersion"] for rotation in json.loads(done.stdout)["rotations"]}
