@@ -8,9 +8,7 @@ BIN := .venv/bin
 COMPILE := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
-COMMA := ,
-EMPTY :=
-CORE := clock decisions events finishing following identifiers key_rules messages model observing pace ports reconciling recording remedies report situation telling text updating visits vocabulary
+CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/controller/*
 
 demo: .venv/made
 	@$(BIN)/python -m simulator.demo
@@ -20,7 +18,7 @@ test: .venv/made $(AZURITE) $(KUSTO)
 
 # A simulated month on the real runtime: minutes.
 soak: .venv/made
-	@$(BIN)/python -m tests.stories.soak
+	@$(BIN)/python -m tests.e2e.soak
 
 lint: .venv/made
 	@$(BIN)/python -m ruff check
@@ -29,8 +27,8 @@ lint: .venv/made
 	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 
 coverage: .venv/made
-	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/core tests/test_messages.py tests/test_text.py
-	@$(BIN)/python -m coverage report --fail-under=100 --show-missing --skip-covered --include=$(subst $(EMPTY) $(EMPTY),$(COMMA),$(CORE:%=cmk_rotation/%.py))
+	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/unit/domain tests/unit/decisions tests/unit/controller
+	@$(BIN)/python -m coverage report --fail-under=100 --show-missing --skip-covered --include='$(CORE)'
 
 requirements: .venv/made
 	@$(COMPILE) --python-platform linux --output-file requirements.txt

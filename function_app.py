@@ -19,9 +19,9 @@ def on_key_event(event: str, visits: func.Out[str]) -> None:
 
     The event comes as raw JSON, so that neither of Event Grid's schemas nor an odd date can fail before our code runs.
     """
-    from cmk_rotation import entry  # noqa: PLC0415
+    from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 
-    message = entry.key_event(event)
+    message = functions.key_event(event)
     if message is not None:
         visits.set(message)
 
@@ -29,23 +29,23 @@ def on_key_event(event: str, visits: func.Out[str]) -> None:
 @app.queue_trigger(arg_name="message", queue_name=_VISITS, connection=_STORAGE)
 def on_visit(message: func.QueueMessage) -> None:
     """Visit a cluster, or find the clusters that use a key."""
-    from cmk_rotation import entry  # noqa: PLC0415
+    from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 
-    entry.visit(message.get_body())
+    functions.visit(message.get_body())
 
 
 @app.timer_trigger(arg_name="timer", schedule=_SCHEDULE, run_on_startup=False)
 def on_reconcile(timer: func.TimerRequest) -> None:
     """Look at every cluster, and request visits where one would do something."""
-    from cmk_rotation import entry  # noqa: PLC0415
+    from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 
     del timer
-    entry.reconcile()
+    functions.reconcile()
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{_VISITS}-poison", connection=_STORAGE)
 def on_lost_visit(message: func.QueueMessage) -> None:
     """A visit failed again and again: say so. Reconcile will visit again."""
-    from cmk_rotation import entry  # noqa: PLC0415
+    from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 
-    entry.lost_visit(message.get_body())
+    functions.lost_visit(message.get_body())

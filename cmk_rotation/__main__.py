@@ -13,14 +13,16 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from cmk_rotation import clock, recording, report, wiring
-from cmk_rotation.identifiers import ClusterId
-from cmk_rotation.model import ClusterStatus, Record, Rotation, Step, Trouble, VisitRequest
-from cmk_rotation.ports import AzureTroubleError, StorageUnavailableError, World
-from cmk_rotation.reconciling import is_behind, plan
-from cmk_rotation.settings import InvalidSettingsError
-from cmk_rotation.situation import Decision, Situation, Unseen
-from cmk_rotation.vocabulary import RequestedBy, Verdict
+from cmk_rotation import bootstrap, clock
+from cmk_rotation.config.settings import InvalidSettingsError
+from cmk_rotation.controller import requeue
+from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError, World
+from cmk_rotation.controller.reconcile import is_behind, plan
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.domain import documents
+from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.domain.vocabulary import RequestedBy, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[World, argparse.Namespace], int] = options.command
     try:
-        return command(wiring.operator_world(), options)
+        return command(bootstrap.operator_world(), options)
     except InvalidSettingsError as error:
         for problem in error.problems:
             _complain(problem)
@@ -74,12 +76,14 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(world: World, options: argparse.Namespace) -> int:
     found, planned = plan(world)
     now = world.now()
-    decided = [(recording.looked(situation, decision, now), decision.verdict) for situation, decision in planned]
+    decided = [(requeue.looked(situation, decision, now), decision.verdict) for situation, decision in planned]
     if options.json:
-        _print_json({"clusters": [{**report.cluster_json(status), "decision": verdict} for status, verdict in decided]})
+        _print_json(
+            {"clusters": [{**documents.cluster_json(status), "decision": verdict} for status, verdict in decided]}
+        )
     else:
         verdicts = {status.cluster_id.key: verdict for status, verdict in decided}
-        _print(report.clusters_text([status for status, _ in decided], verdicts))
+        _print(documents.clusters_text([status for status, _ in decided], verdicts))
     for scope, trouble in found.failed.items():
         _complain(f"{scope.text} could not be listed ({trouble.code}: {trouble.message})")
     for scope in found.empty:
@@ -119,20 +123,20 @@ def _status(world: World, options: argparse.Namespace) -> int:
         poison = world.requests.poison_queue()
         if options.json:
             shown: dict[str, object] = {
-                "clusters": [report.cluster_json(status) for status in clusters],
-                "rotations": [report.rotation_json(rotation) for rotation in rotations],
-                **({"history": [report.step_json(step) for step in steps]} if options.history else {}),
+                "clusters": [documents.cluster_json(status) for status in clusters],
+                "rotations": [documents.rotation_json(rotation) for rotation in rotations],
+                **({"history": [documents.step_json(step) for step in steps]} if options.history else {}),
                 "poisonMessages": poison.messages,
             }
             _print_json(shown)
         else:
             if options.watch and sys.stdout.isatty():
                 _print("\x1b[H\x1b[2J")
-            _print(report.clusters_text(clusters) + "\n" + report.rotations_text(rotations))
+            _print(documents.clusters_text(clusters) + "\n" + documents.rotations_text(rotations))
             if options.history:
-                _print("\n" + report.history_text(steps))
+                _print("\n" + documents.history_text(steps))
             if poison.messages:
-                _print("\n" + report.poison_text(poison))
+                _print("\n" + documents.poison_text(poison))
         if not options.watch:
             return _DONE
         clock.sleep(_WATCH_SECONDS)

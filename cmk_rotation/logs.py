@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from cmk_rotation import clock
-from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.text import one_line
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.redaction import one_line
+from cmk_rotation.domain.vocabulary import Event
 
 _LOGGER = logging.getLogger("cmk_rotation")
 _FIRST = (

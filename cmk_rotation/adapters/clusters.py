@@ -22,13 +22,13 @@ from cmk_rotation.adapters.errors import (
     translated,
     unreadable,
 )
-from cmk_rotation.clouds import Cloud
-from cmk_rotation.identifiers import ClusterId, Scope
-from cmk_rotation.model import Accepted, Cluster, Operation, OperationError, Trouble
-from cmk_rotation.pace import PATCH_TIMEOUT
-from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.text import one_line, without_query_of
-from cmk_rotation.vocabulary import TroubleKind
+from cmk_rotation.config.clouds import Cloud
+from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.identifiers import ClusterId, Scope
+from cmk_rotation.domain.model import Accepted, Cluster, Operation, OperationError, Trouble
+from cmk_rotation.domain.redaction import one_line, without_query_of
+from cmk_rotation.domain.timing import PATCH_TIMEOUT
+from cmk_rotation.domain.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

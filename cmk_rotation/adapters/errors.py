@@ -19,10 +19,10 @@ from azure.core.exceptions import (
 )
 
 from cmk_rotation import clock
-from cmk_rotation.model import Trouble
-from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.text import one_line
-from cmk_rotation.vocabulary import TroubleKind
+from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.model import Trouble
+from cmk_rotation.domain.redaction import one_line
+from cmk_rotation.domain.vocabulary import TroubleKind
 
 UNREADABLE = "UnreadableAnswer"
 """The code of an answer that isn't what its service is documented to send."""

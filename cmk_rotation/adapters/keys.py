@@ -11,11 +11,11 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient, KeyProperties
 
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, trouble_of
-from cmk_rotation.identifiers import Key
-from cmk_rotation.model import KeyVersion, Trouble
-from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.text import one_line
-from cmk_rotation.vocabulary import TroubleKind
+from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.identifiers import Key
+from cmk_rotation.domain.model import KeyVersion, Trouble
+from cmk_rotation.domain.redaction import one_line
+from cmk_rotation.domain.vocabulary import TroubleKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

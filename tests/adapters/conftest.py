@@ -3,14 +3,14 @@ from collections.abc import Iterator
 import pytest
 from azure.identity import ManagedIdentityCredential
 
-from cmk_rotation import clouds
 from cmk_rotation.adapters import errors
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.outcomes import TopicOutcomes
-from cmk_rotation.adapters.records import TableRecords
-from cmk_rotation.adapters.requests import QueueRequests
-from cmk_rotation.settings import Storage
+from cmk_rotation.adapters.rotations_table import TableRecords
+from cmk_rotation.adapters.visit_queue import QueueRequests
+from cmk_rotation.config import clouds
+from cmk_rotation.config.settings import Storage
 from simulator import clusters
 from simulator.accounts import StorageAccount
 from simulator.azure import Azure

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from azure.identity import ManagedIdentityCredential
 
-from cmk_rotation import clouds
 from cmk_rotation.adapters.clusters import ArmClusters
-from cmk_rotation.identifiers import ClusterId, Scope, operation_id
-from cmk_rotation.model import Cluster, Operation
-from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.vocabulary import TroubleKind
+from cmk_rotation.config import clouds
+from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.identifiers import ClusterId, Scope, operation_id
+from cmk_rotation.domain.model import Cluster, Operation
+from cmk_rotation.domain.vocabulary import TroubleKind
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome

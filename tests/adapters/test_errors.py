@@ -10,19 +10,19 @@ from email.utils import format_datetime
 import pytest
 from azure.identity import ManagedIdentityCredential
 
-from cmk_rotation import clouds
 from cmk_rotation.adapters import errors
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.errors import patiently, retry_after
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.outcomes import TopicOutcomes
-from cmk_rotation.adapters.records import TableRecords
-from cmk_rotation.adapters.requests import QueueRequests
-from cmk_rotation.identifiers import ClusterId, Key, Scope
-from cmk_rotation.model import Cluster, ClusterStatus, Rotation, Step, Trouble, VisitRequest
-from cmk_rotation.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
-from cmk_rotation.settings import Storage
-from cmk_rotation.vocabulary import Reason, RequestedBy, Stage, TroubleKind
+from cmk_rotation.adapters.rotations_table import TableRecords
+from cmk_rotation.adapters.visit_queue import QueueRequests
+from cmk_rotation.config import clouds
+from cmk_rotation.config.settings import Storage
+from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.model import Cluster, ClusterStatus, Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind
 from simulator import clusters
 from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure

@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cmk_rotation.adapters.keys import VaultKeys
-from cmk_rotation.identifiers import Key
-from cmk_rotation.model import OperationError, Trouble
-from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.remedies import remedy_for
-from cmk_rotation.vocabulary import Reason, TroubleKind
+from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.identifiers import Key
+from cmk_rotation.domain.model import OperationError, Trouble
+from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.vocabulary import Reason, TroubleKind
 from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 from simulator.vaults import Network, Vault

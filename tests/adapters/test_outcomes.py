@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cmk_rotation.adapters.outcomes import TopicOutcomes
-from cmk_rotation.ports import AzureTroubleError
-from cmk_rotation.vocabulary import TroubleKind
+from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.vocabulary import TroubleKind
 from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 from simulator.topics import Topic

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cmk_rotation.vocabulary import Event
+from cmk_rotation.domain.vocabulary import Event
 from tests.infra import queries
 from tests.infra.bicep import ROOT
 from tests.infra.test_deployment import app

@@ -8,9 +8,9 @@ import pytest
 
 from simulator.azure import FUNCTION, SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
+from tests.e2e.stage import QUEUE, Stage, stage
 from tests.infra import queries
 from tests.infra.queries import Query
-from tests.stories.stage import QUEUE, Stage, stage
 
 KEYS = ("la-cmk", "refused", "disabled", "unknown", "deleted", "expiring")
 DAY = 86_400

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.adapters import records, requests
-from cmk_rotation.settings import SETTINGS
+from cmk_rotation.adapters import rotations_table, visit_queue
+from cmk_rotation.config.settings import SETTINGS
 from tests.infra import bicep
 from tests.infra.bicep import INFRA, ROOT
 from tests.infra.deployed import Deployment
@@ -211,9 +211,9 @@ def test_queues_tables_and_functions_are_named_as_in_the_code() -> None:
     storage = bicep.read("app/storage.bicep")
     names = {one.symbol: one.body["name"] for one in storage.resources}
     code = (ROOT / "function_app.py").read_text(encoding="utf-8")
-    assert f'_VISITS = "{requests.QUEUE}"' in code
-    assert (names["visits"], names["lostVisits"]) == (requests.QUEUE, f"{requests.QUEUE}-poison")
-    assert names["rotations"] == records.TABLE
+    assert f'_VISITS = "{visit_queue.QUEUE}"' in code
+    assert (names["visits"], names["lostVisits"]) == (visit_queue.QUEUE, f"{visit_queue.QUEUE}-poison")
+    assert names["rotations"] == rotations_table.TABLE
     for told in connect().all("Microsoft.EventGrid/systemTopics/eventSubscriptions"):
         function = told.properties["destination"]["properties"]["resourceId"]
         assert function.endswith("/providers/Microsoft.Web/sites/func-1/functions/on_key_event")

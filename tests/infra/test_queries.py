@@ -2,11 +2,11 @@
 
 import re
 
-from cmk_rotation.vocabulary import Event, Reason, Stage
+from cmk_rotation.domain.vocabulary import Event, Reason, Stage
 from tests.infra import bicep, queries
 from tests.infra.bicep import INFRA
 from tests.infra.queries import RUNBOOK
-from tests.test_readme import reasons_table
+from tests.repository.test_readme import reasons_table
 
 
 def loaded(path: str) -> list[str]:

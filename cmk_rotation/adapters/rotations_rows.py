@@ -1,0 +1,291 @@
+"""Records as rows of the table `rotations`, and back.
+
+A column has the name that the same thing has in the JSON that the product prints, and holds a time as the same ISO 8601
+text. What is not known has no column. Reading believes nothing: a value of the wrong type, a word that is not in the
+vocabulary and a time that cannot be read count as absent, and a row that lacks what every row has gets a stand-in for
+it, so that it can still be replaced by its etag. Only a row whose key is not one of ours is skipped.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from cmk_rotation.domain.identifiers import ClusterId, vault_host
+from cmk_rotation.domain.model import ClusterStatus, OperationError, Rotation, Step, Workspace
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
+
+type Row = Mapping[str, object]
+
+STATUS_ROW = "~cluster"
+HISTORY = "~history|"
+HISTORY_END = "~history}"
+"""The first row key after all history: `}` follows `|`."""
+_LONGEST_TEXT = 16 * 1024
+"""Characters. A string property ends at 64 KiB of UTF-16, where a character takes two bytes or four."""
+_UNSAFE = re.compile(r"[^a-z0-9.-]")
+"""Everything but what vaults, keys and versions are made of: a row key must not hold slashes and the like."""
+_ROTATION_KEY = re.compile(
+    r"(?:~history\|[^|]+\|)?(?P<vault>[^|~]+)\|(?P<key>[^|]+)\|(?P<version>[^|]+)(?:\|\d+\|[^|]+)?"
+)
+"""The key of a rotation, or of a line of its history."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_REASON_OF = {
+    Stage.WAITING: Reason.CLUSTER_BUSY,
+    Stage.UPDATING: Reason.UPDATE_RUNNING,
+    Stage.SUCCEEDED: Reason.UPDATE_CONFIRMED,
+    Stage.FAILED: Reason.UPDATE_FAILED,
+    Stage.SUPERSEDED: Reason.CHANGED_BY_OTHERS,
+}
+"""What stands in for a reason that cannot be read."""
+
+
+def partition(cluster_id: ClusterId) -> str:
+    """The partition of a cluster: its id, but a key must not hold slashes."""
+    return cluster_id.key.replace("/", "|")
+
+
+def cluster_of(row: Row) -> ClusterId | None:
+    """The cluster that a row is about: as it was written if that agrees with the partition, else in lower case."""
+    by_partition = ClusterId.parse(str(row.get("PartitionKey")).replace("|", "/"))
+    as_written = ClusterId.parse(row.get("clusterId"))
+    return as_written if as_written == by_partition else by_partition
+
+
+def rotation_key(rotation: Rotation) -> str:
+    """The row key of a rotation: vault, key and target version. It sorts before `~`."""
+    return "|".join(map(_key_part, (rotation.key_vault_uri, rotation.key_name, rotation.to_version)))
+
+
+def from_status(status: ClusterStatus) -> Row:
+    """The row of a cluster."""
+    return _row(
+        PartitionKey=partition(status.cluster_id),
+        RowKey=STATUS_ROW,
+        clusterId=status.cluster_id.text,
+        mode=status.mode,
+        reason=status.reason,
+        since=status.since,
+        message=status.message,
+        remedy=status.remedy,
+        lookedAt=status.looked_at,
+        keyVaultUri=status.key_vault_uri,
+        keyName=status.key_name,
+        keyVersion=status.key_version,
+        keyVersionExpiresAt=status.key_version_expires_at,
+        newestVersion=status.newest_version,
+        clusterState=status.cluster_state,
+        nextVisitAt=status.next_visit_at,
+        nextVisitAskedAt=status.next_visit_asked_at,
+        attentionReason=status.attention_reason,
+        attentionAt=status.attention_at,
+        expiryWarnedAt=status.expiry_warned_at,
+        disabledEarlyVersion=status.disabled_early_version,
+        sayingSince=status.saying_since,
+    )
+
+
+def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatus:
+    """The status that a row holds. A reason that cannot be read is `cluster-unreachable` until the next look."""
+    return ClusterStatus(
+        cluster_id=cluster_id,
+        mode=_word(row, "mode", KeyMode),
+        reason=_word(row, "reason", Reason) or Reason.CLUSTER_UNREACHABLE,
+        since=_time(row, "since") or _NEVER,
+        message=_text(row, "message") or "",
+        remedy=_text(row, "remedy"),
+        looked_at=_time(row, "lookedAt") or _NEVER,
+        key_vault_uri=_text(row, "keyVaultUri"),
+        key_name=_text(row, "keyName"),
+        key_version=_text(row, "keyVersion"),
+        key_version_expires_at=_time(row, "keyVersionExpiresAt"),
+        newest_version=_text(row, "newestVersion"),
+        cluster_state=_text(row, "clusterState"),
+        next_visit_at=_time(row, "nextVisitAt"),
+        next_visit_asked_at=_time(row, "nextVisitAskedAt"),
+        attention_reason=_word(row, "attentionReason", Reason),
+        attention_at=_time(row, "attentionAt"),
+        expiry_warned_at=_time(row, "expiryWarnedAt"),
+        disabled_early_version=_text(row, "disabledEarlyVersion"),
+        saying_since=_time(row, "sayingSince"),
+        etag=etag,
+    )
+
+
+def from_rotation(rotation: Rotation) -> Row:
+    """The row of a rotation."""
+    error = rotation.operation_error
+    return _row(
+        PartitionKey=partition(rotation.cluster_id),
+        RowKey=rotation_key(rotation),
+        clusterId=rotation.cluster_id.text,
+        keyVaultUri=rotation.key_vault_uri,
+        keyName=rotation.key_name,
+        fromVersion=rotation.from_version,
+        toVersion=rotation.to_version,
+        toVersionCreatedAt=rotation.to_version_created_at,
+        stage=rotation.stage,
+        reason=rotation.reason,
+        message=rotation.message,
+        remedy=rotation.remedy,
+        requestedAt=rotation.requested_at,
+        requestedBy=rotation.requested_by,
+        eventId=rotation.event_id,
+        clusterState=rotation.cluster_state,
+        verified=rotation.verified,
+        attempts=rotation.attempts,
+        attemptId=rotation.attempt_id,
+        correlationId=rotation.correlation_id,
+        startedAt=rotation.started_at,
+        finishedAt=rotation.finished_at,
+        secondsToVerify=rotation.seconds_to_verify,
+        keepOldVersionUntil=rotation.keep_old_version_until,
+        operationId=rotation.operation_id,
+        operationUrl=rotation.operation_url,
+        operationStatus=rotation.operation_status,
+        operationErrorCode=error.code if error else None,
+        operationErrorMessage=error.message if error else None,
+        claimedUntil=rotation.claimed_until,
+        acceptedAt=rotation.accepted_at,
+        atTargetSince=rotation.at_target_since,
+        elsewhereSince=rotation.elsewhere_since,
+        silentSince=rotation.silent_since,
+        announced=rotation.announced,
+        published=rotation.published,
+        **dict(_spread(rotation.linked_workspaces)),
+    )
+
+
+def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation | None:
+    """The rotation that a row holds. One whose stage cannot be read counts as failed, so that a person sees it."""
+    found = _ROTATION_KEY.fullmatch(str(row.get("RowKey")))
+    if found is None:
+        return None
+    stage = _word(row, "stage", Stage) or Stage.FAILED
+    error_code, error_message = _text(row, "operationErrorCode"), _text(row, "operationErrorMessage")
+    return Rotation(
+        cluster_id=cluster_id,
+        key_vault_uri=_agreeing(row, "keyVaultUri", found["vault"]) or f"https://{found['vault']}",
+        key_name=_agreeing(row, "keyName", found["key"]) or found["key"],
+        from_version=_text(row, "fromVersion"),
+        to_version=_agreeing(row, "toVersion", found["version"]) or found["version"],
+        to_version_created_at=_time(row, "toVersionCreatedAt"),
+        stage=stage,
+        reason=_word(row, "reason", Reason) or _REASON_OF[stage],
+        message=_text(row, "message") or "",
+        requested_at=_time(row, "requestedAt") or _NEVER,
+        requested_by=_word(row, "requestedBy", RequestedBy) or RequestedBy.RECONCILE,
+        event_id=_text(row, "eventId"),
+        remedy=_text(row, "remedy"),
+        cluster_state=_text(row, "clusterState"),
+        verified=row.get("verified") is True,
+        attempts=max(_number(row, "attempts") or 0, 0),
+        attempt_id=_text(row, "attemptId"),
+        correlation_id=_text(row, "correlationId"),
+        started_at=_time(row, "startedAt"),
+        finished_at=_time(row, "finishedAt"),
+        keep_old_version_until=_time(row, "keepOldVersionUntil"),
+        operation_id=_text(row, "operationId"),
+        operation_url=_text(row, "operationUrl"),
+        operation_status=_text(row, "operationStatus"),
+        operation_error=OperationError(error_code or "unknown", error_message or "")
+        if error_code or error_message
+        else None,
+        linked_workspaces=tuple(_gathered(row)),
+        claimed_until=_time(row, "claimedUntil"),
+        accepted_at=_time(row, "acceptedAt"),
+        at_target_since=_time(row, "atTargetSince"),
+        elsewhere_since=_time(row, "elsewhereSince"),
+        silent_since=_time(row, "silentSince"),
+        announced=row.get("announced") is True,
+        published=row.get("published") is True,
+        etag=etag,
+    )
+
+
+def from_step(step: Step) -> Row:
+    """A row of history: the whole rotation as it was then. Its key sorts by time and is unique by attempt and step.
+
+    The operation's URL is left out: it holds a signature, and history is kept for good.
+    """
+    rotation = replace(step.rotation, operation_url=None)
+    step_name = _UNSAFE.sub("_", step.name.lower())
+    key = f"{HISTORY}{_instant(step.at)}|{rotation_key(rotation)}|{rotation.attempts:04}|{step_name}"
+    return {**from_rotation(rotation), **_row(RowKey=key, step=step.name, at=step.at)}
+
+
+def to_step(row: Row, cluster_id: ClusterId) -> Step | None:
+    """The line of history that a row holds, unless it lacks its name or its time."""
+    name, at, rotation = _text(row, "step"), _time(row, "at"), to_rotation(row, cluster_id, None)
+    return Step(name, at, rotation) if name and at and rotation else None
+
+
+def _key_part(text: str) -> str:
+    return _UNSAFE.sub("_", (vault_host(text) or text).lower())[:250]
+
+
+def _agreeing(row: Row, name: str, key_part: str) -> str | None:
+    """A text, if it is what the row's key says it is: the key decides which rotation a row is."""
+    text = _text(row, name)
+    return text if text is not None and _key_part(text) == key_part else None
+
+
+def _row(**columns: object) -> Row:
+    return {name: _column(value) for name, value in columns.items() if value not in (None, "")}
+
+
+def _column(value: object) -> object:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, datetime):
+        return _instant(value)
+    return _SURROGATE.sub("�", value)[:_LONGEST_TEXT] if isinstance(value, str) else value
+
+
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _spread(workspaces: tuple[Workspace, ...]) -> Iterator[tuple[str, str]]:
+    """Linked workspaces as JSON, over as many columns as it takes: a cluster may have a thousand of them."""
+    text = json.dumps([{"id": workspace.id, "state": workspace.state} for workspace in workspaces])
+    for start in range(0, len(text) if workspaces else 0, _LONGEST_TEXT):
+        yield f"linkedWorkspaces{start // _LONGEST_TEXT or ''}", text[start : start + _LONGEST_TEXT]
+
+
+def _gathered(row: Row) -> Iterator[Workspace]:
+    count = sum(name.startswith("linkedWorkspaces") for name in row)
+    try:
+        listed = json.loads("".join(str(row.get(f"linkedWorkspaces{place or ''}")) for place in range(count)) or "[]")
+    except (ValueError, RecursionError):
+        return
+    for entry in listed if isinstance(listed, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str):
+            yield Workspace(entry["id"], state if isinstance(state := entry.get("state"), str) else None)
+
+
+def _text(row: Row, name: str) -> str | None:
+    value = row.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _time(row: Row, name: str) -> datetime | None:
+    value = row.get(name)
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(row: Row, name: str) -> int | None:
+    value = row.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _word[W: StrEnum](row: Row, name: str, words: type[W]) -> W | None:
+    value = row.get(name)
+    return words(value) if isinstance(value, str) and value in set(words) else None

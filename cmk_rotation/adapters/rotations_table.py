@@ -1,0 +1,160 @@
+"""What is on record, in Azure Table Storage."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError
+from azure.data.tables import TableClient, TableEntity, UpdateMode
+
+from cmk_rotation.adapters import rotations_rows
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
+from cmk_rotation.config.settings import Storage
+from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+TABLE = "rotations"
+_NO_TABLE = "TableNotFound"
+_CHANGED = frozenset(
+    {
+        "EntityAlreadyExists",
+        "UpdateConditionNotSatisfied",
+        "ConditionNotMet",
+        "ResourceNotFound",
+        "EntityNotFound",
+        "HTTP 404",
+        "HTTP 409",
+        "HTTP 412",
+    }
+)
+"""How Table Storage says that a row is not as it was read (learn.microsoft.com/rest/api/storageservices,
+"Table service error codes"), or its status where an answer lacks the code."""
+_WRITE_ID = "writeId"
+
+
+class TableRecords:
+    """`ports.Records` over azure-data-tables."""
+
+    def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
+        options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, **TIMEOUTS}
+        if storage.connection_string is not None:
+            self._table = TableClient.from_connection_string(storage.connection_string, TABLE, **options)
+        else:
+            self._table = TableClient(storage.table_url or "", TABLE, credential=credential, **options)
+
+    def of_cluster(self, cluster_id: ClusterId) -> Record:
+        """What is on record about one cluster. History sorts behind the cluster's row and stays out of the answer."""
+        found = self._query(
+            "PartitionKey eq @partition and RowKey le @last",
+            {"partition": rotations_rows.partition(cluster_id), "last": rotations_rows.STATUS_ROW},
+        )
+        return _record(cluster_id, found)
+
+    def everything(self) -> Mapping[ClusterId, Record]:
+        """What is on record about all clusters, history left out by the server."""
+        by_cluster: dict[ClusterId, list[TableEntity]] = {}
+        for row in self._query("RowKey le @last", {"last": rotations_rows.STATUS_ROW}):
+            cluster_id = rotations_rows.cluster_of(row)
+            if cluster_id is not None:
+                by_cluster.setdefault(cluster_id, []).append(row)
+        return {cluster_id: _record(cluster_id, found) for cluster_id, found in by_cluster.items()}
+
+    def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
+        """History, oldest first for each cluster."""
+        span = {"first": rotations_rows.HISTORY, "end": rotations_rows.HISTORY_END}
+        query = "RowKey ge @first and RowKey lt @end"
+        if cluster_id is not None:
+            span["partition"] = rotations_rows.partition(cluster_id)
+            query = f"PartitionKey eq @partition and {query}"
+        for row in self._query(query, span):
+            about = rotations_rows.cluster_of(row)
+            step = rotations_rows.to_step(row, about) if about is not None else None
+            if step is not None:
+                yield step
+
+    def save_status(self, status: ClusterStatus) -> ClusterStatus:
+        """Write a cluster's row."""
+        return replace(status, etag=self._save(rotations_rows.from_status(status), status.etag))
+
+    def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
+        """Write a rotation's row, and with it, or not at all, a line of history."""
+        history = [rotations_rows.from_step(step)] if step is not None else []
+        return replace(rotation, etag=self._save(rotations_rows.from_rotation(rotation), rotation.etag, history))
+
+    def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
+        """All rows, from all pages, that a query finds. A table that was never written to has none."""
+
+        def read() -> list[TableEntity]:
+            with translated():
+                return list(self._table.query_entities(query, parameters=dict(parameters)))
+
+        try:
+            return patiently(read)
+        except AzureTroubleError as error:
+            if error.trouble.code == _NO_TABLE:
+                return []
+            raise StorageUnavailableError(str(error)) from None
+
+    def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:
+        """Write a row, and insert others, in one transaction. Returns the row's new etag.
+
+        The row is signed with an id of this very write. A write whose answer was lost may have taken effect, and then
+        its repetition looks as if somebody else had got there first; whose write it was, the signature tells.
+        """
+        signed = {**row, _WRITE_ID: uuid.uuid4().hex}
+        guarded = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+        first = ("create", signed) if etag is None else ("update", signed, guarded)
+        operations = [first, *(("create", line) for line in history)]
+        try:
+            return patiently(lambda: self._submit(operations))
+        except AzureTroubleError as error:
+            stored = self._stored(signed)
+            if stored is not None and stored.get(_WRITE_ID) == signed[_WRITE_ID]:
+                return str(stored.metadata["etag"])
+            if error.trouble.code in _CHANGED:
+                raise ChangedMeanwhileError(f"{signed['RowKey']} was changed meanwhile") from None
+            raise StorageUnavailableError(str(error)) from None
+
+    def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
+        found = self._query(
+            "PartitionKey eq @partition and RowKey eq @row",
+            {"partition": str(row["PartitionKey"]), "row": str(row["RowKey"])},
+        )
+        return found[0] if found else None
+
+    def _submit(self, operations: Sequence[Any]) -> str:
+        """Send a transaction. The table is created when Azure says that there is none, and never asked for before."""
+        try:
+            return self._transact(operations)
+        except AzureTroubleError as error:
+            if error.trouble.code != _NO_TABLE:
+                raise
+        with translated(), suppress(ResourceExistsError):
+            self._table.create_table()
+        return self._transact(operations)
+
+    def _transact(self, operations: Sequence[Any]) -> str:
+        with translated():
+            results = self._table.submit_transaction(operations)
+        etag = results[0].get("etag") if results else None
+        if not etag:
+            raise AzureTroubleError(unreadable("the transaction was answered without an etag"))
+        return str(etag)
+
+
+def _record(cluster_id: ClusterId, found: Iterable[TableEntity]) -> Record:
+    status, rotations = None, []
+    for row in found:
+        etag = row.metadata.get("etag")
+        if row.get("RowKey") == rotations_rows.STATUS_ROW:
+            status = rotations_rows.to_status(row, cluster_id, etag)
+        else:
+            rotations.append(rotations_rows.to_rotation(row, cluster_id, etag))
+    return Record(status, tuple(rotation for rotation in rotations if rotation is not None))

@@ -1,0 +1,109 @@
+"""Requests for visits, in Azure Queue Storage."""
+
+import math
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
+from cmk_rotation.config.settings import Storage
+from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
+from cmk_rotation.domain.model import PoisonQueue, VisitRequest
+from cmk_rotation.domain.visit_message import to_text
+from cmk_rotation.domain.vocabulary import TroubleKind
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+QUEUE = "cluster-visits"
+POISON_QUEUE = f"{QUEUE}-poison"
+_LONGEST_WAIT = timedelta(days=7)
+"""Azure's own limit for `visibilitytimeout`."""
+_SINCE = "cmkrotationsince"
+"""In the poison queue's metadata, whose names are those of C# identifiers."""
+_FOREVER = -1
+"""Time to live: a request waits for as long as the app is down. The default of seven days would lose it."""
+
+
+class QueueRequests:
+    """`ports.Requests` over azure-storage-queue."""
+
+    def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
+        options: dict[str, Any] = {
+            "message_encode_policy": TextBase64EncodePolicy(),  # the host's default for a queue trigger
+            "retry_total": 0,
+            "permit_redirects": False,
+            **TIMEOUTS,
+        }
+
+        def client(queue: str) -> QueueClient:
+            if storage.connection_string is not None:
+                return QueueClient.from_connection_string(storage.connection_string, queue, **options)
+            return QueueClient(storage.queue_url or "", queue, credential=credential, **options)
+
+        self._queue, self._poison = client(QUEUE), client(POISON_QUEUE)
+
+    def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
+        """Put a message on the queue. Where an answer is lost it may be there twice, which costs one more look."""
+        text = to_text(visit)
+        wait = math.ceil(min(max(after, timedelta()), _LONGEST_WAIT).total_seconds())
+        try:
+            patiently(lambda: self._send(text, wait))
+        except AzureTroubleError as error:
+            raise StorageUnavailableError(str(error)) from None
+
+    def poison_queue(self) -> PoisonQueue:
+        """How many messages there are, and since when as far as is written down. There may be no such queue yet."""
+
+        def read() -> PoisonQueue:
+            with translated():
+                properties = self._poison.get_queue_properties()
+            return PoisonQueue(
+                properties.approximate_message_count or 0, _time((properties.metadata or {}).get(_SINCE))
+            )
+
+        try:
+            return patiently(read)
+        except AzureTroubleError as error:
+            if error.trouble.kind is TroubleKind.GONE:
+                return PoisonQueue(0)
+            raise StorageUnavailableError(str(error)) from None
+
+    def note_poison(self, since: datetime | None) -> None:
+        """Write since when into the queue's metadata, which holds nothing else of ours or the host's."""
+
+        def write() -> None:
+            with translated():
+                self._poison.set_queue_metadata({_SINCE: since.isoformat()} if since else {})
+
+        try:
+            patiently(write)
+        except AzureTroubleError as error:
+            raise StorageUnavailableError(str(error)) from None
+
+    def _send(self, text: str, wait: int) -> None:
+        """Send a message. The queue is created when Azure says that there is none, and never asked for before."""
+        try:
+            with translated():
+                self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+        except AzureTroubleError as error:
+            if error.trouble.code != "QueueNotFound":
+                raise
+        else:
+            return
+        with translated():
+            with suppress(ResourceExistsError):
+                self._queue.create_queue()
+            self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time that was written down; None if it makes no sense."""
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None

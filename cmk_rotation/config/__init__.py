@@ -1,0 +1,1 @@
+"""What the app was told: settings, clouds, schedules."""

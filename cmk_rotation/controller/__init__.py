@@ -1,0 +1,1 @@
+"""The flow of a visit and of a look at everything, through ports."""

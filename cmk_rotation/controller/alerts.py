@@ -1,0 +1,189 @@
+"""What the log says of a visit beside its own steps, and when it is owed.
+
+A line that calls for a person is noted in the cluster's row before it is written, so that of two visits at once only
+one writes it, and confirmed there after: a crash in between repeats it, and never loses it.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cmk_rotation.controller.ports import World
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen, move
+from cmk_rotation.domain.model import ClusterStatus, KeyVersion, Rotation, VisitRequest
+from cmk_rotation.domain.timing import REMIND_EVERY, believed
+from cmk_rotation.domain.vocabulary import Event, Reason, Verdict
+
+ANNOUNCED_BY_ROTATION = frozenset(
+    {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
+)
+"""Reasons that `rotation.finished` calls out when they arise; `cluster.attention` only repeats them."""
+
+
+OPEN_WHETHER_OVER = frozenset({Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING})
+"""Reasons that do not tell whether what a person was called for is over."""
+NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
+    Reason.UPDATE_OVERDUE,
+    Reason.MOVED_BACK,
+    Reason.CLUSTER_STUCK,
+    Reason.WORKSPACE_FAILED,
+}
+"""What the operator's tag does not mend: it only keeps us from trying again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to be written."""
+
+    event: Event
+    level: int
+    fields: Mapping[str, object]
+
+
+def about(rotation: Rotation) -> dict[str, object]:
+    """The ids that every line about a rotation carries."""
+    return {
+        "clusterId": rotation.cluster_id.text,
+        "keyName": rotation.key_name,
+        "fromVersion": rotation.from_version,
+        "toVersion": rotation.to_version,
+        "stage": rotation.stage,
+        "reason": rotation.reason,
+        "operationId": rotation.operation_id,
+        "attempt": rotation.attempts,
+        "eventId": rotation.event_id,
+        "correlationId": rotation.correlation_id,
+    }
+
+
+def about_situation(situation: Situation | Unseen) -> dict[str, object]:
+    """The ids that a line about a cluster carries."""
+    if isinstance(situation, Unseen):
+        return {"clusterId": situation.cluster_id.text}
+    target = situation.target
+    return {
+        "clusterId": situation.cluster.id.text,
+        "keyName": situation.cluster.key_name,
+        "fromVersion": situation.cluster.key_version,
+        "toVersion": target.version if target and not situation.at_newest else None,
+    }
+
+
+def tell_decided(world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest) -> None:
+    """One line per visit; DEBUG unless the reason is new."""
+    changed = situation.status is None or situation.status.reason is not decision.reason
+    world.log(
+        Event.VISIT_DECIDED,
+        logging.INFO if changed else logging.DEBUG,
+        **about_situation(situation),
+        decision=decision.verdict,
+        reason=decision.reason,
+        message=decision.message,
+        by=request.by,
+        eventId=request.event_id,
+    )
+
+
+def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decision: Decision) -> bool:
+    """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
+    if decision.verdict is not Verdict.ATTENTION:
+        return False
+    last = believed(status.attention_at, latest=status.looked_at)
+    if status.attention_reason is not decision.reason or last is None:
+        return True
+    if decision.reason is Reason.UPDATE_OVERDUE:
+        update = situation.open if isinstance(situation, Situation) else None
+        return update is not None and update.started_at is not None and last < update.started_at
+    return status.looked_at - last >= REMIND_EVERY
+
+
+def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
+    """Whether what a person was called for is over."""
+    called = status.attention_reason
+    if called is None or decision.verdict is not Verdict.NOTHING or decision.reason in OPEN_WHETHER_OVER:
+        return False
+    return not (decision.reason is Reason.ON_HOLD and called in NOT_OVER_ON_HOLD)
+
+
+def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion | None:
+    """The version in use, if it expires soon and that has not been said for a day."""
+    if isinstance(situation, Unseen):
+        return None
+    in_use = situation.in_use
+    if in_use is None or in_use.expires_at is None or not in_use.enabled or in_use.expired(situation.now):
+        return None
+    last = believed(status.expiry_warned_at, latest=situation.now)
+    soon = in_use.expires_at - situation.now <= situation.pace.expiry_warning
+    return in_use if soon and (last is None or situation.now - last >= REMIND_EVERY) else None
+
+
+def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tuple[Rotation, ...]:
+    """The rotations whose old version was disabled before its time, without those that were said."""
+    if not isinstance(situation, Situation):
+        return ()
+    said = (status.disabled_early_version or "").split(",")
+    last = {rotation.from_version: rotation for rotation in situation.done}  # one for each old version
+    return tuple(
+        rotation
+        for rotation in last.values()
+        if rotation.keep_old_version_until is not None
+        and rotation.keep_old_version_until > situation.now
+        and (old := situation.listed(rotation.from_version)) is not None
+        and not old.enabled
+        and rotation.from_version not in said
+    )
+
+
+def owed(
+    status: ClusterStatus, situation: Situation | Unseen, decision: Decision, *, announced: bool
+) -> tuple[ClusterStatus, list[Line]]:
+    """The lines that are to be said, and the cluster's row with each of them noted."""
+    lines: list[Line] = []
+    fields = {**about_situation(situation), "reason": decision.reason}
+    if attention_owed(status, situation, decision):
+        call = {"message": status.message, "remedy": status.remedy, "since": status.since}
+        if decision.reason is Reason.UPDATE_OVERDUE:
+            lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(situation), **call}))
+        elif not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
+            lines.append(Line(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
+        status = replace(status, attention_reason=decision.reason, attention_at=status.looked_at)
+    if recovery_owed(status, decision):
+        over = f"{decision.message} (attention for {status.attention_reason} is over)"
+        lines.append(Line(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
+        status = replace(status, attention_reason=None, attention_at=None)
+    in_use = expiring(status, situation)
+    if in_use is not None:
+        lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, situation.now)}))
+        status = replace(status, expiry_warned_at=situation.now)
+    for rotation in disabled_early(status, situation):
+        early = {**about(rotation), **_too_early(rotation, situation.now)}
+        lines.append(Line(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
+        said = ",".join(filter(None, (status.disabled_early_version, rotation.from_version)))
+        status = replace(status, disabled_early_version=said)
+    return status, lines
+
+
+def _about_open(situation: Situation | Unseen) -> Mapping[str, object]:
+    rotation = situation.open if isinstance(situation, Situation) else None
+    return {**about(rotation), "reason": Reason.UPDATE_OVERDUE} if rotation else {}
+
+
+def _expiry(status: ClusterStatus, in_use: KeyVersion, now: datetime) -> Mapping[str, object]:
+    what = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
+    return {
+        "message": f"{what} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
+        "remedy": "Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired.",
+        "since": now,
+        "expiresAt": in_use.expires_at,
+    }
+
+
+def _too_early(rotation: Rotation, now: datetime) -> Mapping[str, object]:
+    what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+    return {
+        "message": f"{what}: the old version was disabled before {rotation.keep_old_version_until:%Y-%m-%d %H:%M}Z",
+        "remedy": "Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
+        "since": now,
+        "keepOldVersionUntil": rotation.keep_old_version_until,
+    }

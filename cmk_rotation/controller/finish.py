@@ -1,0 +1,154 @@
+"""Ending a rotation: on record first, then in the log and on the topic, then noted as announced.
+
+A crash in between leaves a row that says what is still owed; the next visit pays it.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
+
+from cmk_rotation.controller.alerts import about
+from cmk_rotation.controller.observe import read_workspaces
+from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
+from cmk_rotation.decisions.observation import Situation, Unseen, same_version
+from cmk_rotation.domain.documents import rotation_json
+from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, SECOND_READ_AFTER, believed
+from cmk_rotation.domain.vocabulary import OPEN, Event, KeyMode, Reason, Stage
+
+
+def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> Rotation:
+    """Put a rotation's end on record and announce it.
+
+    Raises `ChangedMeanwhileError` if another visit got there first, and `StorageUnavailableError`.
+    """
+    untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
+    if isinstance(situation, Situation) and rotation.started_at is not None and not untaken:
+        rotation = replace(rotation, linked_workspaces=read_workspaces(world, situation.cluster))
+    if rotation.stage is Stage.SUCCEEDED:
+        until = keep_old_version_until(world, pinned_versions(world, world.records.everything()), rotation)
+        rotation = replace(rotation, keep_old_version_until=until)
+    saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
+    return announce(world, saved)
+
+
+def announcement_owed(rotation: Rotation, now: datetime) -> bool:
+    """Whether a rotation has ended, not everybody has heard, and the visit that ended it must have died."""
+    heard = rotation.announced and rotation.published
+    finished_at = believed(rotation.finished_at, latest=now + CLOCKS_DIFFER)
+    taken = believed(rotation.claimed_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
+    quiet = (finished_at is not None and now - finished_at < ANNOUNCED_WITHIN) or (taken is not None and now < taken)
+    return rotation.stage not in OPEN and not heard and not quiet
+
+
+def announce_late(world: World, rotation: Rotation) -> None:
+    """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
+
+    Raises `ChangedMeanwhileError` for the other, and `StorageUnavailableError`.
+    """
+    announce(world, world.records.save_rotation(replace(rotation, claimed_until=world.now() + ANNOUNCED_WITHIN)))
+
+
+def announce(world: World, rotation: Rotation) -> Rotation:
+    """Say, once per attempt, how a rotation ended."""
+    if not rotation.announced:
+        world.log(
+            Event.ROTATION_FINISHED,
+            logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO,
+            **about(rotation),
+            message=rotation.message,
+            remedy=rotation.remedy,
+            since=rotation.finished_at or rotation.requested_at,
+            verified=rotation.verified,
+            secondsToVerify=rotation.seconds_to_verify,
+            keepOldVersionUntil=rotation.keep_old_version_until,
+            operationError=rotation.operation_error.message if rotation.operation_error else None,
+        )
+    published = rotation.published or _publish(world, rotation)
+    announced = replace(rotation, announced=True, published=published, claimed_until=None)
+    try:
+        return world.records.save_rotation(announced)
+    except ChangedMeanwhileError:
+        return announced  # another visit announced it at the same time
+
+
+type Pinned = Mapping[tuple[Key | None, str], frozenset[ClusterId]]
+"""The clusters in scope that pin a version of a key; the version in lower case."""
+
+
+def pinned_versions(world: World, records: Mapping[ClusterId, Record]) -> Pinned:
+    """Who pins which version, by the rows and by what rotations have done since."""
+    pinned: dict[tuple[Key | None, str], frozenset[ClusterId]] = {}
+    for cluster_id, record in records.items():
+        status = record.status
+        if status is not None and status.key_version and _pins_still(world, record, status):
+            version = (status.key, status.key_version.lower())
+            pinned[version] = pinned.get(version, frozenset()) | {cluster_id}
+    return pinned
+
+
+def keep_old_version_until(world: World, pinned: Pinned, rotation: Rotation) -> datetime | None:
+    """Until when the old version must at least stay enabled; None while another cluster in scope still pins it."""
+    if rotation.from_version is None:
+        return None
+    others = pinned.get((rotation.key, rotation.from_version.lower()), frozenset()) - {rotation.cluster_id}
+    return None if others else world.now() + world.pace.keep_old_version
+
+
+def old_versions_freed_or_taken_up(world: World, pinned: Pinned, situation: Situation) -> list[Rotation]:
+    """The rotations whose old version has been left by its last cluster, or is pinned again, told so."""
+    changed = []
+    for rotation in situation.done:
+        pinned_here = same_version(situation.cluster.key_version, rotation.from_version)
+        until = None if pinned_here else keep_old_version_until(world, pinned, rotation)
+        if (until is None) is not (rotation.keep_old_version_until is None):
+            changed.append(replace(rotation, keep_old_version_until=until))
+    return changed
+
+
+def _pins_still(world: World, record: Record, status: ClusterStatus) -> bool:
+    """Whether a cluster is still on the version that its row shows."""
+    gone = status.reason is Reason.CLUSTER_GONE  # its row stays, and says what it pinned; one answer may be wrong
+    if status.mode is not KeyMode.PINNED or (gone and world.now() - status.since >= SECOND_READ_AFTER):
+        return False
+    if not any(scope.contains(status.cluster_id) for scope in world.scopes):
+        return False
+    return not any(
+        rotation.stage is Stage.SUCCEEDED
+        and same_version(rotation.from_version, status.key_version)
+        and (rotation.finished_at or status.looked_at) >= status.looked_at
+        for rotation in record.rotations
+    )
+
+
+def _publish(world: World, rotation: Rotation) -> bool:
+    """Publish an ended rotation; False if that must be tried again. After a day it is given up, and said so."""
+    if world.outcomes is None:
+        return True
+    finished_at = believed(rotation.finished_at, latest=world.now()) or rotation.requested_at
+    # With its stage: a failed attempt that somebody else completes ends a second time, and is not the same news.
+    attempt = f"{rotation.cluster_id.key}/{rotation.key_vault_uri}/{rotation.key_name}/{rotation.to_version}"
+    try:
+        world.outcomes.publish(
+            id=str(uuid5(NAMESPACE_URL, f"{attempt.lower()}/{rotation.attempts}/{rotation.stage}")),
+            subject=rotation.cluster_id.text,
+            time=finished_at,
+            data=rotation_json(rotation),
+        )
+    except AzureTroubleError as error:
+        given_up = world.now() - finished_at >= REMIND_EVERY
+        if given_up or not rotation.announced:
+            what = "is given up after a day" if given_up else "is tried again by later visits"
+            world.log(
+                Event.VISIT_FAILED,
+                logging.ERROR,
+                **about(rotation),
+                message=f"the outcome event could not be published and {what} ({error.trouble.code}: {error.trouble.message})",
+                remedy="Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it.",
+                since=finished_at,
+            )
+        return given_up
+    return True

@@ -1,0 +1,86 @@
+"""Looking: one cluster, its key, its operation and our own record become one frozen situation."""
+
+from dataclasses import replace
+
+from cmk_rotation.controller.ports import AzureTroubleError, World
+from cmk_rotation.decisions.observation import Situation, Unseen
+from cmk_rotation.domain.identifiers import ClusterId, operation_id
+from cmk_rotation.domain.model import Cluster, KeyVersion, Operation, Record, Rotation, Trouble, Workspace
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, TroubleKind
+
+MOST_WORKSPACES = 100
+"""A cluster may have a thousand; more than this many are neither read nor put on record."""
+
+
+def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Situation | Unseen:
+    """Read all that a decision about one cluster needs. What cannot be read is part of the situation."""
+    try:
+        cluster = world.clusters.get(cluster_id)
+    except AzureTroubleError as error:
+        return Unseen(world.now(), cluster_id, error.trouble, record.rotations, record.status)
+    versions = read_versions(world, cluster)
+    situation = assemble(world, cluster, versions, record, by)
+    if situation.open is not None:
+        situation = replace(situation, operation=_read_operation(world, situation.open), now=world.now())
+    if record.status is not None and Reason.WORKSPACE_FAILED in {record.status.reason, record.status.attention_reason}:
+        situation = replace(situation, workspaces=read_workspaces(world, cluster), now=world.now())
+    return situation
+
+
+def assemble(
+    world: World, cluster: Cluster, versions: tuple[KeyVersion, ...] | Trouble, record: Record, by: RequestedBy
+) -> Situation:
+    """A situation from a cluster and its key's versions, however they were read."""
+    return Situation(
+        now=world.now(),
+        pace=world.pace,
+        by=by,
+        cluster=cluster,
+        versions=versions,
+        vault_in_cloud=cluster.mode is KeyMode.NONE or vault_in_cloud(world, cluster),
+        rotations=record.rotations,
+        status=record.status,
+    )
+
+
+def vault_in_cloud(world: World, cluster: Cluster) -> bool:
+    """Whether the cluster's vault is one that may be called."""
+    return cluster.key is not None and cluster.key.vault.endswith(world.vault_suffixes)
+
+
+def read_versions(world: World, cluster: Cluster) -> tuple[KeyVersion, ...] | Trouble:
+    """The versions of the cluster's key, or why they could not be read; none if it has no key that may be read."""
+    if cluster.key is None or not vault_in_cloud(world, cluster):
+        return ()
+    try:
+        return world.keys.versions(cluster.key)
+    except AzureTroubleError as error:
+        return error.trouble
+
+
+def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
+    """The states of the linked workspaces that exist; unknown from the first on that is not readable for now."""
+    workspaces: list[Workspace] = []
+    reachable = True
+    for workspace_id in cluster.workspace_ids[:MOST_WORKSPACES]:
+        state = None
+        if reachable:
+            try:
+                state = world.clusters.workspace_state(workspace_id)
+            except AzureTroubleError as error:
+                if error.trouble.kind is TroubleKind.GONE:
+                    continue  # the cluster's list lags behind
+                reachable = error.trouble.kind is not TroubleKind.UNAVAILABLE
+        workspaces.append(Workspace(workspace_id, state))
+    return tuple(workspaces)
+
+
+def _read_operation(world: World, rotation: Rotation) -> Operation | Trouble | None:
+    """The operation of an open rotation. A stored URL is called only if it is trustworthy still."""
+    url, subscription = rotation.operation_url, rotation.cluster_id.subscription
+    if url is None or operation_id(url, arm_host=world.arm_host, subscription=subscription) is None:
+        return None
+    try:
+        return world.clusters.operation(rotation.cluster_id, url)
+    except AzureTroubleError as error:
+        return error.trouble

@@ -1,0 +1,155 @@
+"""The world outside: what the flow needs of it, and the errors that cross from it. No SDK exception does."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.model import (
+    Accepted,
+    Cluster,
+    ClusterStatus,
+    KeyVersion,
+    Operation,
+    PoisonQueue,
+    Record,
+    Rotation,
+    Step,
+    Trouble,
+    VisitRequest,
+)
+from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.vocabulary import Event, Mode
+
+
+class AzureTroubleError(Exception):
+    """ARM, Key Vault or the outcome topic did not do what was asked. `trouble` says what that means."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(f"{trouble.kind}: {trouble.code}: {trouble.message}")
+        self.trouble = trouble
+
+
+class StorageUnavailableError(Exception):
+    """The product's own table or queue did not answer as it should. The only error that may reach the host."""
+
+
+class ChangedMeanwhileError(Exception):
+    """A row was not as it was read: another visit got there first."""
+
+
+class Clusters(Protocol):
+    """Dedicated clusters in ARM. Every method may raise `AzureTroubleError`."""
+
+    def in_scope(self, scope: Scope) -> list[Cluster]:
+        """All clusters in a scope. A resource group or cluster that isn't there is `gone`."""
+        ...
+
+    def get(self, cluster_id: ClusterId) -> Cluster:
+        """One cluster."""
+        ...
+
+    def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
+        """Ask for the same key at another version: one PATCH, never repeated, of `keyVaultProperties` alone."""
+        ...
+
+    def operation(self, cluster_id: ClusterId, url: str) -> Operation:
+        """Read the status of a long-running operation at a URL that was found trustworthy."""
+        ...
+
+    def workspace_state(self, workspace_id: str) -> str:
+        """The `provisioningState` of a workspace."""
+        ...
+
+
+class Keys(Protocol):
+    """Keys in Key Vault or Managed HSM."""
+
+    def versions(self, key: Key) -> tuple[KeyVersion, ...]:
+        """All versions of a key, in no order. May raise `AzureTroubleError`."""
+        ...
+
+
+class Records(Protocol):
+    """The table `rotations`. Every method may raise `StorageUnavailableError`."""
+
+    def of_cluster(self, cluster_id: ClusterId) -> Record:
+        """What is on record about one cluster; an empty record if nothing is."""
+        ...
+
+    def everything(self) -> Mapping[ClusterId, Record]:
+        """What is on record about all clusters."""
+        ...
+
+    def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
+        """The history of one cluster's rotations, or of all, oldest first for each cluster."""
+        ...
+
+    def save_status(self, status: ClusterStatus) -> ClusterStatus:
+        """Write a cluster's row: insert it if it has no etag, else replace it if the etag still matches.
+
+        Returns it with its new etag. Raises `ChangedMeanwhileError`.
+        """
+        ...
+
+    def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
+        """Write a rotation's row likewise, and in the same transaction a line of its history."""
+        ...
+
+
+class Requests(Protocol):
+    """The queue `cluster-visits`."""
+
+    def request(self, visit: VisitRequest, after: timedelta = ...) -> None:
+        """Put a message there that becomes visible after a while. May raise `StorageUnavailableError`."""
+        ...
+
+    def poison_queue(self) -> PoisonQueue:
+        """What lies in its poison queue. May raise `StorageUnavailableError`."""
+        ...
+
+    def note_poison(self, since: datetime | None) -> None:
+        """Write down at the poison queue since when something has lain there, or that nothing does.
+
+        May raise `StorageUnavailableError`.
+        """
+        ...
+
+
+class Outcomes(Protocol):
+    """The custom topic that hears of finished rotations, if there is one."""
+
+    def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - CloudEvents' own word
+        """Publish one CloudEvent of type `CmkRotation.RotationFinished`. May raise `AzureTroubleError`."""
+        ...
+
+
+class Log(Protocol):
+    """The function's log: one JSON line per event."""
+
+    def __call__(self, event: Event, level: int, /, **fields: object) -> None:
+        """Write one line. Fields that are None are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that a visit needs, and all that a test replaces."""
+
+    clusters: Clusters
+    keys: Keys
+    records: Records
+    requests: Requests
+    outcomes: Outcomes | None
+    log: Log
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    mode: Mode
+    scopes: tuple[Scope, ...]
+    pace: Pace
+    arm_host: str
+    vault_suffixes: tuple[str, ...]
+    """With their leading dot, lower case: `.vault.azure.net`."""
+    telemetry_workspace: str | None = None
+    """ARM id of the workspace that this app's own telemetry goes to, if it is known."""

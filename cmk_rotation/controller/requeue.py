@@ -1,0 +1,190 @@
+"""Ending a visit: request the next one if none is due, put what was seen on record, say what is owed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cmk_rotation.controller.alerts import Line, owed
+from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
+from cmk_rotation.domain.model import ClusterStatus, VisitRequest
+from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
+from cmk_rotation.domain.vocabulary import RequestedBy
+
+_TRIES = 20
+"""How often a row is written on top of what other visits wrote at the same time. Each lost try is another visit's gain, so
+this is how many visits to one cluster may end at once without one of them losing its note, and with it the chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A visit that was requested."""
+
+    at: datetime
+    asked_at: datetime | None
+
+
+def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
+    """Whether a requested visit is still to come, be it a little late."""
+    due = believed(status.next_visit_at, latest=now + longest_wait + CLOCKS_DIFFER) if status else None
+    return due is not None and now < due + VISIT_COMES_WITHIN
+
+
+def note_looked(
+    world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest, *, announced: bool
+) -> None:
+    """Request the next visit unless one is to come, put the look on record, say what is owed.
+
+    Request first, note second: the spare visit of a crash in between is harmless, a missing one is not. `announced`
+    tells that a failure behind this decision was called out in this very visit. Raises `StorageUnavailableError`, and
+    only if it requested no visit.
+    """
+    look = looked(situation, decision, world.now())
+    there, requested = situation.status, None
+    try:
+        for _ in range(_TRIES):
+            due = _still_to_come(world, there, request, look.looked_at)
+            if requested is None and decision.look_after is not None and not _in_time(due, look, decision.look_after):
+                requested = _request_visit(world, look, decision.look_after)
+            visit = requested if requested and not _in_time(due, look, decision.look_after) else due
+            lines: list[Line] = []
+            if there is None or _is_later(look, there):
+                row, lines = owed(_on_top_of(there, look), situation, decision, announced=announced)
+            elif visit != _visit_of(there):
+                row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
+            else:
+                return
+            if _put_and_tell(world, _with_visit(row, visit), lines, look.looked_at):
+                return
+            # Another visit recorded first. If this is the one that its row waits for, that is known only now.
+            there = world.records.of_cluster(look.cluster_id).status
+    except StorageUnavailableError:
+        if requested is None:
+            raise
+
+
+def _is_later(look: ClusterStatus, there: ClusterStatus) -> bool:
+    """Whether a look is later than the one on record, whose time is not believed if it lies ahead."""
+    last = believed(there.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
+    return last is None or last <= look.looked_at
+
+
+def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: datetime) -> bool:
+    """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
+    try:
+        saved = world.records.save_status(replace(row, saying_since=now) if lines else row)
+    except ChangedMeanwhileError:
+        return False
+    for line in lines:
+        world.log(line.event, line.level, **line.fields)
+    if lines:
+        _confirm_said(world, saved)
+    return True
+
+
+def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> _Visit | None:
+    """The visit that the row waits for, unless it is lost, or is this very one, come early or late.
+
+    Any other is a spare, however close to the due time it comes: ten of them at once would each start a chain.
+    """
+    visit = _visit_of(there)
+    is_this_one = visit and request.by is RequestedBy.FOLLOW and request.requested_at == visit.asked_at
+    return visit if visit_may_come(there, now, world.pace.longest_wait) and not is_this_one else None
+
+
+def _visit_of(status: ClusterStatus | None) -> _Visit | None:
+    if status is None or status.next_visit_at is None:
+        return None
+    return _Visit(status.next_visit_at, status.next_visit_asked_at)
+
+
+def _with_visit(row: ClusterStatus, visit: _Visit | None) -> ClusterStatus:
+    return replace(
+        row, next_visit_at=visit.at if visit else None, next_visit_asked_at=visit.asked_at if visit else None
+    )
+
+
+def _in_time(due: _Visit | None, look: ClusterStatus, after: timedelta | None) -> bool:
+    """Whether the visit that is due does not come long after this look wants one."""
+    return due is not None and (after is None or due.at <= look.looked_at + 2 * after)
+
+
+def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> _Visit:
+    asked_at = look.looked_at.replace(microsecond=look.looked_at.microsecond // 1000 * 1000)
+    world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=look.cluster_id), after)
+    return _Visit(look.looked_at + after, asked_at)
+
+
+def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
+    """A look on top of what is recorded by now, with what other visits said meanwhile."""
+    if there is None or there.etag == look.etag:
+        return look
+    return replace(
+        look,
+        since=since(there, look.reason, look.looked_at),
+        attention_reason=there.attention_reason,
+        attention_at=there.attention_at,
+        expiry_warned_at=there.expiry_warned_at,
+        disabled_early_version=there.disabled_early_version,
+        saying_since=there.saying_since,
+        etag=there.etag,
+    )
+
+
+def _confirm_said(world: World, saved: ClusterStatus) -> None:
+    there: ClusterStatus | None = saved
+    for _ in range(_TRIES):
+        if there is None or there.saying_since != saved.saying_since:
+            return
+        try:
+            world.records.save_status(replace(there, saying_since=None))
+        except ChangedMeanwhileError:
+            there = world.records.of_cluster(saved.cluster_id).status
+        else:
+            return
+
+
+def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> ClusterStatus:
+    """A cluster's row after a look. What could not be read stays as it was last seen."""
+    before = _said_for_sure(situation.status, now)
+    cluster_id = situation.cluster_id if isinstance(situation, Unseen) else situation.cluster.id
+    status = replace(
+        before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
+        reason=decision.reason,
+        since=since(before, decision.reason, now),
+        message=decision.message,
+        remedy=decision.remedy or remedy_for(decision.reason),
+        looked_at=now,
+    )
+    if isinstance(situation, Unseen):
+        return status
+    cluster, in_use = situation.cluster, situation.in_use
+    newest = situation.target
+    return replace(
+        status,
+        mode=cluster.mode,
+        key_vault_uri=cluster.key_vault_uri,
+        key_name=cluster.key_name,
+        key_version=cluster.key_version,
+        key_version_expires_at=in_use.expires_at if in_use else None,
+        newest_version=newest.version if newest else None,
+        cluster_state=cluster.state,
+    )
+
+
+def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus | None:
+    """The row without the lines that a visit noted and, having died, may never have written."""
+    if status is None or status.saying_since is None:
+        return status
+    began = believed(status.saying_since, latest=now + CLOCKS_DIFFER)
+    if began is not None and now - began < ANNOUNCED_WITHIN:
+        return status
+    return replace(
+        status,
+        attention_reason=None,
+        attention_at=None,
+        expiry_warned_at=None,
+        disabled_early_version=None,
+        saying_since=None,
+    )

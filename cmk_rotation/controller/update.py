@@ -1,0 +1,277 @@
+"""Sending an update. The order is the crash safety: claim, look once more, request the next visit, send, note.
+
+A crash after any of them leaves something that the next visit heals: a claim that lapses, a visit that comes, a cluster
+that is busy or has arrived, an operation on record.
+"""
+
+import logging
+from dataclasses import replace
+
+from cmk_rotation.controller.alerts import about
+from cmk_rotation.controller.finish import finish
+from cmk_rotation.controller.observe import assemble, read_versions
+from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.decisions.observation import Decision, Situation, ended, move, same_rotation, since
+from cmk_rotation.decisions.policy import decide, proposed
+from cmk_rotation.decisions.update_rules import overdue
+from cmk_rotation.domain.identifiers import operation_id
+from cmk_rotation.domain.model import (
+    Accepted,
+    KeyVersion,
+    OperationError,
+    Record,
+    Rotation,
+    Step,
+    Trouble,
+    VisitRequest,
+)
+from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, trouble_after
+from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind, Verdict
+
+_MERGES = 5
+"""How often a note is merged with what others wrote meanwhile before that is given up."""
+
+
+def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation | None:
+    """Claim, look once more, request the next visit, send, note.
+
+    Returns what to wait for, or the rotation if Azure refused it, or None if the update is not called for any more and
+    no visit was requested. Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
+    """
+    claim = _claim(world, situation, target, request)
+    if not _is_called_for_still(world, situation, target):
+        _take_back(world, situation, target, claim)
+        return None
+    if _is_late(world, claim):  # the row tells whether another visit has taken the update over meanwhile
+        claim = world.records.save_rotation(replace(claim, claimed_until=world.now() + CLAIM_LASTS))
+    follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
+    world.requests.request(follow, CLAIM_LASTS)
+    if _is_late(world, claim):
+        return Decision(Verdict.WAIT, claim.reason, claim.message)  # the claim lapses, and the visit claims again
+    try:
+        return _send(world, situation, claim)
+    except ChangedMeanwhileError:
+        return Decision(Verdict.WAIT, claim.reason, claim.message)
+    except StorageUnavailableError as error:
+        world.log(
+            Event.VISIT_FAILED,
+            logging.ERROR,
+            **about(claim),
+            message=f"{claim.message}; what came of it could not be put on record ({error})",
+            remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
+            since=claim.started_at,
+        )
+        return Decision(Verdict.WAIT, claim.reason, claim.message)
+
+
+def not_sent(situation: Situation, target: KeyVersion) -> Decision:
+    """What to do after an update was not called for any more when it was to be sent: look again, rarer each time."""
+    reason, cluster = Reason.VERSION_IS_BEHIND, situation.cluster
+    lasted = situation.now - since(situation.status, reason, situation.now)
+    return Decision(
+        Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT,
+        reason,
+        f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_NOT_SENT}",
+        look_after=trouble_after(lasted),
+        remedy="Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key.",
+    )
+
+
+_NOT_SENT = "the cluster or its key had changed when the update was to be sent; they are looked at again"
+
+
+def _claim(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Rotation:
+    """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
+    known = situation.toward(target.version) or replace(proposed(situation, target), event_id=request.event_id)
+    again = known.stage is Stage.UPDATING
+    now = world.now()
+    from_version = known.from_version if situation.at_newest else situation.cluster.key_version
+    what = move(known.cluster_id.name, known.key_name, from_version, known.to_version)
+    claim = replace(
+        known,
+        key_vault_uri=situation.cluster.key_vault_uri or "",
+        key_name=situation.cluster.key_name or "",
+        from_version=from_version,
+        stage=Stage.UPDATING,
+        reason=Reason.UPDATE_RUNNING,
+        message=f"{what}: update is being sent",
+        remedy=None,
+        verified=False,
+        requested_by=RequestedBy.OPERATOR if request.by is RequestedBy.OPERATOR else known.requested_by,
+        attempts=known.attempts if again else known.attempts + 1,
+        attempt_id=world.new_id(),
+        correlation_id=None,
+        started_at=known.started_at if again else now,
+        finished_at=None,
+        claimed_until=now + CLAIM_LASTS,
+        operation_id=None,
+        operation_url=None,
+        operation_status=None,
+        operation_error=None,
+        accepted_at=None,
+        at_target_since=None,
+        elsewhere_since=None,
+        silent_since=None,
+        keep_old_version_until=None,
+        linked_workspaces=(),
+        announced=False,
+        published=False,
+    )
+    return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
+
+
+def _is_called_for_still(world: World, situation: Situation, target: KeyVersion) -> bool:
+    """Whether the cluster and its key, read once more, come to the same update.
+
+    Storage may have been slow since the first look, and meanwhile somebody may have disabled the version in use, set
+    the tag, or given the cluster another key or none.
+    """
+    before, record = situation.cluster, Record(situation.status, situation.rotations)
+    try:
+        cluster = world.clusters.get(before.id)
+    except AzureTroubleError:
+        return False
+    seen = assemble(world, cluster, read_versions(world, cluster), record, situation.by)
+    decision = decide(seen)
+    asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size)
+    same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size) == asked
+    return same and isinstance(decision, Decision) and decision.target == target
+
+
+def _is_late(world: World, claim: Rotation) -> bool:
+    """Whether an update sent now could be in flight when its claim has lapsed."""
+    return claim.claimed_until is None or world.now() + PATCH_TIMEOUT > claim.claimed_until
+
+
+def _take_back(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
+    """Put the row back as it was before the claim, and say why."""
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    known = situation.toward(target.version) or replace(proposed(situation, target), event_id=claim.event_id)
+    before = replace(known, message=f"{what}: {_NOT_SENT}", etag=claim.etag)
+    world.records.save_rotation(before, Step("not sent", world.now(), before))
+
+
+def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rotation:
+    world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt_id, message=claim.message)
+    try:
+        accepted = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt_id or "")
+    except AzureTroubleError as error:
+        trouble = error.trouble
+    else:
+        return _accepted(world, situation, claim, accepted)
+    if trouble.kind is TroubleKind.UNAVAILABLE:
+        return _unanswered(world, situation, claim, trouble)
+    if _is_busy(world, situation, claim, trouble):
+        return _busy(world, situation, claim, trouble)
+    return _refused(world, situation, claim, trouble)
+
+
+def _accepted(world: World, situation: Situation, claim: Rotation, accepted: Accepted) -> Decision:
+    trusted = operation_id(accepted.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    now = world.now()
+    noted = replace(
+        claim,
+        message=f"{what}: update accepted" + ("" if trusted else ", without an operation that can be followed"),
+        accepted_at=now,
+        claimed_until=None,
+        operation_id=trusted,
+        operation_url=accepted.operation_url if trusted else None,
+        correlation_id=accepted.correlation_id,
+    )
+    # Said before it is noted: should the table fail now, the log still knows the operation.
+    world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
+    _note(world, noted, Step("accepted", now, noted))
+    after = situation.pace.look_after(now - (claim.started_at or now), accepted.retry_after)
+    return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
+
+
+def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+    """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's. Not a refusal."""
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    now = world.now()
+    late = overdue(situation)
+    pace = situation.pace.look_after(now - (claim.started_at or now), trouble.retry_after)
+    after = max(pace, TROUBLE_CEILING if late else CLAIM_LASTS)
+    said = f"{what}: an operation, perhaps this update, already runs on the cluster ({trouble.code}: {trouble.message})"
+    reason = Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING
+    noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
+    world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
+    _note(world, noted, Step("busy", now, noted))
+    return Decision(Verdict.ATTENTION if late else Verdict.WAIT, reason, said, look_after=after)
+
+
+def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+    """Azure did not answer, and the update may have taken effect all the same: look before sending it again."""
+    reason, now = Reason.CLUSTER_UNREACHABLE, world.now()
+    lasted = now - since(situation.status, reason, now)
+    after = max(trouble_after(lasted, trouble.retry_after), CLAIM_LASTS)
+    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+    said = f"{what}: Azure did not answer the update ({trouble.code}: {trouble.message})"
+    noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
+    _note(world, noted, Step("unanswered", now, noted))
+    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
+    return Decision(verdict, reason, said, look_after=after)
+
+
+def _refused(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Rotation:
+    error = OperationError(trouble.code, trouble.message)
+    said = f"Azure refused the update ({trouble.code}: {trouble.message})"
+    end = ended(claim, Stage.FAILED, Reason.UPDATE_REFUSED, said, world.now())
+    end = replace(end, operation_error=error, remedy=remedy_for(Reason.UPDATE_REFUSED, error))
+    world.log(
+        Event.UPDATE_REFUSED,
+        logging.ERROR,
+        **about(end),
+        message=end.message,
+        remedy=end.remedy,
+        since=claim.started_at,
+    )
+    return finish(world, situation, end)
+
+
+def _is_busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> bool:
+    """Whether an operation runs on the cluster: by its state, and by Azure's words, which are not all published.
+
+    Of a Failed cluster Azure has words of its own ("Create and manage a dedicated cluster", errors): nothing runs there,
+    and that is a refusal, unless it may be an earlier send of this very update that runs.
+    """
+    sent_before = any(rotation.stage is Stage.UPDATING for rotation in situation.rotations)
+    refused = _OF_A_FAILED_CLUSTER in trouble.message.lower() and not sent_before
+    try:
+        cluster = world.clusters.get(claim.cluster_id)
+    except AzureTroubleError:
+        return trouble.kind is TroubleKind.BUSY
+    return cluster.busy or (trouble.kind is TroubleKind.BUSY and not (cluster.failed and refused))
+
+
+_OF_A_FAILED_CLUSTER = "in a state other than succeeded"
+
+
+def _note(world: World, noted: Rotation, step: Step) -> None:
+    """Put on record what came of the claim, merged with what others wrote meanwhile: an operation is never lost."""
+    for _ in range(_MERGES):
+        try:
+            world.records.save_rotation(noted, step)
+        except ChangedMeanwhileError:
+            rotations = world.records.of_cluster(noted.cluster_id).rotations
+            now_there = next((rotation for rotation in rotations if same_rotation(rotation, noted)), None)
+            if now_there is None:
+                raise
+            noted = _merged(now_there, noted)
+            step = replace(step, rotation=noted)
+        else:
+            return
+
+
+def _merged(now_there: Rotation, noted: Rotation) -> Rotation:
+    """The row as it is now, with the operation of our send; that of another attempt stays what it is."""
+    if now_there.stage is Stage.UPDATING and now_there.attempt_id == noted.attempt_id:
+        return replace(noted, etag=now_there.etag)
+    return replace(
+        now_there,
+        operation_id=now_there.operation_id or noted.operation_id,
+        correlation_id=now_there.correlation_id or noted.correlation_id,
+    )

@@ -1,0 +1,187 @@
+"""A visit: observe, decide, carry out, record; and, if there is more to see, request the next one.
+
+An event, the timer and an operator all do the same one thing: they request a visit. Duplicates, disorder, losses and
+crashes all become "look again".
+"""
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+from cmk_rotation.controller.alerts import about, tell_decided
+from cmk_rotation.controller.finish import (
+    announce_late,
+    announcement_owed,
+    finish,
+    old_versions_freed_or_taken_up,
+    pinned_versions,
+)
+from cmk_rotation.controller.observe import observe
+from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.requeue import note_looked
+from cmk_rotation.controller.update import not_sent, start
+from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen, same_rotation
+from cmk_rotation.decisions.policy import decide, proposed
+from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.model import Rotation, Step, VisitRequest
+from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
+
+_TRIES = 3
+"""How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
+
+
+def visit(world: World, request: VisitRequest) -> None:
+    """Look at one cluster and do what is called for.
+
+    Raises `StorageUnavailableError`, and only before a next visit has been requested.
+    """
+    cluster_id = request.cluster
+    if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
+        reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
+        return
+    for _ in range(_TRIES):
+        try:
+            _look_and_act(world, cluster_id, request)
+        except ChangedMeanwhileError:
+            # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
+            continue
+        return
+
+
+def reject(world: World, why: str) -> None:
+    """Say that a message cannot lead anywhere. It is not looked at again."""
+    world.log(
+        Event.VISIT_REJECTED,
+        logging.WARNING,
+        message=f"a visit request was rejected: {why}",
+        remedy="If you sent it, check the id and CLUSTER_SCOPES. If a scope was taken out while an update ran, nothing is to "
+        "be done. Else see who may write to the queue cluster-visits.",
+        since=world.now(),
+    )
+
+
+def without_operator(situation: Situation) -> Situation:
+    """The situation after an attempt failed: the operator's word was for that one, not for the next."""
+    return replace(situation, by=RequestedBy.FOLLOW)
+
+
+def settle(situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision]:
+    """Decide, taking every rotation that has come to its end as ended: what a visit would come to."""
+    decision = decide(situation)
+    while isinstance(decision, Finish):
+        situation = situation.with_rotation(decision.rotation)
+        decision = decide(situation)
+    return situation, decision
+
+
+def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
+    """One look. Raises `ChangedMeanwhileError` if it has to be taken again, and what `visit` raises."""
+    record = world.records.of_cluster(cluster_id)
+    owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
+    for rotation in owed:
+        announce_late(world, rotation)
+    if owed:
+        record = world.records.of_cluster(cluster_id)
+    _act(world, observe(world, cluster_id, record, request.by), request)
+
+
+def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> None:
+    """Carry out and record what the situation calls for."""
+    situation, decision, announced = _finish_what_ended(world, situation)
+    tell_decided(world, situation, decision, request)
+    started = False
+    if isinstance(situation, Situation):
+        situation = _note_progress(world, situation, decision)
+        if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
+            result = start(world, situation, decision.target, request)
+            started = result is not None
+            if result is None:
+                decision = not_sent(situation, decision.target)
+            elif isinstance(result, Rotation):
+                situation, decision = settle(without_operator(situation.with_rotation(result)))
+                announced = True
+            else:
+                decision = result
+    try:
+        if isinstance(situation, Situation):
+            _note_waiting(world, situation, decision, request)
+        note_looked(world, situation, decision, request, announced=announced)
+    except StorageUnavailableError:
+        if not started:
+            raise
+    if isinstance(situation, Situation) and request.by is not RequestedBy.FOLLOW:
+        _tell_of_old_versions(world, situation)
+
+
+def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision, bool]:
+    """Decide until no rotation ends any more. The last of the three tells whether a failure was announced."""
+    announced = False
+    decision = decide(situation)
+    while isinstance(decision, Finish):
+        rotation = decision.rotation
+        follows_update = any(same_rotation(rotation, other) for other in situation.unfinished)
+        if world.mode is Mode.ENFORCE or follows_update:
+            rotation = finish(world, situation, rotation)
+        situation = situation.with_rotation(rotation)
+        if isinstance(situation, Situation) and rotation.linked_workspaces:
+            situation = replace(situation, workspaces=rotation.linked_workspaces)
+        if isinstance(situation, Situation) and rotation.stage is Stage.FAILED:
+            announced = True
+            situation = without_operator(situation)
+        decision = decide(situation)
+    return situation, decision, announced
+
+
+def _note_progress(world: World, situation: Situation, decision: Decision) -> Situation:
+    """Put on record what this look learned of an update under way."""
+    before = situation.open
+    if before is None:
+        return situation
+    after, step = decision.progress or before, None
+    if after.reason is not before.reason and after.reason is Reason.UPDATE_OVERDUE:
+        step = "overdue"
+    elif after.operation_status != before.operation_status:
+        step = "progress"
+    world.log(
+        Event.UPDATE_PROGRESS,
+        logging.INFO if after.operation_status != before.operation_status else logging.DEBUG,
+        **about(after),
+        operationStatus=after.operation_status,
+        message=after.message,
+    )
+    if after == before:
+        return situation
+    try:
+        saved = world.records.save_rotation(after, Step(step, situation.now, after) if step else None)
+    except ChangedMeanwhileError:
+        return situation  # another look at the same time noted as much
+    return situation.with_rotation(saved)
+
+
+def _note_waiting(world: World, situation: Situation, decision: Decision, request: VisitRequest) -> None:
+    """Put a rotation on record that is called for and has to wait for the cluster."""
+    waits = decision.reason in {Reason.CLUSTER_BUSY, Reason.CLUSTER_STUCK} and world.mode is Mode.ENFORCE
+    target = situation.target
+    if not waits or target is None or situation.toward(target.version) is not None:
+        return
+    rotation = replace(
+        proposed(situation, target), reason=decision.reason, message=decision.message, event_id=request.event_id
+    )
+    try:
+        world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
+    except ChangedMeanwhileError:
+        return  # another visit put it there
+
+
+def _tell_of_old_versions(world: World, situation: Situation) -> None:
+    """Say until when an old version must stay once the last cluster has left it, and not while one pins it.
+
+    That takes the rows of all clusters. Reconcile has them, and requests a visit when something is owed.
+    """
+    if world.mode is not Mode.ENFORCE or situation.unfinished or not situation.done:
+        return  # in observe only cluster rows are written
+    with suppress(ChangedMeanwhileError, StorageUnavailableError):  # the next reconcile sees whether it is still owed
+        pinned = pinned_versions(world, world.records.everything())
+        for rotation in old_versions_freed_or_taken_up(world, pinned, situation):
+            what = "old version free" if rotation.keep_old_version_until else "old version in use again"
+            world.records.save_rotation(rotation, Step(what, situation.now, rotation))

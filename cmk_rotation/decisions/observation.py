@@ -1,0 +1,218 @@
+"""What a decision is made from, and what it comes to. Frozen values; nothing here reads or writes anything."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.model import (
+    Cluster,
+    ClusterStatus,
+    KeyVersion,
+    Operation,
+    OperationError,
+    Rotation,
+    Trouble,
+    Workspace,
+)
+from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, LONGEST_RETRY_AFTER, Pace, believed, trouble_after
+from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about a cluster now, and why."""
+
+    verdict: Verdict
+    reason: Reason
+    message: str
+    look_after: timedelta | None = None
+    """When to look again; None leaves that to the next reconcile."""
+    target: KeyVersion | None = None
+    """The version to update to."""
+    remedy: str | None = None
+    """What to do, where the reason's own remedy would not say enough."""
+    progress: Rotation | None = None
+    """The open rotation with what this look learned about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """One rotation has come to its end, as here. Then decide again."""
+
+    rotation: Rotation
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One cluster, as seen in one look."""
+
+    now: datetime
+    pace: Pace
+    by: RequestedBy
+    cluster: Cluster
+    versions: tuple[KeyVersion, ...] | Trouble
+    """The key's versions; empty where the cluster has no key or its vault is none of this cloud's."""
+    vault_in_cloud: bool = True
+    operation: Operation | Trouble | None = None
+    """Of the open rotation; None if it has none that may be asked."""
+    rotations: tuple[Rotation, ...] = ()
+    status: ClusterStatus | None = None
+    workspaces: tuple[Workspace, ...] = ()
+    """The linked workspaces, where they were read."""
+
+    @property
+    def open(self) -> Rotation | None:
+        """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
+
+        There are several when the key rotated again between two visits at the same time.
+        """
+        updating = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
+        return max(updating, key=lambda one: (one.accepted_at is not None, one.requested_at), default=None)
+
+    @property
+    def unfinished(self) -> tuple[Rotation, ...]:
+        """The rotations that wait or are under way."""
+        return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
+
+    @property
+    def in_use(self) -> KeyVersion | None:
+        """The version that the cluster pins, if Key Vault lists it."""
+        return self.listed(self.cluster.key_version)
+
+    @property
+    def usable(self) -> tuple[KeyVersion, ...]:
+        """The versions a cluster could use now, oldest first; of those made in one second, the one in use last."""
+        versions = () if isinstance(self.versions, Trouble) else self.versions
+        usable = (version for version in versions if version.usable(self.now))
+        pinned = self.cluster.key_version
+        return tuple(sorted(usable, key=lambda one: (one.created_at, same_version(one.version, pinned))))
+
+    @property
+    def target(self) -> KeyVersion | None:
+        """The usable version that was created last."""
+        return self.usable[-1] if self.usable else None
+
+    @property
+    def at_newest(self) -> bool:
+        """Whether the cluster pins the newest usable version."""
+        return self.target is not None and same_version(self.target.version, self.cluster.key_version)
+
+    @property
+    def done(self) -> tuple[Rotation, ...]:
+        """The rotations of the present key that succeeded."""
+        here = (rotation for rotation in self.rotations if rotation.key == self.cluster.key)
+        return tuple(rotation for rotation in here if rotation.stage is Stage.SUCCEEDED)
+
+    def listed(self, version: str | None) -> KeyVersion | None:
+        """A version as Key Vault lists it, or None."""
+        versions = () if isinstance(self.versions, Trouble) else self.versions
+        return next((listed for listed in versions if same_version(listed.version, version)), None)
+
+    def toward(self, version: str | None) -> Rotation | None:
+        """The rotation on record that leads this cluster to a version of its present key."""
+        here = (rotation for rotation in self.rotations if rotation.key == self.cluster.key)
+        return next((rotation for rotation in here if same_version(rotation.to_version, version)), None)
+
+    def with_rotation(self, rotation: Rotation) -> "Situation":
+        """The same situation, with that rotation on record and nothing known of an operation under way."""
+        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
+        return replace(self, rotations=(*others, rotation), operation=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """One cluster that could not be read."""
+
+    now: datetime
+    cluster_id: ClusterId
+    trouble: Trouble
+    rotations: tuple[Rotation, ...] = ()
+    status: ClusterStatus | None = None
+
+    @property
+    def unfinished(self) -> tuple[Rotation, ...]:
+        """The rotations that wait or are under way."""
+        return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
+
+    def with_rotation(self, rotation: Rotation) -> "Unseen":
+        """The same situation, with that rotation on record."""
+        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
+        return replace(self, rotations=(*others, rotation))
+
+
+def same_version(one: str | None, other: str | None) -> bool:
+    """Whether two version names are one version's; hexadecimal, so case means nothing."""
+    return one is not None and other is not None and one.lower() == other.lower()
+
+
+def same_rotation(one: Rotation, other: Rotation) -> bool:
+    """Whether two values describe one rotation: the same cluster, key and target."""
+    return (one.cluster_id, one.key) == (other.cluster_id, other.key) and same_version(one.to_version, other.to_version)
+
+
+def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
+    """Whether the cluster shows the key and the version that the rotation leads to."""
+    return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
+
+
+def may_be_in_flight(rotation: Rotation, now: datetime) -> bool:
+    """Whether the update that was claimed may be on its way, or must rest because ARM said so."""
+    until = believed(rotation.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
+    return until is not None and now < until
+
+
+def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> datetime:
+    """Since when this has been the reason."""
+    if status is None or status.reason is not reason:
+        return now
+    return believed(status.since, latest=now) or now
+
+
+def move(name: str, key_name: str | None, old: str | None, new: str | None) -> str:
+    """A rotation in words: which cluster, which key, from where to where."""
+    versions = f"{old} → {new}" if old else f"version {new}"
+    return f"{name}: key {key_name}, {versions}"
+
+
+def ended(rotation: Rotation, stage: Stage, reason: Reason, said: str, now: datetime) -> Rotation:
+    """The rotation at its end. What was only needed on the way, the signed URL first of all, is blanked."""
+    what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+    return replace(
+        rotation,
+        stage=stage,
+        reason=reason,
+        message=f"{what}: {said}",
+        remedy=remedy_for(reason),
+        verified=stage is Stage.SUCCEEDED,
+        finished_at=now,
+        operation_url=None,
+        claimed_until=None,
+        at_target_since=None,
+        elsewhere_since=None,
+        silent_since=None,
+        announced=False,
+        published=False,
+    )
+
+
+def attention(situation: Situation, reason: Reason, said: str) -> Decision:
+    """Hold, and call a person."""
+    return Decision(Verdict.ATTENTION, reason, f"{situation.cluster.id.name}: {said}")
+
+
+def nothing(situation: Situation, reason: Reason, said: str) -> Decision:
+    """All is as it should be, or is not ours to change."""
+    return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
+
+
+def unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
+    """Try again later; after an hour of that, call a person."""
+    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
+    after = trouble_after(lasted, trouble.retry_after)
+    return Decision(verdict, reason, said, look_after=after, remedy=remedy_of(reason, trouble))
+
+
+def remedy_of(reason: Reason, trouble: Trouble) -> str:
+    """What to do about something that could not be read."""
+    return remedy_for(reason, OperationError(trouble.code, trouble.message))

@@ -1,0 +1,306 @@
+"""What to do about a cluster: a frozen situation in, a decision with a stable reason out.
+
+`RULES` is the specification: the rules stand in order, each says one thing, and the first with an opinion wins.
+First an update of our own is seen through (`update_rules.py`); then come the cluster, its key (`key_rules.py`), and what is
+called for.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from cmk_rotation.decisions import key_rules, update_rules
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Finish,
+    Situation,
+    Unseen,
+    attention,
+    ended,
+    move,
+    nothing,
+    remedy_of,
+    same_version,
+    since,
+    unavailable,
+)
+from cmk_rotation.decisions.update_rules import Rule
+from cmk_rotation.domain.model import KeyVersion, Rotation, Trouble
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, believed
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+
+
+def decide(situation: Situation | Unseen) -> Decision | Finish:
+    """The first opinion among the rules. The last rule always has one."""
+    if isinstance(situation, Unseen):
+        return cluster_cannot_be_read(situation)
+    for rule in RULES:
+        opinion = rule(situation)
+        if opinion is not None:
+            return opinion
+    return version_is_behind(situation)
+
+
+# --- the cluster ---
+
+
+def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
+    """Without the cluster nothing is decided: it is gone, forbidden, or out of reach for now."""
+    trouble, name = unseen.trouble, unseen.cluster_id.name
+    if trouble.kind is TroubleKind.GONE:
+        said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
+        lasted = unseen.now - since(unseen.status, reason, unseen.now)
+        if lasted < SECOND_READ_AFTER:  # one answer may be wrong
+            return Decision(Verdict.WAIT, reason, f"{name}: {said}", look_after=SECOND_READ_AFTER - lasted)
+        for rotation in unseen.unfinished:
+            return Finish(ended(rotation, Stage.SUPERSEDED, reason, said, unseen.now))
+        return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
+    why = f"{trouble.code}: {trouble.message}"
+    if trouble.kind is TroubleKind.UNAVAILABLE:
+        reason = Reason.CLUSTER_UNREACHABLE
+        lasted = unseen.now - since(unseen.status, reason, unseen.now)
+        return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", trouble, lasted)
+    reason = Reason.CLUSTER_ACCESS_DENIED
+    said = f"{name}: the cluster may not be read ({why})"
+    return Decision(Verdict.ATTENTION, reason, said, remedy=remedy_of(reason, trouble))
+
+
+def cluster_is_going(situation: Situation) -> Decision | None:
+    """A cluster that is being deleted needs no key."""
+    if not situation.cluster.deleting:
+        return None
+    return nothing(situation, Reason.CLUSTER_DELETING, "the cluster is being deleted")
+
+
+def no_customer_key(situation: Situation) -> Decision | None:
+    """Without a customer-managed key there is nothing to rotate."""
+    if situation.cluster.mode is not KeyMode.NONE:
+        return None
+    return nothing(situation, Reason.NO_CUSTOMER_KEY, "no customer-managed key")
+
+
+def follows_newest_itself(situation: Situation) -> Decision | None:
+    """An empty version is Azure's own automatic rotation; a PATCH would silently turn it off.
+
+    Whether its key is gone, or has no version left that can be used, is called out all the same; one that may not be read
+    says nothing.
+    """
+    if situation.cluster.mode is not KeyMode.AUTO:
+        return None
+    called = situation.status.attention_reason if situation.status else None
+    if isinstance(situation.versions, Trouble) and (
+        situation.versions.kind is TroubleKind.GONE or called in _KEY_IS_DEAD_OR_UNREAD
+    ):
+        return key_rules.key_cannot_be_read(situation)
+    if not isinstance(situation.versions, Trouble) and situation.vault_in_cloud and situation.target is None:
+        return key_rules.no_version_is_usable(situation)
+    said = f"key {situation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
+    return nothing(situation, Reason.FOLLOWS_NEWEST_ITSELF, said)
+
+
+# --- is anything called for? ---
+
+
+def target_was_replaced(situation: Situation) -> Finish | None:
+    """A rotation that was never sent, or never took effect, yields to a newer version."""
+    for rotation in situation.unfinished:
+        here = rotation.key == situation.cluster.key  # that of another key ends once the cluster is at rest
+        if here and situation.target is not None and not same_version(rotation.to_version, situation.target.version):
+            said = f"version {situation.target.version} is now the newest that can be used"
+            return Finish(ended(rotation, Stage.SUPERSEDED, Reason.NEWER_VERSION, said, situation.now))
+    return None
+
+
+def failed_cluster_is_not_ours(situation: Situation) -> Decision | None:
+    """A Failed cluster is neither busy nor up to date; whose failure isn't ours, we do not touch."""
+    if not situation.cluster.failed or _ours(situation):
+        return None
+    said = f"the cluster is {situation.cluster.state}, and not by an update of ours"
+    return attention(situation, Reason.CLUSTER_FAILED, said)
+
+
+def already_there(situation: Situation) -> Decision | Finish | None:
+    """The cluster reached the newest version without a confirmed update of ours: put that on record."""
+    cluster, target = situation.cluster, situation.target
+    if target is None or not situation.at_newest or cluster.failed:
+        return None
+    known = situation.toward(target.version)
+    if known is not None and known.stage is Stage.SUCCEEDED:
+        return None
+    if cluster.busy:
+        said = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
+        return _wait_for_cluster(situation, said)
+    reason, said = _how_it_got_there(known, situation.now)
+    end = ended(known or proposed(situation, target), Stage.SUCCEEDED, reason, said, situation.now)
+    return Finish(replace(end, cluster_state=cluster.state))
+
+
+def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, str]:
+    """What confirms a rotation that had been given up, or was never ours."""
+    if known is None or known.accepted_at is None:
+        return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
+    ended_at = believed(known.finished_at, latest=now + CLOCKS_DIFFER)
+    if known.reason is Reason.UPDATE_FAILED and ended_at is not None and now - ended_at < CALL_OUT_AFTER:
+        said = f"the cluster is on the new version although its operation is {known.operation_status or 'failed'}"
+        return Reason.CONFIRMED_DESPITE_OPERATION, said
+    return Reason.ALREADY_THERE, f"the cluster is on the newest version, though our update had ended as {known.reason}"
+
+
+_KEY_IS_DEAD_OR_UNREAD = {
+    Reason.KEY_NOT_FOUND,
+    Reason.NO_USABLE_VERSION,
+    Reason.KEY_ACCESS_DENIED,
+    Reason.KEY_VAULT_BLOCKED,
+    Reason.KEY_UNREACHABLE,
+}
+
+
+def linked_workspace_failed(situation: Situation) -> Decision | None:
+    """A key update can leave a linked workspace Failed; the product reports it and never touches it.
+
+    One that was Failed after the update and cannot be read now is Failed still.
+    """
+    known = situation.toward(situation.cluster.key_version)
+    before = {one.id for one in known.linked_workspaces if _is_failed(one.state)} if known else set()
+    failed = [
+        workspace.id.rsplit("/", 1)[-1]
+        for workspace in situation.workspaces
+        if _is_failed(workspace.state) or (workspace.state is None and workspace.id in before)
+    ]
+    if not failed or not situation.at_newest or situation.cluster.failed:
+        return None  # a cluster that is Failed itself comes first: its update is tried again
+    said = f"linked workspaces are Failed after the update: {', '.join(failed[:5])}" + (" …" if len(failed) > 5 else "")  # noqa: PLR2004
+    return attention(situation, Reason.WORKSPACE_FAILED, said)
+
+
+def up_to_date(situation: Situation) -> Decision | None:
+    """The cluster pins the newest usable version."""
+    if not situation.at_newest or situation.cluster.failed:
+        return None
+    said = f"key {situation.cluster.key_name}: on the newest version {situation.cluster.key_version}"
+    return nothing(situation, Reason.UP_TO_DATE, said)
+
+
+# --- may we, now? ---
+
+
+def on_hold(situation: Situation) -> Decision | None:
+    """The operator's tag stops us."""
+    if not situation.cluster.held:
+        return None
+    said = f"{_call(situation)}: the tag cmk-rotation = hold is set"
+    if situation.cluster.failed:
+        return Decision(
+            Verdict.ATTENTION, Reason.CLUSTER_FAILED, f"{said}, and the cluster is {situation.cluster.state}"
+        )
+    return Decision(Verdict.NOTHING, Reason.ON_HOLD, said)
+
+
+def moved_back(situation: Situation) -> Decision | None:
+    """The target has been on this cluster before: somebody put the cluster back, on purpose."""
+    known = situation.toward(situation.target.version) if situation.target else None
+    if known is None or known.stage is not Stage.SUCCEEDED:
+        return None
+    when = f"{known.finished_at:%Y-%m-%d %H:%M}Z" if known.finished_at else "before"
+    said = f"{_call(situation)}: the cluster was on the newer version ({when}) and was put back"
+    return Decision(Verdict.ATTENTION, Reason.MOVED_BACK, said)
+
+
+def failed_recently(situation: Situation) -> Decision | None:
+    """A refused or failed update rests, longer each time; an operator may cut that short."""
+    known = situation.toward(situation.target.version) if situation.target else None
+    if known is None or known.stage is not Stage.FAILED or situation.by is RequestedBy.OPERATOR:
+        return None
+    finished = believed(known.finished_at, latest=situation.now + CLOCKS_DIFFER)
+    again = finished + situation.pace.backoff(known.attempts) if finished else situation.now
+    if again <= situation.now:
+        return None
+    said = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
+    return Decision(Verdict.ATTENTION, known.reason, said, remedy=known.remedy)
+
+
+def cluster_is_busy(situation: Situation) -> Decision | None:
+    """ARM refuses an update while another operation runs."""
+    if not situation.cluster.busy:
+        return None
+    return _wait_for_cluster(situation, f"{_call(situation)}: the cluster is {situation.cluster.state}")
+
+
+def version_is_behind(situation: Situation) -> Decision:
+    """Nothing speaks against it: update."""
+    said = f"{_call(situation)}: a newer version exists"
+    if situation.at_newest:
+        cluster = situation.cluster
+        said = f"{cluster.id.name}: key {cluster.key_name}, {cluster.state} on the newest version {cluster.key_version}"
+    return Decision(Verdict.UPDATE, Reason.VERSION_IS_BEHIND, said, target=situation.target)
+
+
+RULES: tuple[Rule, ...] = (
+    *update_rules.RULES,
+    cluster_is_going,
+    no_customer_key,
+    follows_newest_itself,
+    key_rules.vault_is_not_in_this_cloud,
+    key_rules.key_cannot_be_read,
+    key_rules.version_in_use_is_unknown,
+    key_rules.version_in_use_is_disabled,
+    key_rules.version_in_use_has_expired,
+    key_rules.no_version_is_usable,
+    key_rules.order_is_unknown,
+    key_rules.would_go_back,
+    target_was_replaced,
+    failed_cluster_is_not_ours,
+    already_there,
+    linked_workspace_failed,
+    up_to_date,
+    on_hold,
+    moved_back,
+    failed_recently,
+    cluster_is_busy,
+)
+
+
+# --- what the rules share ---
+
+
+def proposed(situation: Situation, target: KeyVersion) -> Rotation:
+    """A rotation to the target, not yet on record."""
+    cluster = situation.cluster
+    return Rotation(
+        cluster_id=cluster.id,
+        key_vault_uri=cluster.key_vault_uri or "",
+        key_name=cluster.key_name or "",
+        from_version=None if situation.at_newest else cluster.key_version,
+        to_version=target.version,
+        to_version_created_at=target.created_at,
+        stage=Stage.WAITING,
+        reason=Reason.VERSION_IS_BEHIND,
+        message="",
+        requested_at=situation.now,
+        requested_by=situation.by,
+        cluster_state=cluster.state,
+    )
+
+
+def _ours(situation: Situation) -> bool:
+    """Whether the cluster's failure follows our own update: the last one that was sent is open or failed."""
+    sent = [rotation for rotation in situation.rotations if rotation.started_at is not None]
+    last = max(sent, key=lambda rotation: rotation.started_at or rotation.requested_at, default=None)
+    return last is not None and last.stage in {Stage.UPDATING, Stage.FAILED}
+
+
+def _wait_for_cluster(situation: Situation, said: str) -> Decision:
+    """Look again while the cluster is busy; past the deadline, call a person and leave looking to reconcile."""
+    stuck = situation.status is not None and situation.status.reason is Reason.CLUSTER_STUCK
+    elapsed = situation.now - since(situation.status, Reason.CLUSTER_BUSY, situation.now)
+    if stuck or elapsed >= situation.pace.update_deadline:
+        return Decision(Verdict.ATTENTION, Reason.CLUSTER_STUCK, said)
+    return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, look_after=situation.pace.look_after(elapsed))
+
+
+def _call(situation: Situation) -> str:
+    cluster, target = situation.cluster, situation.target
+    return move(cluster.id.name, cluster.key_name, cluster.key_version, target.version if target else None)
+
+
+def _is_failed(state: str | None) -> bool:
+    return state is not None and state.lower() == "failed"

@@ -1,0 +1,67 @@
+"""Messages on the queue, as JSON. What comes from there is believed only about where to look."""
+
+import json
+from datetime import UTC, datetime
+
+from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.model import VisitRequest
+from cmk_rotation.domain.redaction import one_line
+from cmk_rotation.domain.timing import CLOCKS_DIFFER
+from cmk_rotation.domain.vocabulary import RequestedBy
+
+
+def to_text(visit: VisitRequest) -> str:
+    """Write a request down."""
+    target: dict[str, object] = {}
+    if visit.cluster is not None:
+        target["cluster"] = visit.cluster.text
+    if visit.key is not None:
+        target["key"] = {"vault": visit.key.vault, "name": visit.key.name}
+    requested_at = visit.requested_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({**target, "by": visit.by, "eventId": visit.event_id, "requestedAt": requested_at})
+
+
+def from_text(text: str, now: datetime) -> VisitRequest | str:
+    """Read a request, or say what is wrong with it.
+
+    It must name one cluster or one key. Who asked and when are taken if they make sense: an unknown `by` counts as
+    `reconcile`, which skips nothing, and a time that is missing or yet to come as now.
+    """
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return "the message is not JSON"
+    if not isinstance(message, dict):
+        return "the message is not a JSON object"
+    cluster, key = message.get("cluster"), message.get("key")
+    if (cluster is None) == (key is None):
+        return "the message must name either a cluster or a key"
+    visit = VisitRequest(
+        by=_requested_by(message.get("by")),
+        requested_at=_requested_at(message.get("requestedAt"), now),
+        cluster=ClusterId.parse(cluster),
+        key=Key.of(key.get("vault"), key.get("name")) if isinstance(key, dict) else None,
+        event_id=_event_id(message.get("eventId")),
+    )
+    if cluster is not None and visit.cluster is None:
+        return f"the message names no dedicated cluster: {one_line(cluster)}"
+    if key is not None and visit.key is None:
+        return f"the message names no key: {one_line(key)}"
+    return visit
+
+
+def _requested_by(word: object) -> RequestedBy:
+    return RequestedBy(word) if isinstance(word, str) and word in set(RequestedBy) else RequestedBy.RECONCILE
+
+
+def _requested_at(text: object, now: datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else now
+    except ValueError:
+        return now
+    # Unchanged where it makes sense: a visit that is due is known by when it was requested, and clocks differ.
+    return at if at.tzinfo is not None and at <= now + CLOCKS_DIFFER else now
+
+
+def _event_id(text: object) -> str | None:
+    return one_line(text) or None if isinstance(text, str) else None

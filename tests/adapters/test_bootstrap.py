@@ -1,0 +1,99 @@
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from cmk_rotation import bootstrap, clock
+from cmk_rotation.config.settings import InvalidSettingsError
+from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.model import ClusterStatus, VisitRequest
+from cmk_rotation.domain.vocabulary import Mode, Reason, RequestedBy
+from simulator import clusters
+from simulator.azure import SUBSCRIPTION, Azure
+from simulator.topics import Topic
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def app(azure: Azure, topic: Topic, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
+    """The environment of a function app whose storage takes tokens only."""
+    azure.storage_account("contosofn", keyless=True)
+    told = {
+        "CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}",
+        "MODE": "enforce",
+        "AzureWebJobsStorage__accountName": "contosofn",
+        "OUTCOME_TOPIC_ENDPOINT": topic.endpoint,
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    level = logging.getLogger("azure").level
+    bootstrap.function_world.cache_clear()
+    yield azure
+    bootstrap.function_world.cache_clear()
+    logging.getLogger("azure").setLevel(level)
+
+
+@pytest.mark.usefixtures("app")
+def test_building_a_world_calls_nothing_and_is_done_once(azure: Azure) -> None:
+    world = bootstrap.function_world()
+    assert bootstrap.function_world() is world
+    assert not azure.exchanges
+    assert world.mode is Mode.ENFORCE
+    assert world.arm_host == "management.azure.com"
+    assert ".vault.azure.net" in world.vault_suffixes
+    assert world.new_id() != world.new_id()
+    assert logging.getLogger("azure").level == logging.ERROR
+
+
+def test_the_world_of_the_function_reaches_every_service(app: Azure, cluster: clusters.Cluster, topic: Topic) -> None:
+    world = bootstrap.function_world()
+    (found,) = world.clusters.in_scope(world.scopes[0])
+    assert found.id.text == cluster.id
+    assert found.key is not None
+    assert len(world.keys.versions(found.key)) == 1
+    world.records.save_status(ClusterStatus(found.id, found.mode, Reason.UP_TO_DATE, NOW, "", None, NOW))
+    assert world.records.everything().keys() == {ClusterId.parse(cluster.id)}
+    world.requests.request(VisitRequest(RequestedBy.FOLLOW, NOW, cluster=found.id))
+    assert world.outcomes is not None
+    world.outcomes.publish(id="1", subject=cluster.id, time=NOW, data={})
+    assert len(topic.events) == 1
+    assert len(app.storage_account("contosofn").queues.messages("cluster-visits")) == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_the_clock_is_the_one_that_stands_when_the_world_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "utc_now", lambda: NOW)
+    assert bootstrap.function_world().now() == NOW
+
+
+@pytest.mark.usefixtures("app")
+def test_without_a_topic_no_outcome_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OUTCOME_TOPIC_ENDPOINT")
+    assert bootstrap.function_world().outcomes is None
+
+
+@pytest.mark.usefixtures("app")
+def test_invalid_settings_are_told_at_every_call_until_they_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODE", "maybe")
+    for _ in range(2):
+        with pytest.raises(InvalidSettingsError, match="MODE"):
+            bootstrap.function_world()
+    monkeypatch.setenv("MODE", "observe")
+    assert bootstrap.function_world().mode is Mode.OBSERVE
+
+
+def test_the_storage_may_be_used_under_an_identity_of_its_own(
+    app: Azure, cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cluster.key is not None
+    app.identities.add("storage-user")
+    monkeypatch.setenv("AzureWebJobsStorage__clientId", app.identities.client_id("storage-user"))
+    app.rights.deny("function", "Microsoft.Storage/*")
+    app.rights.deny("storage-user", "Microsoft.OperationalInsights/*")
+    app.rights.deny("storage-user", "Microsoft.KeyVault/*")
+    world = bootstrap.function_world()
+    assert world.records.everything() == {}
+    assert len(world.clusters.in_scope(world.scopes[0])) == 1
+    assert world.keys.versions(Key("contoso.vault.azure.net", "la-cmk"))

@@ -1,0 +1,127 @@
+"""The command line, as an operator with a sign-in of their own."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from disconnect import status_command
+from simulator.azure import SUBSCRIPTION, Azure
+from simulator.behaviour import Behaviour
+from tests.e2e.stage import APP, APP_CLOCK, Stage, stage
+from tests.surroundings import ASCII
+
+QUICK = Behaviour(update_seconds=120, retry_after=5)
+
+
+def build(azure: Azure) -> None:
+    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
+    azure.add_cluster("cluster-b", key=azure.pinned("contoso", "la-cmk"))
+
+
+def on_clock(story: Stage) -> list[str]:
+    """What runs a module of the app's by the story's time."""
+    return [sys.executable, "-m", "simulator.host.on_clock", story.azure.clock.share().argument, APP_CLOCK]
+
+
+def run(story: Stage, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    env = {**story.host.spec.env, **story.azure.environment("operator"), **settings}
+    command = [*on_clock(story), "cmk_rotation", *words]
+    return subprocess.run(command, cwd=APP, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
+
+
+def test_plan_tells_what_would_be_done_and_changes_nothing(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=build, settings={"MODE": "observe"}) as story:
+        clean = run(story, "plan")
+        assert (clean.returncode, clean.stderr) == (0, "")
+        story.azure.event_grid.lose_next()
+        new = story.rotate()
+        before = len(story.rows())
+        behind = run(story, "plan", "--json")
+        assert behind.returncode == 2
+        clusters = json.loads(behind.stdout)["clusters"]
+        assert {cluster["decision"] for cluster in clusters} == {"update"}
+        assert {cluster["newestVersion"] for cluster in clusters} == {new}
+        assert len(story.rows()) == before
+        assert "cluster-a" in run(story, "plan").stdout
+
+
+def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        new = story.rotate()
+        for cluster in story.azure.arm.clusters.values():
+            story.finished(cluster, new)
+            story.reason(cluster, "up-to-date")
+        told = json.loads(run(story, "status", "--history", "--since", "7d", "--json").stdout)
+        assert {rotation["toVersion"] for rotation in told["rotations"]} == {new}
+        assert {cluster["reason"] for cluster in told["clusters"]} == {"up-to-date"}
+        assert {"claimed", "accepted", "finished"} <= {step["step"] for step in told["history"]}
+        for options in (["--json"], []):
+            ascii_ = run(story, "status", "--history", *options, **ASCII)
+            assert (ascii_.returncode, ascii_.stderr) == (0, ""), "a locale that lacks a letter loses that letter alone"
+            assert f"\\u2192 {new}" in ascii_.stdout if options else f" ? {new}" in ascii_.stdout
+        assert told["poisonMessages"] == 0
+        with story.azure.lock:
+            story.account.queues.put("cluster-visits-poison", "not base64!")
+        assert json.loads(run(story, "status", "--json").stdout)["poisonMessages"] == 1
+        text = run(story, "status").stdout
+        assert "1 message lies in the queue cluster-visits-poison: see docs/runbook.md" in text
+        assert "update-confirmed" in text
+        assert "\x1b" not in text
+        only = run(story, "status", "--cluster", "cluster-b").stdout
+        assert "cluster-b" in only
+        assert "cluster-a" not in only
+        cut = f"{shlex.join([*on_clock(story), 'cmk_rotation'])} status | true; exit ${{PIPESTATUS[0]}}"
+        env = {**story.host.spec.env, **story.azure.environment("operator")}
+        done = subprocess.run(["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"
+
+
+def test_visit_asks_the_function_to_look(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        cluster = next(iter(story.azure.arm.clusters.values()))
+        story.azure.event_grid.lose_next()
+        new = story.rotate()
+        asked = run(story, "visit", cluster.id)
+        assert asked.returncode == 0
+        assert story.finished(cluster, new)["requestedBy"] == "operator"
+
+
+def test_what_cannot_be_done_is_said_and_the_exit_code_tells(tmp_path: Path) -> None:
+    elsewhere = (
+        "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups/rg"
+        "/providers/Microsoft.OperationalInsights/clusters/elsewhere"
+    )
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        outside = run(story, "visit", elsewhere)
+        assert outside.returncode == 1
+        assert "is not in CLUSTER_SCOPES" in outside.stderr
+        nonsense = run(story, "visit", "nonsense")
+        assert nonsense.returncode == 2
+        assert "not the ARM id of a dedicated cluster" in nonsense.stderr
+        wrong = run(story, "status", MODE="on", POLL_FLOOR_SECONDS="soon")
+        assert wrong.returncode == 1
+        assert len(wrong.stderr.splitlines()) == 2, "every problem, one a line"
+        empty = run(story, "plan", CLUSTER_SCOPES=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-nowhere")
+        assert empty.returncode == 2
+        assert "rg-nowhere" in empty.stderr
+
+
+def test_the_command_that_the_deployments_hook_prints_writes_the_record_down(tmp_path: Path) -> None:
+    """Before `azd down` deletes it. Run in a shell, by an operator who has nothing set but a sign-in."""
+    settings = {"AzureWebJobsStorage__accountName": "cmkrotation"}
+    with stage(tmp_path, behaviour=QUICK, build=build, settings=settings, keyless=True) as story:
+        cluster = next(iter(story.azure.arm.clusters.values()))
+        new = story.rotate()
+        story.finished(cluster, new)
+        known = {"CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}", "STORAGE_ACCOUNT_ID": story.account.resource_id}
+        command = status_command(known, windows=False).removesuffix(" > rotations.json")
+        python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        env = {**story.azure.environment("operator"), **python}
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=APP, env=env, capture_output=True, timeout=60, check=False
+        )
+        assert done.stderr == b""
+        assert new in {rotation["toVersion"] for rotation in json.loads(done.stdout)["rotations"]}

@@ -1,0 +1,62 @@
+import pytest
+
+from cmk_rotation.domain.redaction import one_line, without_query_of
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain", "plain"),
+        (" two\r\n\tlines\x00\u2028end ", "two lines end"),
+        (7, "7"),
+        ("half \ud83d a key", "half a key"),
+        ("Grüße 🔑", "Grüße 🔑"),
+        ("GET https://h/p?t=SECRET&c=x failed", "GET https://h/p?… failed"),
+        ("at 'https://h?sig=SECRET'", "at 'https://h?…'"),
+        ("https://user:SECRET@h/p?q", "https://h/p?…"),
+        ("see https://aka.ms/x.", "see https://aka.ms/x."),
+        ("path '/s/x/operationStatuses/a?api-version=1&s=SECRET' is odd", "path '/s/x/operationStatuses/a?…' is odd"),
+        (
+            "with url: /operationStatuses/a?t=6&amp;s=SECRET (Caused by x)",
+            "with url: /operationStatuses/a?… (Caused by x)",
+        ),
+        ("GET a?%24filter=SECRET", "GET a?…"),
+        ("Is it there? a=b says so", "Is it there? a=b says so"),
+        ("Authorization: Bearer eyJSECRET.x-y_z=", "Authorization: Bearer …"),
+    ],
+)
+def test_a_text_is_put_on_one_line_without_its_secrets(text: object, line: str) -> None:
+    assert one_line(text) == line
+
+
+def test_a_long_text_is_cut_to_its_length() -> None:
+    assert one_line("x" * 500) == "x" * 500
+    assert one_line("x" * 501) == "x" * 499 + "…"
+    assert len(one_line("x" * 9_000, 20)) == 20
+
+
+URL = (
+    "https://management.azure.com/s/operationStatuses/a?api-version=2025-07-01&t=638&c=MIIH%2Bcert&s=SECRETSIGNATURE#x"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("nothing to hide", "nothing to hide"),
+        ("the value SECRETSIGNATURE is wrong", "the value … is wrong"),
+        ("s='secretsignature'", "s='…'"),
+        ("cut in the middle: SECRETSIG…", "cut in the middle: …"),
+        ("c=MIIH%2Bcert&t=638", "c=…&t=638"),
+        ("c=MIIH+cert&t=638", "c=…&t=638"),
+        ("c=MIIH%2bcert&t=638", "c=…&t=638"),
+        ("api-version 2025-07-01 is not supported at 638", "api-version 2025-07-01 is not supported at 638"),
+    ],
+)
+def test_the_values_of_a_query_are_taken_out_of_a_text(text: str, clean: str) -> None:
+    assert without_query_of(URL)(text) == clean
+
+
+@pytest.mark.parametrize("url", ["", "https://h/p", "https://h/p?", "https://h/p?a&b=&c=short"])
+def test_a_url_without_secrets_takes_nothing_out(url: str) -> None:
+    assert without_query_of(url)("a&b=&c=short of anything") == "a&b=&c=short of anything"

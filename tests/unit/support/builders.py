@@ -1,0 +1,153 @@
+"""Values with good defaults: a cluster on the first of its key's two versions, and an update to the second under way."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cmk_rotation.decisions.observation import Situation
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.model import Cluster, ClusterStatus, KeyVersion, Rotation, Trouble
+from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+ARM = "management.azure.com"
+SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
+VAULT = "https://contoso.vault.azure.net"
+KEY_NAME = "la-cmk"
+V1, V2, V3 = "1" * 31 + "a", "2" * 31 + "b", "3" * 31 + "c"
+CREATED = {V1: NOW - 100 * DAY, V2: NOW - HOUR, V3: NOW - MINUTE}
+OPERATION = "11111111-2222-3333-4444-555555555555"
+WORKSPACE = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-logs/providers/Microsoft.OperationalInsights/workspaces/ws-one"
+)
+
+
+def must[T](value: T | None) -> T:
+    """A value that is there."""
+    assert value is not None
+    return value
+
+
+def cluster_id(name: str = "law-one", *, group: str = "rg-logs", subscription: str = SUBSCRIPTION) -> ClusterId:
+    text = (
+        f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.OperationalInsights/clusters/{name}"
+    )
+    return must(ClusterId.parse(text))
+
+
+CLUSTER = cluster_id()
+SCOPE = must(Scope.parse(f"/subscriptions/{SUBSCRIPTION}"))
+KEY = must(Key.of(VAULT, KEY_NAME))
+
+
+def operation_url(operation: str = OPERATION, *, host: str = ARM, subscription: str = SUBSCRIPTION) -> str:
+    path = f"/subscriptions/{subscription}/providers/Microsoft.OperationalInsights/locations/westeurope"
+    return f"https://{host}{path}/operationStatuses/{operation}?api-version=2025-07-01&t=638&c=signed&s=secret"
+
+
+def cluster(**changes: Any) -> Cluster:
+    """A healthy cluster that pins V1."""
+    pinned = Cluster(CLUSTER, "Succeeded", key_vault_uri=VAULT, key_name=KEY_NAME, key_version=V1)
+    return replace(pinned, **changes)
+
+
+def version(name: str = V1, **changes: Any) -> KeyVersion:
+    """An enabled version without an expiry."""
+    return replace(KeyVersion(name, CREATED.get(name, NOW - 10 * DAY)), **changes)
+
+
+def rotation(**changes: Any) -> Rotation:
+    """An update from V1 to V2 that ARM took ten minutes ago."""
+    under_way = Rotation(
+        cluster_id=CLUSTER,
+        key_vault_uri=VAULT,
+        key_name=KEY_NAME,
+        from_version=V1,
+        to_version=V2,
+        to_version_created_at=CREATED[V2],
+        stage=Stage.UPDATING,
+        reason=Reason.UPDATE_RUNNING,
+        message="update accepted",
+        requested_at=NOW - 11 * MINUTE,
+        requested_by=RequestedBy.EVENT,
+        attempts=1,
+        attempt_id="attempt-1",
+        started_at=NOW - 10 * MINUTE,
+        accepted_at=NOW - 10 * MINUTE,
+        operation_id=OPERATION,
+        operation_url=operation_url(),
+    )
+    return replace(under_way, **changes)
+
+
+def claimed(**changes: Any) -> Rotation:
+    """An update that was claimed, and of which nothing more is known."""
+    bare: dict[str, Any] = {"accepted_at": None, "operation_id": None, "operation_url": None}
+    return rotation(**(bare | changes))
+
+
+def waiting(**changes: Any) -> Rotation:
+    """A rotation that waits for its cluster."""
+    bare: dict[str, Any] = {"stage": Stage.WAITING, "reason": Reason.CLUSTER_BUSY, "started_at": None, "attempts": 0}
+    return claimed(**(bare | changes))
+
+
+def over(stage: Stage, reason: Reason, **changes: Any) -> Rotation:
+    """A rotation that ended five minutes ago, and everybody knows."""
+    bare: dict[str, Any] = {
+        "stage": stage,
+        "reason": reason,
+        "finished_at": NOW - 5 * MINUTE,
+        "verified": stage is Stage.SUCCEEDED,
+        "operation_url": None,
+        "announced": True,
+        "published": True,
+    }
+    return rotation(**(bare | changes))
+
+
+def status(**changes: Any) -> ClusterStatus:
+    """The row of an up-to-date cluster, looked at five minutes ago."""
+    row = ClusterStatus(
+        cluster_id=CLUSTER,
+        mode=KeyMode.PINNED,
+        reason=Reason.UP_TO_DATE,
+        since=NOW - DAY,
+        message="law-one: up to date",
+        remedy="Nothing to do.",
+        looked_at=NOW - 5 * MINUTE,
+        key_vault_uri=VAULT,
+        key_name=KEY_NAME,
+        key_version=V1,
+        newest_version=V1,
+        cluster_state="Succeeded",
+    )
+    return replace(row, **changes)
+
+
+def situation(*rotations: Rotation, **changes: Any) -> Situation:
+    """A cluster on V1, with V2 to be had, and these rotations on record."""
+    seen = Situation(
+        now=NOW,
+        pace=Pace(),
+        by=RequestedBy.RECONCILE,
+        cluster=cluster(),
+        versions=(version(V1), version(V2)),
+        rotations=rotations,
+    )
+    return replace(seen, **changes)
+
+
+def trouble(kind: TroubleKind = TroubleKind.UNAVAILABLE, **changes: Any) -> Trouble:
+    """What Azure says when it does not do what it was asked."""
+    return replace(Trouble(kind, f"Code{kind.title()}", f"it is {kind}"), **changes)
+
+
+GONE = trouble(TroubleKind.GONE)
+REFUSED = trouble(TroubleKind.REFUSED)
+UNAVAILABLE = trouble(TroubleKind.UNAVAILABLE)
+BUSY = trouble(TroubleKind.BUSY)
+BLOCKED = trouble(TroubleKind.BLOCKED)

@@ -1,0 +1,353 @@
+"""The world outside, in memory and with state: what it was told stays, and what takes time ends when its time has come.
+
+Nothing here checks the product; only the log insists on what every line of it must carry.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+
+from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.domain import visit_message
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.model import (
+    Accepted,
+    Cluster,
+    ClusterStatus,
+    KeyVersion,
+    Operation,
+    PoisonQueue,
+    Record,
+    Rotation,
+    Step,
+    Trouble,
+    VisitRequest,
+)
+from cmk_rotation.domain.vocabulary import Event, TroubleKind
+from tests.unit.support.builders import ARM, MINUTE, NOW, SECOND, operation_url
+
+BUSY = Trouble(
+    TroubleKind.BUSY, "HTTP 400", "Operation can't be executed now. Wait for the async operation to complete"
+)
+
+
+class ProcessDiedError(BaseException):
+    """The process is gone between two instructions: nothing in it can catch that."""
+
+
+@dataclass
+class Effects:
+    """Everything that changed the world, in order, and the moments at which something goes wrong."""
+
+    done: list[str] = field(default_factory=list)
+    die_after: int | None = None
+    """The process dies right after its n-th effect; counted from 1."""
+    calls: int = 0
+    """How often storage was called."""
+    failing_calls: frozenset[int] = frozenset()
+    """Which of those calls fail without having had an effect; counted from 1."""
+    storage_is_down: bool = False
+
+    def happened(self, what: str) -> None:
+        self.done.append(what)
+        if len(self.done) == self.die_after:
+            raise ProcessDiedError(what)
+
+    def storage_called(self, what: str) -> None:
+        self.calls += 1
+        if self.storage_is_down or self.calls in self.failing_calls:
+            raise StorageUnavailableError(what)
+
+
+@dataclass
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class Running:
+    """A long-running operation in ARM."""
+
+    cluster_id: ClusterId
+    version: str
+    ends_at: datetime
+    end: Operation
+    leaves: str
+    """The cluster's state afterwards."""
+    arrives: bool
+    """Whether the cluster has the new version afterwards."""
+    settled: bool = False
+
+
+@dataclass
+class FakeClusters:
+    """ARM: one operation at a time on each cluster, which takes `lasts` and ends as `end` says."""
+
+    clock: FakeClock
+    effects: Effects
+    there: dict[ClusterId, Cluster] = field(default_factory=dict)
+    operations: dict[str, Running] = field(default_factory=dict)
+    patches: list[tuple[ClusterId, str]] = field(default_factory=list)
+    """The updates that ARM took."""
+    sent: list[str] = field(default_factory=list)
+    """The attempt ids of all updates that were sent, taken or not."""
+    workspaces: dict[str, str | Trouble] = field(default_factory=dict)
+    lasts: timedelta = 10 * MINUTE
+    end: Operation = field(default_factory=lambda: Operation("Succeeded"))
+    leaves: str = "Succeeded"
+    arrives: bool = True
+    answer_lost: Trouble | None = None
+    """ARM takes the update, but the caller hears this."""
+    without_operation: bool = False
+    url_host: str = ARM
+    refuses: Trouble | None = None
+    get_trouble: Trouble | None = None
+    operation_trouble: Trouble | None = None
+    scope_troubles: dict[Scope, Trouble] = field(default_factory=dict)
+    on_patch: Callable[[], None] | None = None
+    """What somebody else does while the update is on its way."""
+
+    def settle(self) -> None:
+        for running in self.operations.values():
+            if running.settled or self.clock.now < running.ends_at:
+                continue
+            running.settled = True
+            before = self.there[running.cluster_id]
+            key_version = running.version if running.arrives else before.key_version
+            self.there[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
+
+    def in_scope(self, scope: Scope) -> list[Cluster]:
+        if scope in self.scope_troubles:
+            raise AzureTroubleError(self.scope_troubles[scope])
+        self.settle()
+        return [found for found in self.there.values() if scope.contains(found.id)]
+
+    def get(self, cluster_id: ClusterId) -> Cluster:
+        if self.get_trouble is not None:
+            raise AzureTroubleError(self.get_trouble)
+        self.settle()
+        if cluster_id not in self.there:
+            raise AzureTroubleError(Trouble(TroubleKind.GONE, "ResourceNotFound", "Cluster not found"))
+        return self.there[cluster_id]
+
+    def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
+        self.sent.append(attempt_id)
+        self.clock.now += SECOND  # a PATCH takes its time
+        if self.on_patch is not None:
+            self.on_patch()
+        if self.refuses is not None:
+            raise AzureTroubleError(self.refuses)
+        before = self.get(cluster.id)
+        if before.busy:
+            raise AzureTroubleError(BUSY)
+        self.patches.append((cluster.id, version))
+        name = f"operation-{len(self.patches)}"
+        url = operation_url(name, host=self.url_host)
+        self.operations[url] = Running(
+            cluster.id, version, self.clock.now + self.lasts, self.end, self.leaves, self.arrives
+        )
+        self.there[cluster.id] = replace(before, state="Updating")
+        self.effects.happened("PATCH")
+        if self.answer_lost is not None:
+            raise AzureTroubleError(self.answer_lost)
+        return Accepted(None if self.without_operation else url, f"correlation-{len(self.patches)}")
+
+    def operation(self, cluster_id: ClusterId, url: str) -> Operation:
+        del cluster_id
+        if self.operation_trouble is not None:
+            raise AzureTroubleError(self.operation_trouble)
+        self.settle()
+        running = self.operations.get(url)
+        if running is None:
+            raise AzureTroubleError(Trouble(TroubleKind.GONE, "InvalidResourceType", "operationStatuses not found"))
+        return running.end if running.settled else Operation("Updating")
+
+    def workspace_state(self, workspace_id: str) -> str:
+        state = self.workspaces.get(workspace_id, "Succeeded")
+        if isinstance(state, Trouble):
+            raise AzureTroubleError(state)
+        return state
+
+
+@dataclass
+class FakeKeys:
+    """Key Vault."""
+
+    listed: dict[Key, tuple[KeyVersion, ...]] = field(default_factory=dict)
+    trouble: Trouble | None = None
+    reads: int = 0
+
+    def versions(self, key: Key) -> tuple[KeyVersion, ...]:
+        self.reads += 1
+        if self.trouble is not None:
+            raise AzureTroubleError(self.trouble)
+        if key not in self.listed:
+            raise AzureTroubleError(Trouble(TroubleKind.GONE, "KeyNotFound", "no such key"))
+        return self.listed[key]
+
+
+type RotationKey = tuple[ClusterId, Key | None, str]
+
+
+@dataclass
+class FakeRecords:
+    """The table: a row is written only by who knows its etag, and a step of history only together with its row."""
+
+    effects: Effects
+    statuses: dict[ClusterId, ClusterStatus] = field(default_factory=dict)
+    rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    writes: Iterator[int] = field(default_factory=lambda: count(1))
+    before_save: Callable[[Rotation | ClusterStatus], None] | None = None
+    """What another instance does before a row is written."""
+
+    def put(self, *rows: Rotation | ClusterStatus) -> None:
+        """Put rows on record as if they had always been there."""
+        for row in rows:
+            if isinstance(row, Rotation):
+                self.rotations[_key(row)] = replace(row, etag=self._etag())
+            else:
+                self.statuses[row.cluster_id] = replace(row, etag=self._etag())
+
+    def of_cluster(self, cluster_id: ClusterId) -> Record:
+        self.effects.storage_called("of_cluster")
+        return self._record(cluster_id)
+
+    def everything(self) -> Mapping[ClusterId, Record]:
+        self.effects.storage_called("everything")
+        ids = {*self.statuses, *(key[0] for key in self.rotations)}
+        return {cluster_id: self._record(cluster_id) for cluster_id in sorted(ids, key=lambda found: found.key)}
+
+    def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
+        return [step for step in self.steps if cluster_id in (None, step.rotation.cluster_id)]
+
+    def save_status(self, status: ClusterStatus) -> ClusterStatus:
+        self._begin("save_status", status)
+        there = self.statuses.get(status.cluster_id)
+        if (there.etag if there else None) != status.etag:
+            raise ChangedMeanwhileError("~cluster")
+        saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag())
+        self.effects.happened("status")
+        return saved
+
+    def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
+        self._begin("save_rotation", rotation)
+        there = self.rotations.get(_key(rotation))
+        if (there.etag if there else None) != rotation.etag:
+            raise ChangedMeanwhileError(rotation.to_version)
+        saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag())
+        if step is not None:
+            self.steps.append(step)
+        self.effects.happened(step.name if step else "rotation")
+        return saved
+
+    def _begin(self, what: str, row: Rotation | ClusterStatus) -> None:
+        self.effects.storage_called(what)
+        if self.before_save is not None:
+            self.before_save(row)
+
+    def _etag(self) -> str:
+        return f"etag-{next(self.writes)}"
+
+    def _record(self, cluster_id: ClusterId) -> Record:
+        rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)
+        return Record(self.statuses.get(cluster_id), rotations)
+
+
+def _key(rotation: Rotation) -> RotationKey:
+    return rotation.cluster_id, rotation.key, rotation.to_version.lower()
+
+
+@dataclass
+class Message:
+    """A message on the queue."""
+
+    visit: VisitRequest
+    due: datetime
+    deliveries: int = 0
+
+
+@dataclass
+class FakeRequests:
+    """The queue: a message is seen once its time has come."""
+
+    clock: FakeClock
+    effects: Effects
+    pending: list[Message] = field(default_factory=list)
+    requested: list[tuple[VisitRequest, timedelta]] = field(default_factory=list)
+    poison: PoisonQueue = field(default_factory=lambda: PoisonQueue(0))
+
+    def poison_queue(self) -> PoisonQueue:
+        self.effects.storage_called("poison_queue")
+        return self.poison
+
+    def note_poison(self, since: datetime | None) -> None:
+        self.effects.storage_called("note_poison")
+        self.poison = PoisonQueue(self.poison.messages, since)
+        self.effects.happened("note_poison")
+
+    def request(self, visit: VisitRequest, after: timedelta = timedelta()) -> None:
+        self.effects.storage_called("request")
+        self.requested.append((visit, after))
+        told = visit_message.from_text(
+            visit_message.to_text(visit), self.clock.now
+        )  # the queue keeps text, not objects
+        assert isinstance(told, VisitRequest)
+        self.pending.append(Message(told, self.clock.now + after))
+        self.effects.happened("request")
+
+
+@dataclass
+class FakeOutcomes:
+    """The custom topic."""
+
+    effects: Effects
+    published: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
+    trouble: Trouble | None = None
+
+    def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - the port's own word
+        if self.trouble is not None:
+            raise AzureTroubleError(self.trouble)
+        assert time.tzinfo is not None
+        self.published.append((id, subject, data))
+        self.effects.happened("publish")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the log."""
+
+    event: Event
+    level: int
+    fields: Mapping[str, object]
+
+
+@dataclass
+class FakeLog:
+    """The log. Whatever calls for a person says what is the matter, what to do, and since when."""
+
+    effects: Effects
+    lines: list[Line] = field(default_factory=list)
+
+    def __call__(self, event: Event, level: int, /, **fields: object) -> None:
+        if level >= logging.WARNING:
+            assert all(fields.get(name) for name in ("message", "remedy", "since")), (event, fields)
+            assert isinstance(fields["since"], datetime)
+        assert "c=signed" not in str(fields), "an operation's URL holds a signature"
+        self.lines.append(Line(event, level, fields))
+        if level > logging.DEBUG:
+            self.effects.happened(f"log {event}")
+
+    def of(self, event: Event, level: int = logging.DEBUG) -> list[Line]:
+        return [line for line in self.lines if line.event is event and line.level >= level]
+
+    @property
+    def errors(self) -> list[str]:
+        return [line.event.value for line in self.lines if line.level >= logging.ERROR]

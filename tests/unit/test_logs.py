@@ -1,0 +1,113 @@
+import json
+import logging
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from cmk_rotation import logs
+from cmk_rotation.controller.ports import Log
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.vocabulary import Event, Reason
+
+GROUP = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-Logs"
+ID = f"{GROUP}/providers/Microsoft.OperationalInsights/clusters/Cluster-1"
+WRITE: Log = logs.write
+
+
+@pytest.fixture(autouse=True)
+def _every_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="cmk_rotation")
+
+
+def written(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    line: dict[str, Any] = json.loads(record.getMessage())
+    return line
+
+
+def test_a_line_is_one_json_object_in_the_message(caplog: pytest.LogCaptureFixture) -> None:
+    WRITE(Event.UPDATE_SENT, logging.INFO, toVersion="v2", clusterId=ClusterId.parse(ID), attempt=1, stage=None)
+    assert written(caplog) == {"event": "update.sent", "clusterId": ID, "toVersion": "v2", "attempt": 1}
+    assert caplog.records[0].levelno == logging.INFO
+    assert caplog.records[0].name == "cmk_rotation"
+
+
+def test_fields_stand_in_the_same_order_whoever_writes_them(caplog: pytest.LogCaptureFixture) -> None:
+    WRITE(Event.VISIT_DECIDED, logging.INFO, zebra=1, reason="r", apple=2, clusterId="c", message="m")
+    assert list(written(caplog)) == ["event", "message", "clusterId", "reason", "apple", "zebra"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (datetime(2026, 5, 4, 12, 30, 15, 123456, UTC), "2026-05-04T12:30:15.123Z"),
+        (datetime(2026, 5, 4, 14, 30, tzinfo=timezone(timedelta(hours=2))), "2026-05-04T12:30:00.000Z"),
+        (datetime(2026, 5, 4), "2026-05-04T00:00:00.000Z"),  # noqa: DTZ001 - one that lost its zone counts as UTC
+        (timedelta(minutes=1.5), 90.0),
+        (Reason.UP_TO_DATE, "up-to-date"),
+        (Key("contoso.vault.azure.net", "la-cmk"), "contoso.vault.azure.net/la-cmk"),
+        (Scope.parse(GROUP), GROUP),
+        (float("nan"), "nan"),
+        (1.5, 1.5),
+        (True, True),
+        (b"secret", "6 bytes"),
+        ({"a": (1, {"b": None})}, {"a": [1, {"b": None}]}),
+        ({3}, [3]),
+        ("a\nb\x00\x1b[31m", "a b [31m"),
+        ("half a pair \ud83d", "half a pair"),
+        ("x" * 999, "x" * 499 + "…"),
+        ("https://management.azure.com/o/1?t=SECRET", "https://management.azure.com/o/1?…"),
+        (ValueError("no\nway"), "no way"),
+    ],
+)
+def test_every_value_is_shown_as_json_has_it(caplog: pytest.LogCaptureFixture, value: object, shown: object) -> None:
+    WRITE(Event.UPDATE_SENT, logging.INFO, value=value)
+    assert written(caplog)["value"] == shown
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    "value", [Unspeakable(), ENDLESS, 10**9_999, [Unspeakable()]], ids=["mute", "endless", "huge", "deep"]
+)
+def test_no_value_is_too_odd_to_be_logged(caplog: pytest.LogCaptureFixture, value: object) -> None:
+    WRITE(Event.UPDATE_SENT, logging.INFO, value=value, attempt=1)
+    line = written(caplog)
+    assert "cannot be shown" in line["value"]
+    assert line["attempt"] == 1
+
+
+@pytest.mark.parametrize("level", [logging.WARNING, logging.ERROR])
+def test_a_line_that_calls_for_a_person_never_lacks_what_they_need(
+    caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    WRITE(Event.CLUSTER_ATTENTION, level, remedy=None)
+    line = written(caplog)
+    assert line["message"] == "cluster.attention"
+    assert line["remedy"] == "None is on record for this line."
+    assert datetime.now(UTC) - datetime.fromisoformat(line["since"]) < timedelta(minutes=1)
+
+
+def test_what_a_caller_says_stands(caplog: pytest.LogCaptureFixture) -> None:
+    WRITE(Event.CLUSTER_ATTENTION, logging.ERROR, message="m", remedy="r", since="s")
+    assert written(caplog) == {"event": "cluster.attention", "message": "m", "remedy": "r", "since": "s"}
+
+
+def test_a_percent_sign_is_only_a_percent_sign(caplog: pytest.LogCaptureFixture) -> None:
+    WRITE(Event.UPDATE_SENT, logging.INFO, message="100 %s %d")
+    assert written(caplog)["message"] == "100 %s %d"
+
+
+def test_a_level_that_nobody_reads_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="cmk_rotation")
+    WRITE(Event.VISIT_DECIDED, logging.DEBUG, value=Unspeakable())
+    assert not caplog.records
