@@ -1,7 +1,7 @@
 """What is on record, in Azure Table Storage."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from cmk_rotation.adapters import rotations_rows
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
-from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _CHANGED = frozenset(
 """How Table Storage says that a row is not as it was read (learn.microsoft.com/rest/api/storageservices,
 "Table service error codes"), or its status where an answer lacks the code."""
 _WRITE_ID = "writeId"
+_FEW = 11
+"""Rows in a page where the first that fits ends the reading."""
 
 
 class TableRecords:
@@ -66,6 +68,27 @@ class TableRecords:
                 by_cluster.setdefault(cluster_id, []).append(row)
         return {cluster_id: _record(cluster_id, found) for cluster_id, found in by_cluster.items()}
 
+    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterator[ClusterStatus]:
+        """The clusters' rows that show the version in use, picked by the server: it is unique to its key. Page by page."""
+        # With spaces inside the parentheses: the SDK fills in what stands between two of them.
+        query = "RowKey eq @row and PartitionKey ne @own and ( keyVersion eq @version or keyVersion eq @lower )"
+        parameters = {
+            "row": rotations_rows.STATUS_ROW,
+            "version": version,
+            "lower": version.lower(),
+            "own": rotations_rows.partition(other_than),
+        }
+        token: str | None = None
+        while True:
+            rows, token = self._page(query, parameters, token)
+            for row in rows:
+                cluster_id = rotations_rows.cluster_of(row)
+                status = cluster_id and rotations_rows.to_status(row, cluster_id, row.metadata.get("etag"))
+                if status and status.key == key:
+                    yield status
+            if token is None:
+                return
+
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         """History, oldest first for each cluster."""
         span = {"first": rotations_rows.HISTORY, "end": rotations_rows.HISTORY_END}
@@ -89,17 +112,34 @@ class TableRecords:
         return replace(rotation, etag=self._save(rotations_rows.from_rotation(rotation), rotation.etag, history))
 
     def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
-        """All rows, from all pages, that a query finds. A table that was never written to has none."""
+        """All rows, from all pages, that a query finds."""
+        return self._read(lambda: list(self._table.query_entities(query, parameters=dict(parameters))), [])
 
-        def read() -> list[TableEntity]:
+    def _page(
+        self, query: str, parameters: Mapping[str, str], token: str | None
+    ) -> tuple[list[TableEntity], str | None]:
+        """The next few rows that a query finds, and a token for those after them. A page may be empty and not the last."""
+
+        def read() -> tuple[list[TableEntity], str | None]:
+            found = self._table.query_entities(query, parameters=dict(parameters), results_per_page=_FEW)
+            pages: Any = found.by_page(continuation_token=token)
+            return list(next(pages, ())), pages.continuation_token
+
+        nothing: tuple[list[TableEntity], str | None] = ([], None)
+        return self._read(read, nothing)
+
+    def _read[T](self, read: Callable[[], T], nothing: T) -> T:
+        """What is read, patiently. A table that was never written to holds nothing."""
+
+        def translate() -> T:
             with translated():
-                return list(self._table.query_entities(query, parameters=dict(parameters)))
+                return read()
 
         try:
-            return patiently(read)
+            return patiently(translate)
         except AzureTroubleError as error:
             if error.trouble.code == _NO_TABLE:
-                return []
+                return nothing
             raise StorageUnavailableError(str(error)) from None
 
     def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:

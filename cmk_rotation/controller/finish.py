@@ -4,7 +4,6 @@ A crash in between leaves a row that says what is still owed; the next visit pay
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
@@ -12,12 +11,12 @@ from uuid import NAMESPACE_URL, uuid5
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
-from cmk_rotation.decisions.observation import Situation, Unseen, same_version
+from cmk_rotation.controller.retention import keep_old_version_until
+from cmk_rotation.decisions.observation import Situation, Unseen
 from cmk_rotation.domain.documents import rotation_json
-from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
-from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, SECOND_READ_AFTER, believed
-from cmk_rotation.domain.vocabulary import OPEN, Event, KeyMode, Reason, Stage
+from cmk_rotation.domain.model import Rotation, Step
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
+from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
 
 
 def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> Rotation:
@@ -29,8 +28,7 @@ def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> R
     if isinstance(situation, Situation) and rotation.started_at is not None and not untaken:
         rotation = replace(rotation, linked_workspaces=read_workspaces(world, situation.cluster))
     if rotation.stage is Stage.SUCCEEDED:
-        until = keep_old_version_until(world, pinned_versions(world, world.records.everything()), rotation)
-        rotation = replace(rotation, keep_old_version_until=until)
+        rotation = replace(rotation, keep_old_version_until=keep_old_version_until(world, rotation))
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
     return announce(world, saved)
 
@@ -73,55 +71,6 @@ def announce(world: World, rotation: Rotation) -> Rotation:
         return world.records.save_rotation(announced)
     except ChangedMeanwhileError:
         return announced  # another visit announced it at the same time
-
-
-type Pinned = Mapping[tuple[Key | None, str], frozenset[ClusterId]]
-"""The clusters in scope that pin a version of a key; the version in lower case."""
-
-
-def pinned_versions(world: World, records: Mapping[ClusterId, Record]) -> Pinned:
-    """Who pins which version, by the rows and by what rotations have done since."""
-    pinned: dict[tuple[Key | None, str], frozenset[ClusterId]] = {}
-    for cluster_id, record in records.items():
-        status = record.status
-        if status is not None and status.key_version and _pins_still(world, record, status):
-            version = (status.key, status.key_version.lower())
-            pinned[version] = pinned.get(version, frozenset()) | {cluster_id}
-    return pinned
-
-
-def keep_old_version_until(world: World, pinned: Pinned, rotation: Rotation) -> datetime | None:
-    """Until when the old version must at least stay enabled; None while another cluster in scope still pins it."""
-    if rotation.from_version is None:
-        return None
-    others = pinned.get((rotation.key, rotation.from_version.lower()), frozenset()) - {rotation.cluster_id}
-    return None if others else world.now() + world.pace.keep_old_version
-
-
-def old_versions_freed_or_taken_up(world: World, pinned: Pinned, situation: Situation) -> list[Rotation]:
-    """The rotations whose old version has been left by its last cluster, or is pinned again, told so."""
-    changed = []
-    for rotation in situation.done:
-        pinned_here = same_version(situation.cluster.key_version, rotation.from_version)
-        until = None if pinned_here else keep_old_version_until(world, pinned, rotation)
-        if (until is None) is not (rotation.keep_old_version_until is None):
-            changed.append(replace(rotation, keep_old_version_until=until))
-    return changed
-
-
-def _pins_still(world: World, record: Record, status: ClusterStatus) -> bool:
-    """Whether a cluster is still on the version that its row shows."""
-    gone = status.reason is Reason.CLUSTER_GONE  # its row stays, and says what it pinned; one answer may be wrong
-    if status.mode is not KeyMode.PINNED or (gone and world.now() - status.since >= SECOND_READ_AFTER):
-        return False
-    if not any(scope.contains(status.cluster_id) for scope in world.scopes):
-        return False
-    return not any(
-        rotation.stage is Stage.SUCCEEDED
-        and same_version(rotation.from_version, status.key_version)
-        and (rotation.finished_at or status.looked_at) >= status.looked_at
-        for rotation in record.rotations
-    )
 
 
 def _publish(world: World, rotation: Rotation) -> bool:

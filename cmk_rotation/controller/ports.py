@@ -82,6 +82,10 @@ class Records(Protocol):
         """What is on record about all clusters."""
         ...
 
+    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterable[ClusterStatus]:
+        """The rows of other clusters that show a version of a key in use, read a few at a time as they are asked for."""
+        ...
+
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         """The history of one cluster's rotations, or of all, oldest first for each cluster."""
         ...

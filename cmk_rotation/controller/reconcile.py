@@ -7,17 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cmk_rotation.controller.alerts import attention_owed, disabled_early, expiring, recovery_owed
-from cmk_rotation.controller.finish import (
-    Pinned,
-    announce_late,
-    announcement_owed,
-    finish,
-    old_versions_freed_or_taken_up,
-    pinned_versions,
-)
+from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
+from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject, settle
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen, ended
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
@@ -109,14 +103,16 @@ def reconcile(world: World) -> None:
     began = world.now()
     found = survey(world)
     records = world.records.everything()
-    pinned = pinned_versions(world, records)
+    pinned = pinned_by(world, records)
     counts = dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0)
     for seen in _looks(world, found, records, until=began + _READING_LASTS):
         situation, decision = settle(seen)
-        if wants_visit(world, seen, situation, decision, pinned):
+        if wants_visit(world, seen, situation, decision):
             cluster_id = seen.cluster_id if isinstance(seen, Unseen) else seen.cluster.id
             world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
             counts["visitsRequested"] += 1
+        if isinstance(seen, Situation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
+            note_retention(world, pinned, seen)
         for name in _counted(seen, decision):
             counts[name] += 1
     _let_go(world, records)
@@ -168,7 +164,6 @@ def wants_visit(
     seen: Situation | Unseen,
     settled: Situation | Unseen,
     decision: Decision,
-    pinned: Pinned,
 ) -> bool:
     """Whether a visit would do something, and none is to come."""
     status, now = seen.status, seen.now
@@ -178,11 +173,6 @@ def wants_visit(
         return False
     after = looked(settled, decision, now)
     enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
-    freed = (
-        world.mode is Mode.ENFORCE
-        and isinstance(seen, Situation)
-        and bool(old_versions_freed_or_taken_up(world, pinned, seen))
-    )
     return (
         status.next_visit_at is not None  # it was requested, and never came
         or bool(seen.unfinished)
@@ -197,7 +187,6 @@ def wants_visit(
         or recovery_owed(after, decision)
         or expiring(after, seen) is not None
         or bool(disabled_early(after, seen))
-        or freed
     )
 
 

@@ -5,7 +5,6 @@ crashes all become "look again".
 """
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
 
 from cmk_rotation.controller.alerts import about, tell_decided
@@ -13,8 +12,6 @@ from cmk_rotation.controller.finish import (
     announce_late,
     announcement_owed,
     finish,
-    old_versions_freed_or_taken_up,
-    pinned_versions,
 )
 from cmk_rotation.controller.observe import observe
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
@@ -109,8 +106,6 @@ def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> 
     except StorageUnavailableError:
         if not started:
             raise
-    if isinstance(situation, Situation) and request.by is not RequestedBy.FOLLOW:
-        _tell_of_old_versions(world, situation)
 
 
 def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision, bool]:
@@ -171,17 +166,3 @@ def _note_waiting(world: World, situation: Situation, decision: Decision, reques
         world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
     except ChangedMeanwhileError:
         return  # another visit put it there
-
-
-def _tell_of_old_versions(world: World, situation: Situation) -> None:
-    """Say until when an old version must stay once the last cluster has left it, and not while one pins it.
-
-    That takes the rows of all clusters. Reconcile has them, and requests a visit when something is owed.
-    """
-    if world.mode is not Mode.ENFORCE or situation.unfinished or not situation.done:
-        return  # in observe only cluster rows are written
-    with suppress(ChangedMeanwhileError, StorageUnavailableError):  # the next reconcile sees whether it is still owed
-        pinned = pinned_versions(world, world.records.everything())
-        for rotation in old_versions_freed_or_taken_up(world, pinned, situation):
-            what = "old version free" if rotation.keep_old_version_until else "old version in use again"
-            world.records.save_rotation(rotation, Step(what, situation.now, rotation))

@@ -1,3 +1,4 @@
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
@@ -11,7 +12,7 @@ from azure.data.tables import TableClient, UpdateMode
 from cmk_rotation.adapters.rotations_table import TABLE, TableRecords
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError
-from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.model import ClusterStatus, OperationError, Record, Rotation, Step, Workspace
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
 from simulator.accounts import StorageAccount
@@ -338,3 +339,38 @@ def test_rows_of_others_are_skipped(raw: tuple[TableClient, TableRecords]) -> No
     assert records.of_cluster(cluster_id()).rotations == ()
     assert records.everything().keys() == {cluster_id()}
     assert list(records.history()) == []
+
+
+PINNED = replace(status(), key_vault_uri="https://contoso.vault.azure.net", key_name="la-cmk", key_version="AAA")
+KEY = Key("contoso.vault.azure.net", "la-cmk")
+
+
+def test_those_that_pin_a_version_are_picked_by_the_server_a_few_at_a_time(azure: Azure, records: TableRecords) -> None:
+    """Of forty, the first page is enough for who wants one; clusters on other versions cost nothing."""
+    for number in range(40):
+        records.save_status(replace(PINNED, cluster_id=cluster_id(f"law-{number:02}")))
+        records.save_status(replace(PINNED, cluster_id=cluster_id(f"other-{number:02}"), key_version="bbb"))
+    asked = len(azure.exchanges)
+    found = iter(records.pinning(KEY, "AAA", other_than=cluster_id("law-00")))
+    assert next(found).key_version == "AAA"
+    (exchange,) = azure.exchanges[asked:]
+    assert len(json.loads(exchange.response_body)["value"]) == 11
+    rest = {one.cluster_id.name for one in found}
+    assert len(rest) == 38
+    assert "law-00" not in rest
+    assert list(records.pinning(KEY, "ccc", other_than=cluster_id())) == []
+    assert list(records.pinning(Key("elsewhere.vault.azure.net", "la-cmk"), "AAA", other_than=cluster_id())) == []
+    assert {one.key_version for one in records.pinning(KEY, "BBB", other_than=cluster_id())} == {"bbb"}
+    assert len(list(records.pinning(KEY, "AAA", other_than=cluster_id()))) == 40
+
+
+def test_a_table_that_was_never_written_to_pins_nothing(records: TableRecords) -> None:
+    assert list(records.pinning(KEY, "aaa", other_than=cluster_id())) == []
+
+
+def test_a_table_that_refuses_while_it_is_read_by_pages_is_unavailable_storage(
+    azure: Azure, records: TableRecords
+) -> None:
+    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices")
+    with pytest.raises(StorageUnavailableError):
+        list(records.pinning(KEY, "aaa", other_than=cluster_id()))

@@ -343,9 +343,9 @@ def test_the_end_of_an_old_version_s_time_that_another_visit_noted_first_is_left
     fakes.run(HOUR)
     fakes.records.put(replace(fakes.rotation, keep_old_version_until=None))
     meet_a_rival(fakes, Stage.SUCCEEDED)
-    fakes.visit()
+    fakes.reconcile()
     assert "old version free" not in steps(fakes)
-    fakes.visit()
+    fakes.reconcile()
     assert steps(fakes).count("old version free") == 1
 
 

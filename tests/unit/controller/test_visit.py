@@ -370,7 +370,7 @@ def test_observe_leaves_a_rotation_as_it_is_when_its_old_version_becomes_free() 
     key = next(iter(fakes.records.rotations))
     fakes.records.rotations[key] = replace(fakes.rotation, keep_old_version_until=None)
     fakes.mode = Mode.OBSERVE
-    fakes.visit()
+    fakes.reconcile()
     assert fakes.rotation.keep_old_version_until is None
     assert "old version free" not in steps(fakes)
 

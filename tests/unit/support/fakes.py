@@ -205,6 +205,7 @@ class FakeRecords:
     rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     writes: Iterator[int] = field(default_factory=lambda: count(1))
+    rows_read: int = 0
     before_save: Callable[[Rotation | ClusterStatus], None] | None = None
     """What another instance does before a row is written."""
 
@@ -218,12 +219,20 @@ class FakeRecords:
 
     def of_cluster(self, cluster_id: ClusterId) -> Record:
         self.effects.storage_called("of_cluster")
-        return self._record(cluster_id)
+        return self._read(cluster_id)
 
     def everything(self) -> Mapping[ClusterId, Record]:
         self.effects.storage_called("everything")
         ids = {*self.statuses, *(key[0] for key in self.rotations)}
-        return {cluster_id: self._record(cluster_id) for cluster_id in sorted(ids, key=lambda found: found.key)}
+        return {cluster_id: self._read(cluster_id) for cluster_id in sorted(ids, key=lambda found: found.key)}
+
+    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterable[ClusterStatus]:
+        self.effects.storage_called("pinning")
+        for status in self.statuses.values():
+            same = status.key == key and (status.key_version or "").lower() == version.lower()
+            if same and status.cluster_id != other_than:
+                self.rows_read += 1
+                yield status
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         return [step for step in self.steps if cluster_id in (None, step.rotation.cluster_id)]
@@ -256,9 +265,11 @@ class FakeRecords:
     def _etag(self) -> str:
         return f"etag-{next(self.writes)}"
 
-    def _record(self, cluster_id: ClusterId) -> Record:
+    def _read(self, cluster_id: ClusterId) -> Record:
         rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)
-        return Record(self.statuses.get(cluster_id), rotations)
+        status = self.statuses.get(cluster_id)
+        self.rows_read += len(rotations) + (status is not None)
+        return Record(status, rotations)
 
 
 def _key(rotation: Rotation) -> RotationKey:

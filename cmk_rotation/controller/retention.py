@@ -1,0 +1,89 @@
+"""How long an old version must stay: who pins it still, and since when nobody does.
+
+A visit that ends a rotation asks the table for others that pin the old version, and reads until it has found one. Who else
+leaves a version, or goes back to it, is seen by reconcile, which has the whole picture anyway. So a rotation costs the same
+in any fleet.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from cmk_rotation.controller.ports import ChangedMeanwhileError, World
+from cmk_rotation.decisions.observation import Situation, same_version
+from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
+from cmk_rotation.domain.timing import SECOND_READ_AFTER
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
+
+type PinnedBy = Mapping[tuple[Key | None, str], frozenset[ClusterId]]
+"""The clusters in scope that pin a version of a key; the version in lower case."""
+
+
+def keep_old_version_until(world: World, rotation: Rotation) -> datetime | None:
+    """Until when the old version must at least stay enabled; None while another cluster in scope still pins it.
+
+    Of clusters that leave it at the same moment, each may find another still there; reconcile sees that the last has left.
+    May raise `StorageUnavailableError`.
+    """
+    if rotation.from_version is None or rotation.key is None:
+        return None
+    others = world.records.pinning(rotation.key, rotation.from_version, other_than=rotation.cluster_id)
+    return None if any(_pins(world, status) for status in others) else _from_now(world)
+
+
+def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
+    """Who pins which version, by the rows and by what rotations have done since."""
+    pinned: dict[tuple[Key | None, str], frozenset[ClusterId]] = {}
+    for cluster_id, record in records.items():
+        status = record.status
+        if (
+            status is not None
+            and status.key_version
+            and _pins(world, status)
+            and not _has_left(status, record.rotations)
+        ):
+            version = (status.key, status.key_version.lower())
+            pinned[version] = pinned.get(version, frozenset()) | {cluster_id}
+    return pinned
+
+
+def note_retention(world: World, pinned: PinnedBy, situation: Situation) -> None:
+    """Put on record which old versions of a cluster have been left by the last that pinned them, or are pinned again."""
+    for rotation in _retention_changes(world, pinned, situation):
+        what = "old version free" if rotation.keep_old_version_until else "old version in use again"
+        with suppress(ChangedMeanwhileError):  # a visit notes something at this moment; the next reconcile looks again
+            world.records.save_rotation(rotation, Step(what, situation.now, rotation))
+
+
+def _retention_changes(world: World, pinned: PinnedBy, situation: Situation) -> Iterable[Rotation]:
+    for rotation in situation.done:
+        version = (rotation.key, (rotation.from_version or "").lower())
+        others = pinned.get(version, frozenset()) - {rotation.cluster_id}
+        held = bool(others) or rotation.from_version is None
+        until = None if held or same_version(situation.cluster.key_version, rotation.from_version) else _from_now(world)
+        if (until is None) is not (rotation.keep_old_version_until is None):
+            yield replace(rotation, keep_old_version_until=until)
+
+
+def _from_now(world: World) -> datetime:
+    return world.now() + world.pace.keep_old_version
+
+
+def _pins(world: World, status: ClusterStatus) -> bool:
+    """Whether a cluster is on the version that its row shows, as far as that row tells."""
+    gone = status.reason is Reason.CLUSTER_GONE  # its row stays, and says what it pinned; one answer may be wrong
+    if status.mode is not KeyMode.PINNED or (gone and world.now() - status.since >= SECOND_READ_AFTER):
+        return False
+    return any(scope.contains(status.cluster_id) for scope in world.scopes)
+
+
+def _has_left(status: ClusterStatus, rotations: Iterable[Rotation]) -> bool:
+    """Whether a rotation took the cluster off that version after the look that its row shows."""
+    return any(
+        rotation.stage is Stage.SUCCEEDED
+        and same_version(rotation.from_version, status.key_version)
+        and (rotation.finished_at or status.looked_at) >= status.looked_at
+        for rotation in rotations
+    )
