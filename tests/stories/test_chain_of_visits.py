@@ -61,6 +61,13 @@ def until_next_look(story: Stage, cluster: Cluster) -> None:
     story.until(lambda: story.status(cluster)["lookedAt"] > looked_at, "the next look")
 
 
+def down(story: Stage, host: str, seconds: float) -> None:
+    """Let nothing be written to a service for a while."""
+    until = story.azure.clock.timestamp() + seconds
+    fault = Fault(kind=FaultKind.ANSWER, method="POST", host=host, status=503, times=None, until=until)
+    story.azure.faults.add(fault)
+
+
 def copy_of_the_due_visit(story: Stage, cluster: Cluster) -> str:
     """The message that the cluster's row waits for, as somebody could forge it."""
     return json.dumps({"cluster": cluster.id, "by": "follow", "requestedAt": story.status(cluster)["nextVisitAskedAt"]})
@@ -100,14 +107,37 @@ def test_the_due_visit_goes_on_with_the_chain_by_whichever_clock(tmp_path: Path,
 
 
 def test_a_visit_that_comes_before_the_row_names_it_learns_that_it_is_the_due_one(tmp_path: Path) -> None:
+    """The one before it came early, and its note is late."""
     with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
         cluster = known(story)
         new = followed(story, cluster)
+        story.account.queues.lose_next()
         until_next_look(story, cluster)
-        requested = after(story, visit_request, lambda: hold(story, look, 60))
+        after(story, visit_request, lambda: hold(story, look, 60))
         named = hold(story, cluster_row, 30)
+        story.put_message(copy_of_the_due_visit(story, cluster))
+        story.until(lambda: named.has_come, "a visit to be requested that the row does not name yet", within=5)
+        assert story.finished(cluster, new)["stage"] == "succeeded"
+
+
+def test_a_visit_that_has_come_and_gone_before_the_row_names_it_goes_on_with_the_chain(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
+        cluster = known(story)
+        new = followed(story, cluster)
+        named = hold(story, cluster_row, 60)
         story.until(lambda: named.has_come, "a visit to be requested that the row does not name yet")
-        assert requested.has_come
+        assert story.finished(cluster, new)["stage"] == "succeeded"
+        assert story.waiting_messages() == 0
+
+
+def test_a_visit_that_the_row_could_not_name_goes_on_with_the_chain(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
+        cluster = known(story)
+        new = followed(story, cluster)
+        requested = after(story, visit_request, lambda: down(story, "cmkrotation.table.*", 4))
+        story.until(lambda: requested.has_come, "a visit to be requested")
+        story.quiet(300)
+        assert story.waiting_messages() == 1
         assert story.finished(cluster, new)["stage"] == "succeeded"
 
 
