@@ -86,10 +86,15 @@ def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: 
 def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> _Visit | None:
     """The visit that the row waits for, unless it is lost, or is this very one, come early or late.
 
-    Any other is a spare, however close to the due time it comes: ten of them at once would each start a chain.
+    Or this is the successor that it requested: it was there, and could not say so in the row, or not yet. Any other is a
+    spare, however close to the due time it comes: ten of them at once would each start a chain.
     """
     visit = _visit_of(there)
-    is_this_one = visit and request.by is RequestedBy.FOLLOW and request.requested_at == visit.asked_at
+    is_this_one = (
+        visit is not None
+        and request.by is RequestedBy.FOLLOW
+        and (request.requested_at == visit.asked_at or request.requested_at >= visit.at)
+    )
     return visit if visit_may_come(there, now, world.pace.longest_wait) and not is_this_one else None
 
 

@@ -213,6 +213,19 @@ def test_a_visit_that_comes_before_it_was_noted_requests_the_next_one_all_the_sa
     assert fakes.status.next_visit_asked_at == requested.visit.requested_at
 
 
+@pytest.mark.parametrize(("requested", "successors"), [(-SECOND, 0), (SECOND, 1)], ids=["a spare", "the successor"])
+def test_a_visit_that_was_requested_when_the_due_one_was_due_takes_its_place(
+    requested: timedelta, successors: int
+) -> None:
+    """The due one was there, and could not put on record which visit it had requested, or has not yet."""
+    fakes = Fakes()
+    fakes.clusters.get_trouble = UNAVAILABLE
+    due_at = NOW - MINUTE
+    fakes.records.put(status(next_visit_at=due_at, next_visit_asked_at=due_at - MINUTE))
+    visit.visit(fakes.world, VisitRequest(RequestedBy.FOLLOW, due_at + requested, cluster=CLUSTER))
+    assert len(fakes.requests.requested) == successors
+
+
 def test_of_two_looks_that_each_requested_a_visit_the_row_keeps_the_one_that_is_on_it() -> None:
     fakes = Fakes()
     fakes.clusters.get_trouble = UNAVAILABLE
