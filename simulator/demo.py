@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".demo"
 SPEED = 300.0
 SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 _VERSION = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 _COLOURS = {"Warning": "33", "Error": "31"}
 

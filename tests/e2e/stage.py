@@ -20,6 +20,7 @@ from simulator.clusters import Cluster
 from simulator.event_grid import Schema, Subscription
 from simulator.exchanges import Exchange
 from simulator.host.process import HostProcess, HostSpec
+from tests.patience import HANG
 
 APP = Path(__file__).parent.parent.parent
 NEVER = "0 0 0 1 1 *"
@@ -69,7 +70,7 @@ class Stage:
             data=b'{"input": ""}',
             headers={"x-functions-key": self.host.spec.master_key, "Content-Type": "application/json"},
         )
-        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - the local host
+        urllib.request.urlopen(request, timeout=HANG).close()  # noqa: S310 - the local host
 
     def ask_for_visit(self, cluster: Cluster, by: str = "operator") -> None:
         """Put a visit request on the queue, as the command line does."""

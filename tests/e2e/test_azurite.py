@@ -1,7 +1,6 @@
 """One rotation in real time, with the app's queue and table in Azurite instead of the simulated storage."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
                 return [dict(row) for row in table.query_entities("RowKey lt '~'")]
 
             story.until(lambda: story.lines("rotation.finished"), "the rotation to finish")
-            time.sleep(1)
+            story.until(lambda: all(row["announced"] for row in rows()), "that to be put on record")
             (row,) = rows()
             assert (row["toVersion"], row["stage"], row["reason"]) == (new, "succeeded", "update-confirmed")
             assert row["announced"] is True

@@ -11,6 +11,7 @@ from disconnect import status_command
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
 from tests.e2e.stage import APP, APP_CLOCK, Stage, stage
+from tests.patience import HANG
 from tests.surroundings import ASCII
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)
@@ -29,7 +30,7 @@ def on_clock(story: Stage) -> list[str]:
 def run(story: Stage, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     env = {**story.host.spec.env, **story.azure.environment("operator"), **settings}
     command = [*on_clock(story), "cmk_rotation", *words]
-    return subprocess.run(command, cwd=APP, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    return subprocess.run(command, cwd=APP, env=env, capture_output=True, encoding="utf-8", timeout=HANG, check=False)
 
 
 def test_plan_tells_what_would_be_done_and_changes_nothing(tmp_path: Path) -> None:
@@ -75,7 +76,9 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
         assert "cluster-a" not in only
         cut = f"{shlex.join([*on_clock(story), 'cmk_rotation'])} status | true; exit ${{PIPESTATUS[0]}}"
         env = {**story.host.spec.env, **story.azure.environment("operator")}
-        done = subprocess.run(["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            ["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=HANG, check=False
+        )
         assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"
 
 
@@ -121,7 +124,7 @@ def test_the_command_that_the_deployments_hook_prints_writes_the_record_down(tmp
         python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         env = {**story.azure.environment("operator"), **python}
         done = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=APP, env=env, capture_output=True, timeout=60, check=False
+            ["/bin/sh", "-c", command], cwd=APP, env=env, capture_output=True, timeout=HANG, check=False
         )
         assert done.stderr == b""
         assert new in {rotation["toVersion"] for rotation in json.loads(done.stdout)["rotations"]}

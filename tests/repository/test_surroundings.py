@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from tests.patience import HANG
 from tests.simulator.test_play_up import Terminal
 from tests.surroundings import ROOT, before_a_terminal, checkout, far_from_home
 
@@ -37,7 +38,7 @@ class FarAway(Terminal):
     def said(self, *arguments: str) -> str:
         command = [*self.command(), *arguments]
         child = far_from_home(command, self.elsewhere, PYTHONPATH=str(self.checkout))
-        output, errors = child.communicate(timeout=60)
+        output, errors = child.communicate(timeout=HANG)
         assert (child.returncode, errors) == (0, b"")
         return output.decode("ascii")
 
@@ -55,7 +56,7 @@ def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away:
     for number in (signal.SIGINT, signal.SIGHUP):
         os.killpg(group, number)  # as a terminal does; these were ignored when all this began, and are not meant for it
     far_away.said("fault", "key contoso/la-cmk: rotate")
-    far_away.until("rotation.finished", real_seconds=60)
+    far_away.until("rotation.finished")
     assert "payments" in far_away.said("status")
     assert "FAULT" in far_away.said("fault", "--help"), "though ASCII has not all of its letters"
     exported = far_away.said("env")
@@ -103,7 +104,7 @@ def test_tests_pass_far_from_any_terminal(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", *options, *(str(ROOT / "tests" / one) for one in some)]
     # A hook of git, and a rebase that runs these tests, name their own repository.
     child = far_from_home(command, tmp_path, GIT_DIR=str(tmp_path / "nothing"), GIT_WORK_TREE=str(tmp_path))
-    output, errors = child.communicate(timeout=100)
+    output, errors = child.communicate(timeout=HANG)
     assert child.returncode == 0, (output + errors).decode()
 
 

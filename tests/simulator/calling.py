@@ -5,6 +5,8 @@ from typing import Any
 import requests
 from azure.identity import ManagedIdentityCredential
 
+from tests.patience import HANG
+
 
 class Caller:
     """Calls a URL with a token for its service; returns the decoded answer."""
@@ -13,5 +15,5 @@ class Caller:
         self._headers = {"Authorization": "Bearer " + credential.get_token(f"{audience}/.default").token}
 
     def __call__(self, method: str, url: str, body: object = None) -> Any:
-        answer = requests.request(method, url, json=body, headers=self._headers, timeout=10)
+        answer = requests.request(method, url, json=body, headers=self._headers, timeout=HANG)
         return answer.json() if answer.content else None

@@ -1,17 +1,15 @@
 """`make demo`, as a newcomer runs it, wherever that may be."""
 
-import time
 from pathlib import Path
 
+from tests.patience import HANG
 from tests.surroundings import checkout, far_from_home
 
 
 def test_the_demo_shows_each_cluster_and_ends_with_the_rotations_on_record(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "it's a checkout")
-    began = time.monotonic()
     demo = far_from_home(["make", "--no-print-directory", "-C", folder, "demo"], tmp_path)
-    said, errors = (output.decode("ascii") for output in demo.communicate(timeout=90))
-    took = time.monotonic() - began
+    said, errors = (output.decode("ascii") for output in demo.communicate(timeout=HANG))
     assert demo.returncode == 0, said + errors
     assert errors == ""
     story, record = said.split("The rotations on record")
@@ -24,4 +22,3 @@ def test_the_demo_shows_each_cluster_and_ends_with_the_rotations_on_record(tmp_p
     assert "what to do: Check that the key exists" in told
     assert record.count("update-confirmed") == 3
     assert "\x1b" not in said, "colour is for terminals"
-    assert took < 60, "under 20 s on an idle machine"

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from simulator.__main__ import main
+from tests.patience import HANG
 from tests.simulator.test_play_up import ROOT, Terminal, started
 
 PAGE = (ROOT / "docs/playground.md").read_text(encoding="utf-8")
@@ -45,7 +46,7 @@ def test_the_products_commands_work_where_env_was_evaluated(terminal: Terminal) 
         if line.startswith("python -m cmk_rotation"):
             command = [sys.executable, *shlex.split(line)[1:]]
             done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False
+                command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=HANG, check=False
             )
             assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
 
@@ -56,15 +57,15 @@ def test_a_fault_can_be_posted_as_the_page_says(terminal: Terminal) -> None:
     said = shlex.split(line)[shlex.split(line).index("--data") + 1]
     headers = {"X-Playground-Key": environment["PLAYGROUND_KEY"]}
     url = environment["PLAYGROUND_URL"]
-    assert requests.post(f"{url}/faults", data=said, headers=headers, timeout=5).json() == {"understood": said}
-    assert requests.post(f"{url}/faults", data="nonsense", headers=headers, timeout=5).status_code == 400
-    assert requests.post(f"{url}/faults", data=said, timeout=5).status_code == 401
-    status = requests.get(url, headers=headers, timeout=5).json()
+    assert requests.post(f"{url}/faults", data=said, headers=headers, timeout=HANG).json() == {"understood": said}
+    assert requests.post(f"{url}/faults", data="nonsense", headers=headers, timeout=HANG).status_code == 400
+    assert requests.post(f"{url}/faults", data=said, timeout=HANG).status_code == 401
+    status = requests.get(url, headers=headers, timeout=HANG).json()
     assert {one["cluster"] for one in status["clusters"]} >= {"payments", "web-shop"}
-    assert requests.get(f"{url}/feed?after=0", headers=headers, timeout=5).json()["lines"]
-    assert requests.delete(f"{url}/faults", headers=headers, timeout=5).json() == {"understood": "clear"}
+    assert requests.get(f"{url}/feed?after=0", headers=headers, timeout=HANG).json()["lines"]
+    assert requests.delete(f"{url}/faults", headers=headers, timeout=HANG).json() == {"understood": "clear"}
     for path in ("nothing", "stories/no-such-story"):
-        assert requests.post(f"{url}/{path}", headers=headers, timeout=5).status_code == 404
+        assert requests.post(f"{url}/{path}", headers=headers, timeout=HANG).status_code == 404
 
 
 def test_the_session_uses_every_command_that_the_page_promises() -> None:

@@ -16,6 +16,7 @@ from typing import IO
 import pytest
 from azure.data.tables import TableClient
 
+from tests.patience import HANG
 from tests.surroundings import before_a_terminal
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ class Terminal:
             cwd=ROOT,
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=HANG,
             check=False,
             env=env,
         )
@@ -54,7 +55,7 @@ class Terminal:
         exported = (word.partition("=") for word in words if word != "export")
         return {**os.environ, **{name: value for name, _, value in exported}}
 
-    def until(self, text: str, real_seconds: float = 40, times: int = 1) -> str:
+    def until(self, text: str, real_seconds: float = HANG, times: int = 1) -> str:
         ends = time.monotonic() + real_seconds
         while (shown := self.output.read_text(encoding="utf-8")).count(text) < times:
             assert time.monotonic() < ends, f"waited for {text!r}:\n{shown}"
@@ -65,13 +66,13 @@ class Terminal:
     def interrupt(self) -> int:
         """Ctrl-C: a terminal sends it to all processes in the foreground."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(20)
+        return self.process.wait(HANG)
 
     def end(self) -> None:
         """With all that it has started, even if a test has failed."""
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(HANG)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -123,7 +124,7 @@ def test_a_second_one_says_what_is_wrong_and_a_dead_one_is_no_hindrance(bare: Te
 def test_without_a_playground_commands_say_how_to_start_one(tmp_path: Path) -> None:
     for arguments in (["env"], ["status"], ["fault", "clear"], ["play", "rotation"]):
         command = [sys.executable, "-m", "simulator", "--folder", str(tmp_path), *arguments]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=20, check=False)
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=HANG, check=False)
         assert answer.returncode == 1
         assert "python -m simulator up" in answer.stderr
 
@@ -141,7 +142,7 @@ def test_one_can_be_somebody_else_even_of_another_tenant(bare: Terminal) -> None
     for who in ("operator", "partner"):
         command = [sys.executable, "-c", script]
         env = bare.environment(who)
-        child = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", timeout=60, check=True)
+        child = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", timeout=HANG, check=True)
         seen[who] = set(child.stdout.strip().split(","))
     assert seen == {"operator": {"Production", "Fraud and archive"}, "partner": {"Partner"}}
     assert bare.run("env", "--as", "nobody").returncode == 2
@@ -169,7 +170,7 @@ def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
         env=bare.environment(),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=HANG,
         check=False,
     )
     assert child.stdout == "la-cmk\n"
@@ -212,7 +213,7 @@ def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path
         command = [sys.executable, "-m", "cmk_rotation", "status", "--json"]
         environment = terminal.environment()
         child = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=True
+            command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=HANG, check=True
         )
         done = {one["clusterId"].rsplit("/", 1)[1]: one["stage"] for one in json.loads(child.stdout)["rotations"]}
         assert {"payments", "web-shop"} <= done.keys()
@@ -230,7 +231,7 @@ def test_azurite_keeps_the_queue_and_the_table_if_so_chosen(tmp_path: Path) -> N
         connection = terminal.environment()["AzureWebJobsStorage"]
         assert "QueueEndpoint=http://127.0.0.1:" in connection
         terminal.run("fault", "key contoso/la-cmk: rotate")
-        terminal.until("update.sent update-running payments", real_seconds=60)
+        terminal.until("update.sent update-running payments")
         with TableClient.from_connection_string(connection, "rotations") as table:
             assert {row["stage"] for row in table.query_entities("RowKey lt '~' and RowKey ne '~cluster'")} == {
                 "updating"
@@ -241,6 +242,8 @@ def test_azurite_keeps_the_queue_and_the_table_if_so_chosen(tmp_path: Path) -> N
 def test_without_azurite_it_says_how_to_install_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "simulator", "--folder", str(tmp_path), "up", "--azurite"]
     env = {**os.environ, "AZURITE": str(tmp_path / "nothing")}
-    answer = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", timeout=40, check=False)
+    answer = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", timeout=HANG, check=False
+    )
     assert answer.returncode == 1
     assert "npm ci --prefix tools/azurite" in answer.stdout

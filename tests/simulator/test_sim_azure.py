@@ -11,6 +11,7 @@ from azure.storage.queue import QueueServiceClient
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
+from tests.patience import HANG
 
 CHILD = f"""
 from azure.identity import DefaultAzureCredential
@@ -29,7 +30,7 @@ def test_a_child_process_lives_in_it_with_nothing_but_its_environment() -> None:
             env=environment,
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=HANG,
             check=False,
         )
     assert child.stderr == ""

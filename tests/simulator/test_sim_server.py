@@ -13,6 +13,7 @@ from simulator.clock.running import RunningClock
 from simulator.clusters import Cluster
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind
+from tests.patience import HANG
 
 ARM = "https://management.azure.com"
 
@@ -27,36 +28,36 @@ def session(azure: Azure) -> Iterator[requests.Session]:
 
 @pytest.fixture
 def get(session: requests.Session, cluster: Cluster) -> Callable[[], requests.Response]:
-    return lambda: session.get(f"{ARM}{cluster.id}?api-version=2025-07-01", timeout=10)
+    return lambda: session.get(f"{ARM}{cluster.id}?api-version=2025-07-01", timeout=HANG)
 
 
 @pytest.fixture
 def patch(session: requests.Session, cluster: Cluster) -> Callable[[], requests.Response]:
     url = f"{ARM}{cluster.id}?api-version=2025-07-01"
-    return lambda: session.patch(url, json={"tags": {"touched": "yes"}}, timeout=10)
+    return lambda: session.patch(url, json={"tags": {"touched": "yes"}}, timeout=HANG)
 
 
 @pytest.mark.parametrize("url", ["https://example.com/", "https://unknown.vault.azure.net/keys", f"{ARM}:8443/"])
 def test_a_host_that_nothing_serves_is_refused_before_a_word_is_said(azure: Azure, url: str) -> None:
     with pytest.raises(requests.exceptions.ProxyError):
-        requests.get(url, timeout=5)
+        requests.get(url, timeout=HANG)
     assert len(azure.server.refused) == 1
     assert azure.exchanges == []
 
 
 def test_plain_http_to_anywhere_is_refused(azure: Azure) -> None:
-    assert requests.get("http://169.254.169.254/metadata", timeout=5).status_code == 403
+    assert requests.get("http://169.254.169.254/metadata", timeout=HANG).status_code == 403
     assert azure.server.refused == ["169.254.169.254"]
     assert azure.exchanges == []
 
 
 def test_a_tunnel_serves_only_the_host_it_was_opened_for(azure: Azure, session: requests.Session) -> None:
-    assert session.get(ARM, headers={"Host": "contoso.vault.azure.net"}, timeout=5).status_code == 403
+    assert session.get(ARM, headers={"Host": "contoso.vault.azure.net"}, timeout=HANG).status_code == 403
     assert azure.server.refused == ["contoso.vault.azure.net"]
 
 
 def test_an_exchange_is_on_record_without_its_secrets(azure: Azure, session: requests.Session) -> None:
-    session.get(f"{ARM}/nothing/HERE?api-version=2025-07-01&t=topsecret&c=certificate", timeout=5)
+    session.get(f"{ARM}/nothing/HERE?api-version=2025-07-01&t=topsecret&c=certificate", timeout=HANG)
     (exchange,) = azure.exchanges
     assert (exchange.number, exchange.method, exchange.host) == (1, "GET", "management.azure.com")
     assert (exchange.path, exchange.status, exchange.mutating) == ("/nothing/HERE", 404, False)
@@ -90,7 +91,7 @@ def test_a_hook_that_fails_cuts_the_connection_and_fails_the_test(patch: Callabl
     broken.start()
     broken.after_effect.append(fail)
     with pytest.raises(requests.ConnectionError):
-        requests.get(broken.environment()["IDENTITY_ENDPOINT"], timeout=5)
+        requests.get(broken.environment()["IDENTITY_ENDPOINT"], timeout=HANG)
     with pytest.raises(BaseExceptionGroup) as failure:
         broken.stop()
     assert isinstance(failure.value.exceptions[0], ZeroDivisionError)
@@ -103,19 +104,19 @@ def test_no_two_requests_take_effect_at_once(azure: Azure) -> None:
     def service(_: Request) -> Response:
         inside.append(1)
         most.append(len(inside))
-        time.sleep(0.02)
+        time.sleep(0.02)  # Real, so that another request would have the time to come in.
         inside.pop()
         return Response("ok")
 
     azure.server.hosts["extra.example"] = service
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: requests.get("https://extra.example/", timeout=5), range(8)))
+        answers = list(pool.map(lambda _: requests.get("https://extra.example/", timeout=HANG), range(8)))
     assert [answer.text for answer in answers] == ["ok"] * 8
     assert most == [1] * 8
 
 
 def test_a_body_without_a_length_is_refused(azure: Azure, session: requests.Session) -> None:
-    assert session.post(ARM, iter([b"chunk"]), timeout=5).status_code == 411
+    assert session.post(ARM, iter([b"chunk"]), timeout=HANG).status_code == 411
     assert azure.exchanges == []
 
 
@@ -123,7 +124,7 @@ def test_a_story_changes_things_between_two_requests(azure: Azure, get: Callable
     with ThreadPoolExecutor(1) as pool:
         with azure.lock:
             answer = pool.submit(get)
-            time.sleep(0.1)
+            time.sleep(0.1)  # Real, so that it would have the time to be answered.
             assert not answer.done()
             azure.arm.clusters.clear()
         assert answer.result().status_code == 404

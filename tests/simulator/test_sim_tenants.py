@@ -15,6 +15,7 @@ from simulator import identity
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clusters import FAILED, Cluster
 from simulator.tenants import HOME
+from tests.patience import HANG
 
 OTHER = "c0a8f7de-3b52-4a6e-9d0c-6a1f5e2b7c94"
 OTHER_SUBSCRIPTION = "2b7d9e10-8c35-4f1a-a6d4-55d0c1e7f203"
@@ -61,7 +62,7 @@ def test_everybody_sees_the_tenant_and_the_subscriptions_that_are_theirs(
 def test_arm_refuses_a_token_from_the_wrong_issuer(two: Azure) -> None:
     token = SignedIn().get_token("https://management.azure.com/.default").token
     url = f"https://management.azure.com{next(iter(two.arm.clusters.values())).id}?api-version=2025-07-01"
-    answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+    answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=HANG)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (401, "InvalidAuthenticationTokenTenant")
     assert f"sts.windows.net/{OTHER}/" in error["message"]
@@ -71,7 +72,7 @@ def test_arm_refuses_a_token_from_the_wrong_issuer(two: Azure) -> None:
 def test_the_root_belongs_to_one_tenant(two: Azure) -> None:
     token = SignedIn().get_token("https://management.azure.com/.default").token
     url = "https://management.azure.com/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
-    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).status_code == 401
+    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=HANG).status_code == 401
     with pytest.raises(ValueError, match="another tenant"):
         two.identities.add(GUEST, HOME)
 
@@ -106,10 +107,11 @@ def test_storage_and_topics_refuse_the_other_tenant_too(two: Azure) -> None:
     storage = SignedIn().get_token("https://storage.azure.com/.default").token
     headers = {"Authorization": f"Bearer {storage}", "x-ms-version": "2025-01-05"}
     assert (
-        requests.get("https://stcmk.queue.core.windows.net/?comp=list", headers=headers, timeout=10).status_code == 401
+        requests.get("https://stcmk.queue.core.windows.net/?comp=list", headers=headers, timeout=HANG).status_code
+        == 401
     )
     events = {"Authorization": f"Bearer {SignedIn().get_token('https://eventgrid.azure.net/.default').token}"}
-    assert requests.post(topic.endpoint, "[]", headers=events, timeout=10).status_code == 401
+    assert requests.post(topic.endpoint, "[]", headers=events, timeout=HANG).status_code == 401
 
 
 def test_graph_knows_the_principals_of_the_callers_tenant(two: Azure) -> None:
@@ -119,7 +121,7 @@ def test_graph_knows_the_principals_of_the_callers_tenant(two: Azure) -> None:
         "https://graph.microsoft.com/v1.0/directoryObjects/getByIds",
         json.dumps({"ids": ids}),
         headers={"Authorization": f"Bearer {token}"},
-        timeout=10,
+        timeout=HANG,
     )
     assert [one["displayName"] for one in answer.json()["value"]] == [GUEST]
     assert two.identities.tenant(GUEST) == OTHER

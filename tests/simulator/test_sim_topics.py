@@ -9,6 +9,7 @@ from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 from azure.identity import ManagedIdentityCredential
 
 from simulator.azure import FUNCTION, Azure
+from tests.patience import HANG
 
 
 def finished(note: str) -> CloudEvent[dict[str, str]]:
@@ -47,8 +48,8 @@ def test_a_wrong_key_and_a_key_where_none_is_allowed_are_refused(azure: Azure) -
     topic.local_authentication = False
     with right, pytest.raises(ClientAuthenticationError):
         right.send(finished("one"))
-    assert requests.post(topic.endpoint, "[]", timeout=5).status_code == 401
-    assert requests.get(topic.endpoint, timeout=5).status_code == 404
+    assert requests.post(topic.endpoint, "[]", timeout=HANG).status_code == 401
+    assert requests.get(topic.endpoint, timeout=HANG).status_code == 404
     assert topic.events == []
 
 
@@ -72,5 +73,5 @@ def test_more_than_a_megabyte_is_too_large(azure: Azure, credential: ManagedIden
 def test_what_is_not_a_batch_of_events_is_refused(azure: Azure, body: str) -> None:
     topic = azure.add_topic("outcomes")
     headers = {"aeg-sas-key": topic.key, "Content-Type": "application/cloudevents-batch+json"}
-    assert requests.post(topic.endpoint, body, headers=headers, timeout=5).status_code == 400
+    assert requests.post(topic.endpoint, body, headers=headers, timeout=HANG).status_code == 400
     assert topic.events == []

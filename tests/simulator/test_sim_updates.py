@@ -17,6 +17,7 @@ from simulator.clock.running import RunningClock
 from simulator.clouds import CHINA, CUSTOM, PUBLIC, US_GOVERNMENT, Cloud
 from simulator.clusters import Cluster, Operation
 from simulator.exchanges import Exchange
+from tests.patience import HANG
 from tests.simulator.test_sim_clusters import patch_to, send
 
 
@@ -69,7 +70,7 @@ class Scene:
         (operation,) = self.azure.arm.operations.values()
         url = re.sub("&t=[^&]*", f"&t={operation.secret if secret is None else secret}", url)
         token = self.credential.get_token("https://management.azure.com/.default").token
-        return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5)
+        return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=HANG)
 
 
 @pytest.fixture

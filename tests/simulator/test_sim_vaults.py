@@ -11,6 +11,7 @@ from simulator.azure import FUNCTION, Azure
 from simulator.clusters import Cluster
 from simulator.faults import Fault, FaultKind
 from simulator.vaults import Network
+from tests.patience import HANG
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -23,7 +24,7 @@ def inner_code(error: HttpResponseError) -> str | None:
 
 
 def test_the_first_call_is_challenged_and_later_ones_are_not(azure: Azure) -> None:
-    answer = requests.get("https://contoso.vault.azure.net/keys/la-cmk/versions?api-version=2025-07-01", timeout=5)
+    answer = requests.get("https://contoso.vault.azure.net/keys/la-cmk/versions?api-version=2025-07-01", timeout=HANG)
     assert answer.status_code == 401
     challenge = answer.headers["WWW-Authenticate"]
     assert challenge.startswith('Bearer authorization="https://login.microsoftonline.com/')
@@ -132,14 +133,14 @@ def test_a_throttled_vault_answers_429(azure: Azure, keys: KeyClient) -> None:
 def test_a_token_for_arm_is_no_good_at_a_vault(azure: Azure, credential: ManagedIdentityCredential) -> None:
     token = credential.get_token("https://management.azure.com/.default").token
     url = "https://contoso.vault.azure.net/keys/la-cmk?api-version=2025-07-01"
-    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code == 401
+    assert requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=HANG).status_code == 401
     assert azure.server.refused == []
 
 
 def test_an_api_version_is_required(credential: ManagedIdentityCredential) -> None:
     token = credential.get_token("https://vault.azure.net/.default").token
     headers = {"Authorization": f"Bearer {token}"}
-    assert requests.get("https://contoso.vault.azure.net/keys/la-cmk", headers=headers, timeout=5).status_code == 400
+    assert requests.get("https://contoso.vault.azure.net/keys/la-cmk", headers=headers, timeout=HANG).status_code == 400
 
 
 def test_a_managed_hsm_has_its_own_resource_and_raises_no_events(
@@ -182,4 +183,4 @@ def test_what_is_not_served_is_refused(
 ) -> None:
     headers = {"Authorization": "Bearer " + credential.get_token("https://vault.azure.net/.default").token}
     url = f"https://contoso.vault.azure.net{path}?api-version=2025-07-01"
-    assert requests.request(method, url, data=body, headers=headers, timeout=5).status_code == status
+    assert requests.request(method, url, data=body, headers=headers, timeout=HANG).status_code == status
