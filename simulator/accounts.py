@@ -51,13 +51,23 @@ class StorageAccount:
         self.queues.set_clock(clock)
         self.tables.set_clock(clock)
 
+    def refuses(self, principal: str, tenant: str) -> bool:
+        """Whether a principal's token would be refused by the queues, if one is needed at all."""
+        return self.key is None and not (
+            tenant == self.tenants.of(self.resource_id)
+            and self.rights.allows(principal, self._action("queue"), self.resource_id)
+        )
+
+    @staticmethod
+    def _action(kind: str) -> str:
+        # One right for each service in place of Azure's many data actions: the product needs all of them.
+        return f"Microsoft.Storage/storageAccounts/{kind}Services"
+
     def _authorize(self, request: Request, kind: Literal["queue", "table"]) -> bool:
         token = identity.authorize(request, {"https://storage.azure.com", f"https://{self.host(kind)}"})
         if token is None or token.tenant != self.tenants.of(self.resource_id):
             return False
-        # One right for each service in place of Azure's many data actions: the product needs all of them.
-        action = f"Microsoft.Storage/storageAccounts/{kind}Services"
-        if not self.rights.allows(token.principal, action, self.resource_id):
+        if not self.rights.allows(token.principal, self._action(kind), self.resource_id):
             message = "This request is not authorized to perform this operation using this permission."
             raise StorageError(403, "AuthorizationPermissionMismatch", message)
         return True

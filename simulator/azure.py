@@ -274,10 +274,11 @@ class Azure:
         """Since or from when a look at a queue is not in vain: it may find a message, or trouble."""
         with self.lock:
             account = next((one for one in self.accounts.values() if one.host("queue") == host), None)
-            trouble = self.server.hosts.get(host) is not (account and account.queues) or self.faults.awaits(
-                "GET", host, f"/{queue}/messages"
-            )
-            return -math.inf if account is None or trouble else account.queues.visible_from(queue)
+            if account is None or self.server.hosts.get(host) is not account.queues:
+                return -math.inf
+            refused = account.refuses(FUNCTION, HOME)
+            trouble = self.faults.awaits("GET", host, f"/{queue}/messages", self.clock.timestamp())
+            return -math.inf if refused or trouble else account.queues.visible_from(queue)
 
     def _announce(self, vault: Vault, event: str, key: Key | None) -> None:
         if vault.hsm:

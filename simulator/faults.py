@@ -70,10 +70,13 @@ class Faults:
         with self._guard:
             self._pending.clear()
 
-    def awaits(self, method: str, host: str, path: str) -> bool:
+    def awaits(self, method: str, host: str, path: str, now: float) -> bool:
         """Whether a request would meet a fault, if it came now."""
         with self._guard:
-            return any(fault.matches(method, host, path) for fault, _ in self._pending)
+            return any(
+                fault.matches(method, host, path) and (fault.until is None or fault.until > now)
+                for fault, _ in self._pending
+            )
 
     def take(self, method: str, host: str, path: str, now: float = 0.0) -> Fault | None:
         """Use up one occurrence of the first fault that matches at a simulated time, seconds since the epoch."""

@@ -164,7 +164,7 @@ class _Sharing:
             "file": self._file.name,
             "skew": skew,
         }
-        link = _Link(self.conductor, json.dumps(told))
+        link = _Link(self.conductor, json.dumps(told), len(self._links))
         self._links.append(link)
         return link
 
@@ -203,6 +203,8 @@ class _Link:
 
     conductor: Conductor
     argument: str
+    number: int
+    """Of two processes that set the same for the same moment, the one that came first is first."""
     connection: socket.socket | None = None
     _work: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Tickets of work that is being done there, by their numbers there."""
@@ -278,7 +280,8 @@ class _Link:
 
         if said["asleep"]:
             self.conductor.asleep(here, said["name"])
-        self.conductor.set(Due(moment, said["name"], here, fire, wakes=said["asleep"]))
+        name = f"{said['name']} in {self.number:06}"
+        self.conductor.set(Due(moment, name, here, fire, wakes=said["asleep"]))
 
     def _tell(self, what: dict[str, int]) -> None:
         if self.connection is not None:

@@ -1,8 +1,9 @@
 """`python -m simulator.host`: host one app, in this process, until SIGTERM.
 
 Everything not on the command line comes from environment variables, which are the app settings, as in production. One
-line of JSON on standard output says that the host is ready. Exit codes: 0 stopped, 1 refused (why, on standard error), 3
-a function ran past `functionTimeout`, 4 the host itself failed.
+line of JSON on standard output says that the host is ready, and a second one that it has heard that it is to end. Exit
+codes: 0 stopped, 1 refused (why, on standard error), 3 a function ran past `functionTimeout`, 4 the host itself failed, 5
+storage failed.
 """
 
 import argparse
@@ -22,18 +23,18 @@ from simulator.clock.link import join
 from simulator.clock.running import RunningClock
 from simulator.host import host_json, runtime
 from simulator.host.app_time import AppTime
+from simulator.host.blobs import TimerLocks
+from simulator.host.drain import Drain
 from simulator.host.errors import HostError
-from simulator.host.exit_codes import BROKEN, REFUSED, STOPPED
-from simulator.host.host import Host
+from simulator.host.exit_codes import BROKEN, REFUSED, STOPPED, TIMEOUT
+from simulator.host.host import Host, Options
 from simulator.host.invocations import Invocations, Limit
 from simulator.host.logs import HostLog, LogLevel, WorkerHandler
 from simulator.host.settings import Queues, refuse_unknown
-from simulator.host.timers import ScheduleMonitor
+from simulator.host.storage_calls import StorageCalls
 from simulator.terminal import obeys_ctrl_c
 
 _STDOUT = 1
-_GRACE_SECONDS = 5.0
-"""Real time that invocations under way get to finish when the host is stopped."""
 
 
 def main() -> int:
@@ -42,7 +43,11 @@ def main() -> int:
     parser.add_argument("--app", type=Path, required=True, help="the directory of function_app.py and host.json")
     parser.add_argument("--port", type=int, default=0, help="the loopback port to serve; 0 chooses a free one")
     parser.add_argument("--log", type=Path, required=True, help="the file that log lines are appended to")
-    parser.add_argument("--timers", type=Path, required=True, help="the file that remembers when timers ran")
+    parser.add_argument("--common", type=Path, required=True, help="the folder of what the app's hosts have in common")
+    parser.add_argument("--holder", required=True, help="this host, as the timers' locks know it")
+    parser.add_argument("--seed", default="", help="of what is random; hosts side by side have different ones")
+    parser.add_argument("--functions", help="the functions that this host runs, with commas in between; without, all")
+    parser.add_argument("--public-origin", action="store_true", help="as the Event Grid extension was before 3.4.4")
     parser.add_argument("--event-grid-key", required=True, help="the system key eventgrid_extension")
     parser.add_argument("--master-key", required=True, help="the host's master key")
     parser.add_argument("--clock", required=True, help="the simulated clock, as it is shared")
@@ -70,12 +75,23 @@ async def _serve(arguments: argparse.Namespace) -> None:
     log = HostLog(arguments.log, clock, configuration.log_levels)
     loop = asyncio.get_running_loop()
     loop.set_task_factory(runtime.task_factory)
+    options = Options(
+        arguments.holder,
+        arguments.common,
+        arguments.seed,
+        arguments.event_grid_key,
+        arguments.master_key,
+        None if arguments.functions is None else frozenset(arguments.functions.split(",")),
+        not arguments.public_origin,
+        arguments.races,
+    )
+    drain = Drain(clock, lambda code: _end_in_order(code, options, log))
+    calls = StorageCalls(clock, log, drain, options.seed)
     queues = Queues(os.environ, configuration.queues.message_encoding)
     time = AppTime(clock)
     limit = Limit(configuration.function_timeout, arguments.least_timeout)
-    invocations = Invocations(loop, queues, log, time, limit)
-    monitor = ScheduleMonitor(arguments.timers)
-    host = Host(configuration, os.environ, log, clock, queues, invocations, monitor, arguments.races)
+    invocations = Invocations(loop, queues, calls, log, time, limit, drain)
+    host = Host(configuration, os.environ, options, log, clock, queues, calls, invocations, drain)
     root = logging.getLogger()
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true", "t", "yes", "y"}
     root.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -87,11 +103,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
         vars(app_clock).update(utc_now=clock.now if isinstance(clock, RunningClock) else time.now, sleep=clock.sleep)
     functions = await runtime.index(app, clock)
 
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    def stop() -> None:
+        drain.begin(STOPPED)
+        os.write(_STDOUT, b"{}\n")
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     if obeys_ctrl_c():
-        loop.add_signal_handler(signal.SIGINT, stop.set)
-    port = host.start(functions, arguments.port, arguments.event_grid_key, arguments.master_key)
+        loop.add_signal_handler(signal.SIGINT, stop)
+    port = host.start(functions, arguments.port)
     log.write(LogLevel.INFORMATION, "Host.Startup", f"Host started; {len(functions)} functions found")
     ready = {
         "port": port,
@@ -99,11 +118,16 @@ async def _serve(arguments: argparse.Namespace) -> None:
         "errors": dict(host.errors),
     }
     os.write(_STDOUT, (json.dumps(ready) + "\n").encode())
-    await stop.wait()
-    await asyncio.to_thread(host.stop, _GRACE_SECONDS)
-    log.write(LogLevel.INFORMATION, "Host.Startup", "Host stopped")
-    # Invocations that outlived the grace sit in threads that Python would wait for.
-    os._exit(STOPPED)
+    await asyncio.Event().wait()
+
+
+def _end_in_order(code: int, options: Options, log: HostLog) -> None:
+    """Give back what others wait for, and be gone: runs of timers sit in threads that Python would wait for."""
+    if code in {STOPPED, TIMEOUT}:
+        TimerLocks(options.common).release(options.holder)
+    if code == STOPPED:
+        log.write(LogLevel.INFORMATION, "Host.Startup", "Host stopped")
+    os._exit(code)
 
 
 def _end(failure: threading.ExceptHookArgs) -> None:

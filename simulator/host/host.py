@@ -1,28 +1,31 @@
 """Puts the parts together: binds the functions, starts their listeners and the webhook."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from azure.storage.queue import QueueClient
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request
 
 from simulator.clock import Clock
+from simulator.host.blobs import CommonFile, TimerLocks
+from simulator.host.drain import Drain
 from simulator.host.errors import FunctionInError, HostError
 from simulator.host.host_json import HostJson
 from simulator.host.invocations import BoundFunction, Invocations
 from simulator.host.logs import HOST_THREAD, HostLog, LogLevel
-from simulator.host.queues import QueueListener, poison_queue_of
+from simulator.host.messages import MessageProcessor, poison_queue_of
+from simulator.host.ncrontab import Schedule, checked, is_kept_on_record, parse_schedule
+from simulator.host.queues import QueueListener
 from simulator.host.runtime import Function, Message
 from simulator.host.settings import Queues, resolve
-from simulator.host.timers import ScheduleMonitor, TimerListener, parse_schedule
+from simulator.host.storage_calls import StorageCalls
+from simulator.host.timers import ScheduleMonitor, TimerListener
 from simulator.host.webhook import Webhook
-
-if TYPE_CHECKING:
-    from werkzeug.serving import BaseWSGIServer
 
 _TRIGGERS = {"eventGridTrigger", "queueTrigger", "timerTrigger"}
 _IN_BUNDLE = {"eventGridTrigger", "queueTrigger", "queue"}
@@ -36,27 +39,45 @@ class _SilentHandler(WSGIRequestHandler):
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be chosen of a host that is not the app's to choose."""
+
+    holder: str
+    """This host, as the timers' locks know it."""
+    common: Path
+    """The folder of what hosts of the same app keep in common."""
+    seed: str
+    """Beside another host this one's polls come at other moments."""
+    event_grid_key: str
+    master_key: str
+    functions: frozenset[str] | None = None
+    """The functions that this host runs; None means all."""
+    knows_clouds: bool = True
+    """Whether the Event Grid extension allows each cloud's own origin."""
+    races: bool = False
+    """Whether messages that are taken at one moment race each other also where time waits for work."""
+
+
 @dataclass(slots=True)
 class Host:
     """One running host."""
 
     configuration: HostJson
     settings: Mapping[str, str]
+    options: Options
     log: HostLog
     clock: Clock
     queues: Queues
+    calls: StorageCalls
     invocations: Invocations
-    monitor: ScheduleMonitor
-    races: bool = False
-    """Whether messages that are taken at one moment race each other also where time waits for work."""
+    drain: Drain
     errors: dict[str, str] = field(default_factory=dict, init=False)
     """Functions in error, and why."""
-    _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _timers: list[TimerListener] = field(default_factory=list, init=False)
-    _queues: list[QueueListener] = field(default_factory=list, init=False)
-    _server: "BaseWSGIServer | None" = field(default=None, init=False)
+    _queues: dict[str, QueueListener] = field(default_factory=dict, init=False)
 
-    def start(self, functions: Sequence[Function], port: int, event_grid_key: str, master_key: str) -> int:
+    def start(self, functions: Sequence[Function], port: int) -> int:
         """Start every function that can be started, and the webhook; the result is the webhook's port."""
         bound_functions: dict[str, BoundFunction] = {}
         by_hand: dict[str, Callable[[str], object]] = {}
@@ -64,42 +85,34 @@ class Host:
             _refuse_unknown_bindings(function)
             try:
                 bound = self._bind(function)
-                by_hand[function.name] = self._start_listener(bound)
+                by_hand[function.name] = self._listener(bound)
             except FunctionInError as error:
                 self.errors[function.name] = str(error)
                 message = f"The '{function.name}' function is in error: {error}"
                 self.log.write(LogLevel.ERROR, "Host.Startup", message)
             else:
                 bound_functions[function.name] = bound
-        background = ThreadPoolExecutor(thread_name_prefix=HOST_THREAD)
         webhook = Webhook(
             bound_functions,
             self.errors,
             by_hand,
             self.invocations,
             self.clock,
-            background,
-            event_grid_key,
-            master_key,
+            self.drain,
+            ThreadPoolExecutor(thread_name_prefix=HOST_THREAD),
+            self.options.event_grid_key,
+            self.options.master_key,
+            self.options.knows_clouds,
         )
         wsgi = Request.application(webhook)
-        self._server = make_server("127.0.0.1", port, wsgi, threaded=True, request_handler=_SilentHandler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        server = make_server("127.0.0.1", port, wsgi, threaded=True, request_handler=_SilentHandler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         for timer in self._timers:
             timer.start()
-        for queue in self._queues:
+        for queue in self._queues.values():
             queue.start()
         self.clock.heard()
-        return self._server.server_port
-
-    def stop(self, grace: float) -> None:
-        """Take nothing new; wait at most `grace` real seconds for what is under way."""
-        end = time.monotonic() + grace
-        self._stopping.set()
-        if self._server is not None:
-            self._server.shutdown()
-        while (self.invocations.running or not all(queue.idle for queue in self._queues)) and time.monotonic() < end:
-            time.sleep(0.01)
+        return server.server_port
 
     def _bind(self, function: Function) -> BoundFunction:
         if not self.configuration.has_extension_bundle:
@@ -118,35 +131,70 @@ class Host:
             },
         )
 
-    def _start_listener(self, bound: BoundFunction) -> Callable[[str], object]:
+    def _listener(self, bound: BoundFunction) -> Callable[[str], object]:
         """Prepare what runs the function, and return what runs it by hand with a given input."""
         trigger = bound.function.trigger
+        listens = self.options.functions is None or bound.function.name in self.options.functions
         reason = "This function was programmatically called via the host APIs."
         match trigger["type"]:
             case "timerTrigger":
-                schedule = parse_schedule(resolve(trigger["schedule"], self.settings))
-                timer = TimerListener(bound, schedule, self.monitor, self.invocations, self.clock, self._stopping)
-                self._timers.append(timer)
+                timer = self._timer_listener(bound, parse_schedule(resolve(trigger["schedule"], self.settings)))
+                if listens:
+                    self._timers.append(timer)
                 return lambda _: timer.run()
             case "queueTrigger":
                 queue = self.queues.client(trigger["connection"], trigger["queueName"])
-                poison = poison_queue_of(queue.queue_name)
-                listener = QueueListener(
-                    bound,
-                    queue,
-                    self.queues.client(trigger["connection"], poison) if poison else None,
-                    self.queues,
-                    self.configuration.queues,
-                    self.invocations,
-                    self.log,
-                    self.clock,
-                    self._stopping,
-                    self.races,
-                )
-                self._queues.append(listener)
+                if listens:
+                    self._queues[queue.queue_name] = self._queue_listener(bound, queue)
                 return lambda text: self.invocations.run(bound, Message(string=text), reason)
             case _:
                 return lambda text: self.invocations.run(bound, Message(json=text), reason)
+
+    def _timer_listener(self, bound: BoundFunction, schedule: Schedule) -> TimerListener:
+        now = self.clock.now()
+        schedule = checked(schedule, now)
+        monitor = ScheduleMonitor(CommonFile(self.options.common / "timers.json"))
+        return TimerListener(
+            bound,
+            schedule,
+            monitor if is_kept_on_record(schedule, now) else None,
+            TimerLocks(self.options.common),
+            self.options.holder,
+            self.invocations,
+            self.clock,
+            self.drain,
+        )
+
+    def _queue_listener(self, bound: BoundFunction, queue: QueueClient) -> QueueListener:
+        poison = poison_queue_of(queue.queue_name)
+        processor = MessageProcessor(
+            bound,
+            queue,
+            self.queues.client(bound.function.trigger["connection"], poison) if poison else None,
+            lambda: self._wake(poison),
+            self.queues,
+            self.configuration.queues,
+            self.invocations,
+            self.calls,
+            self.log,
+            self.clock,
+        )
+        return QueueListener(
+            queue,
+            self.configuration.queues,
+            processor,
+            self.invocations,
+            self.calls,
+            self.log,
+            self.clock,
+            self.drain,
+            self.options.seed,
+            self.options.races,
+        )
+
+    def _wake(self, queue: str | None) -> None:
+        if queue in self._queues:
+            self._queues[queue].wake()
 
 
 def _refuse_unknown_bindings(function: Function) -> None:

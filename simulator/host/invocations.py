@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,10 +16,12 @@ from azure.storage.queue import QueueClient
 
 from simulator.host import runtime
 from simulator.host.app_time import AppTime
+from simulator.host.drain import Drain
 from simulator.host.exit_codes import TIMEOUT
 from simulator.host.logs import HostLog, LogLevel
-from simulator.host.runtime import Function, Message
-from simulator.host.settings import Queues, send
+from simulator.host.runtime import Function, Message, Response
+from simulator.host.settings import Queues
+from simulator.host.storage_calls import StorageCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,21 @@ class Limit:
 class Invocations:
     """Runs functions on the worker's event loop, from the threads of the listeners."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, queues: Queues, log: HostLog, time: AppTime, limit: Limit
+    def __init__(  # noqa: PLR0913 - each is a part of the host
+        self,
+        loop: asyncio.AbstractEventLoop,
+        queues: Queues,
+        calls: StorageCalls,
+        log: HostLog,
+        time: AppTime,
+        limit: Limit,
+        drain: Drain,
     ) -> None:
         self._loop = loop
+        self._calls = calls
+        self._drain = drain
+        self._in_worker: dict[str, tuple[Future[Response], Future[Response]]] = {}
+        """Of each invocation that the worker runs: what it answers, and what is taken for its answer."""
         self._guard = threading.Lock()
         self._time = time
         self._queues = queues
@@ -85,9 +98,7 @@ class Invocations:
         started = self._clock.timestamp()
         try:
             with self._watched(name, invocation):
-                response = asyncio.run_coroutine_threadsafe(
-                    runtime.invoke(bound.function, invocation, data, metadata or {}), self._loop
-                ).result()
+                response = self._invoke(bound, data, metadata or {}, invocation)
             error = response.error or self._write_outputs(bound, response.outputs)
         finally:
             del self.running[invocation]
@@ -104,11 +115,27 @@ class Invocations:
         )
         return error
 
+    def _invoke(
+        self, bound: BoundFunction, data: Message, metadata: Mapping[str, Message], invocation: str
+    ) -> Response:
+        """Let the worker run the function; if it is restarted meanwhile, the function has failed."""
+        taken: Future[Response] = Future()
+        answer = asyncio.run_coroutine_threadsafe(
+            runtime.invoke(bound.function, invocation, data, metadata), self._loop
+        )
+        self._in_worker[invocation] = (answer, taken)
+        answer.add_done_callback(lambda answer: _take(taken, answer))
+        try:
+            return taken.result()
+        finally:
+            del self._in_worker[invocation]
+
     @contextmanager
     def _watched(self, name: str, invocation: str) -> Iterator[None]:
-        """End the process when the function runs too long: the only way to stop it, and what befalls the worker.
+        """Restart the worker when the function runs too long: the only way to stop it.
 
-        https://learn.microsoft.com/azure/azure-functions/functions-host-json#functiontimeout
+        https://learn.microsoft.com/azure/azure-functions/functions-host-json#functiontimeout. Its message is released at
+        once, and what else runs in the worker fails with it (measured).
         """
         timeout = self._limit.timeout
         if timeout is None:
@@ -118,7 +145,8 @@ class Invocations:
         def end() -> None:
             message = f"Timeout value of {timeout} exceeded by function 'Functions.{name}' (Id: '{invocation}')."
             self._log.write(LogLevel.ERROR, f"Function.{name}", message, name, invocation)
-            os._exit(TIMEOUT)
+            self._drain.begin(TIMEOUT)
+            self._give_up_all("The worker restarts because a function ran past its timeout.")
 
         seconds = self._clock.at_least(timeout.total_seconds(), self._limit.least_real_seconds)
         watchdog = self._clock.alarm(self._clock.timestamp() + seconds, f"timeout of {invocation}", end)
@@ -127,15 +155,35 @@ class Invocations:
         finally:
             watchdog.cancel()
 
+    def _give_up_all(self, why: str) -> None:
+        given_up = list(self._in_worker.values())
+        for answer, _ in given_up:
+            # It sleeps, or it would have ended by now, on behalf of somebody who goes on without it: so this counts for it.
+            counted = ExitStack()
+            counted.enter_context(self._clock.work("a function that was given up"))
+            answer.add_done_callback(lambda _, counted=counted: counted.close())
+        for _, taken in given_up:
+            with suppress(InvalidStateError):
+                taken.set_result(Response({}, why))
+
     def _write_outputs(self, bound: BoundFunction, outputs: Mapping[str, Any]) -> str | None:
         """Write what the function left in its output bindings; a failure fails the invocation."""
         for name, data in outputs.items():
             for body in _bodies(data):
                 try:
-                    send(bound.outputs[name], self._queues.encode(body))
+                    self._calls.send(bound.outputs[name], self._queues.encode(body))
                 except (AzureError, UnicodeDecodeError) as error:
                     return f"Error while handling parameter {name} after function returned: {error}"
         return None
+
+
+def _take(taken: Future[Response], answer: Future[Response]) -> None:
+    """Take the worker's answer, unless it was given up."""
+    with suppress(InvalidStateError):
+        if (error := answer.exception()) is not None:
+            taken.set_exception(error)
+        else:
+            taken.set_result(answer.result())
 
 
 def _bodies(data: Any) -> list[str]:

@@ -7,7 +7,7 @@ five or six fields, names by prefix, ranges written backwards, and no day 7. `te
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from simulator.host.errors import FunctionInError
@@ -175,8 +175,3 @@ def _time_span(text: str) -> timedelta | None:
         if in_range and span:
             return span
     return None
-
-
-def utc(text: str) -> datetime:
-    """A moment that was written down."""
-    return datetime.fromisoformat(text).astimezone(UTC)

@@ -13,14 +13,19 @@ from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 import simulator
-from simulator.clock import OwnClock, Shared
+from simulator.clock import Alarm, OwnClock, Shared
 from simulator.clock.running import RunningClock
+from simulator.host.blobs import TimerLocks
 from simulator.host.errors import HostError
-from simulator.host.exit_codes import TIMEOUT
+from simulator.host.exit_codes import STORAGE, TIMEOUT
 from simulator.host.nursery import Child, nursery
 
 _START_SECONDS = 60.0
 """Real time within which a host must be ready; what Azure gives a worker to start."""
+_COMES_BACK_WITHIN = 10.0, 120.0
+"""Simulated seconds until the platform starts another host where storage has ended one: the first time, and the most that
+they double to while that happens again and again. A guess, for no document says: a cold start, and the longest pause between
+two tries of the real host to come up (`ScriptHostService`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class HostSpec:
     env: Mapping[str, str]
     """The app settings, and all of the child's environment."""
     folder: Path
-    """Where the host keeps its log, its standard error and its timers' status."""
+    """Where the host keeps its log and its standard error."""
     clock: OwnClock = field(default_factory=RunningClock)
     app_clock: str | None = None
     """The app's module that tells the time and sleeps."""
@@ -41,12 +46,24 @@ class HostSpec:
     """Whether the messages of one moment race each other. On a clock that waits they come one after the other without."""
     copied_with: tuple[str, ...] = ()
     """Packages that the app uses, to start quickly as a copy of a process that has imported them; see `nursery`."""
+    name: str = "host"
+    """Hosts of one app that run side by side have different names, and folders, and the same in `common`."""
+    common: Path | None = None
+    """Where hosts of one app keep the status of timers and their locks, which Azure keeps in blobs. None is the folder."""
+    functions: tuple[str, ...] | None = None
+    """The functions that it runs; None means all."""
+    public_origin: bool = False
+    """Whether it answers OPTIONS as the Event Grid extension did before 3.4.4: in every cloud with the public one's origin."""
     event_grid_key: str = "event-grid-key"
     master_key: str = "master-key"
 
 
 class HostProcess:
-    """One host. After a function timeout it comes back by itself, as the worker does in Azure."""
+    """One host.
+
+    After a function timeout it comes back at once, as the worker does in Azure; after a failure of storage later, as the
+    platform starts another.
+    """
 
     def __init__(self, spec: HostSpec) -> None:
         self.spec = spec
@@ -58,6 +75,11 @@ class HostProcess:
         self._child: Child | subprocess.Popen[bytes] | None = None
         self._shared: Shared | None = None
         self._wanted = False
+        self._launches = 0
+        self._launched_at = 0.0
+        self._failures = 0
+        """How often in a row storage has ended it."""
+        self._return: Alarm | None = None
         self._lock = threading.RLock()
 
     @property
@@ -78,12 +100,29 @@ class HostProcess:
                 self._launch()
 
     def stop(self) -> int:
-        """Ask it to end, as a platform does before an update; the result is its exit code."""
-        return self._end(signal.SIGTERM)
+        """Ask it to end, as a platform does before an update, and let time pass until it has; the result is its exit code.
+
+        Nobody may call this on behalf of a request that what it waits for has sent.
+        """
+        child = self._let_go()
+        if child is None:
+            return 0
+        child.send_signal(signal.SIGTERM)
+        _line(child)  # It has heard, and takes nothing new.
+        with self.spec.clock.idle("a host that ends"):
+            code = child.wait()
+        self._bury(child)
+        return code
 
     def kill(self) -> int:
         """End it at once, as a crash does."""
-        return self._end(signal.SIGKILL)
+        child = self._let_go()
+        if child is None:
+            return 0
+        child.kill()
+        code = child.wait()
+        self._bury(child)
+        return code
 
     def wait(self, seconds: float) -> int:
         """Wait, in real time, for it to end by itself; the result is its exit code."""
@@ -107,33 +146,42 @@ class HostProcess:
     def _launch(self) -> None:
         folder = self.spec.folder.absolute()  # The child works elsewhere.
         folder.mkdir(parents=True, exist_ok=True)
+        self._common.mkdir(parents=True, exist_ok=True)
+        self._launches += 1
+        self._launched_at = self.spec.clock.timestamp()
         arguments = [
             *("--app", str(self.spec.app.absolute()), "--port", str(self.port)),
-            *("--log", str(folder / "host.jsonl"), "--timers", str(folder / "timers.json")),
+            *("--log", str(folder / "host.jsonl"), "--common", str(self._common)),
+            *("--holder", self._holder, "--seed", self.spec.name),
             *("--event-grid-key", self.spec.event_grid_key, "--master-key", self.spec.master_key),
         ]
         shared = self.spec.clock.share()
         arguments += ["--least-timeout", str(self.spec.least_timeout), "--clock", shared.argument]
         if self.spec.app_clock is not None:
             arguments += ["--app-clock", self.spec.app_clock]
+        if self.spec.functions is not None:
+            arguments += ["--functions", ",".join(self.spec.functions)]
         if self.spec.races:
             arguments.append("--races")
+        if self.spec.public_origin:
+            arguments.append("--public-origin")
         with (folder / "stderr.txt").open("wb") as stderr:
             child = self._process(arguments, stderr)
         line = b""
         try:
-            line = _first_line(child)
+            line = _line(child)
         finally:
             if not line:  # Nor if whoever waits for it is interrupted.
                 child.kill()
                 child.wait()
+                _close(child)
                 shared.close()
         if not line:
             raise HostError((folder / "stderr.txt").read_text(encoding="utf-8", errors="replace").strip())
         answer = json.loads(line)
         self.port, self.functions, self.errors = answer["port"], answer["functions"], answer["errors"]
         self._child, self._shared = child, shared
-        threading.Thread(target=self._watch, args=(child, shared), daemon=True).start()
+        threading.Thread(target=self._watch, args=(child,), daemon=True).start()
 
     def _process(self, arguments: list[str], stderr: BinaryIO) -> "Child | subprocess.Popen[bytes]":
         if self.spec.copied_with and sys.platform == "linux":
@@ -147,31 +195,69 @@ class HostProcess:
             stderr=stderr,
         )
 
-    def _watch(self, child: "Child | subprocess.Popen[bytes]", shared: Shared) -> None:
+    @property
+    def _common(self) -> Path:
+        return (self.spec.common or self.spec.folder).absolute()
+
+    @property
+    def _holder(self) -> str:
+        return f"{self.spec.name}.{self._launches}"
+
+    def _watch(self, child: "Child | subprocess.Popen[bytes]") -> None:
+        """Let it come back if it ends by itself."""
         code = child.wait()
         with self._lock, self.spec.clock.work("a host has ended"):
-            # What it was doing counts until now, so nothing happened in between.
-            shared.close()
-            if code == TIMEOUT and self._wanted and self._child is child:
+            if self._child is not child:
+                return  # Somebody has ended it, and buries it.
+            self._bury(child)
+            if code == TIMEOUT:
                 self._launch()
+            elif code == STORAGE:
+                self._child = None
+                self._come_back_later()
 
-    def _end(self, signal_number: signal.Signals) -> int:
+    def _come_back_later(self) -> None:
+        clock = self.spec.clock
+        lived = clock.timestamp() - self._launched_at
+        self._failures = self._failures + 1 if lived < _COMES_BACK_WITHIN[1] else 1
+        shortest, longest = _COMES_BACK_WITHIN
+        pause = min(shortest * 2 ** (self._failures - 1), longest)
+
+        def come_back() -> None:
+            with self._lock:
+                if self._wanted and self._child is None:
+                    self._launch()
+
+        self._return = clock.alarm(clock.timestamp() + pause, "a host comes back", come_back)
+
+    def _let_go(self) -> "Child | subprocess.Popen[bytes] | None":
+        """The child that runs, which is not to come back by itself."""
         with self._lock:
             self._wanted = False
+            if self._return is not None:
+                self._return.cancel()
+                self._return = None
             child, self._child = self._child, None
-        if child is None:
-            return 0
-        child.send_signal(signal_number)
-        code = child.wait()
-        if self._shared is not None:
-            self._shared.close()
-        return code
+            return child
+
+    def _bury(self, child: "Child | subprocess.Popen[bytes]") -> None:
+        """What it was doing counts until now, so nothing happened since it ended."""
+        with self._lock:
+            shared, self._shared = self._shared, None
+        if shared is not None:
+            TimerLocks(self._common).died(self._holder, self.spec.clock.timestamp() - self.spec.clock.skew)
+            shared.close()
+        _close(child)
 
 
-def _first_line(child: "Child | subprocess.Popen[bytes]") -> bytes:
-    """The line that says the child is ready; empty if it ended or took too long."""
-    if child.stdout is None:
+def _line(child: "Child | subprocess.Popen[bytes]") -> bytes:
+    """The next line that the child says; empty if it ended or took too long."""
+    if child.stdout is None or child.stdout.closed:
         return b""
-    with child.stdout as stdout:
-        ready, _, _ = select.select([stdout], [], [], _START_SECONDS)
-        return stdout.readline() if ready else b""
+    ready, _, _ = select.select([child.stdout], [], [], _START_SECONDS)
+    return child.stdout.readline() if ready else b""
+
+
+def _close(child: "Child | subprocess.Popen[bytes]") -> None:
+    if child.stdout is not None:
+        child.stdout.close()

@@ -2,12 +2,10 @@
 
 import base64
 import binascii
-import contextlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import LinearRetry, QueueClient, QueueServiceClient
 
 from simulator.host.errors import FunctionInError, HostError
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 _NOT_SIMULATED = re.compile("azurefunctionsjobhost__.*|azurewebjobs[._].*[._]disabled")
+_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+"""What `Convert.FromBase64String` ignores; it insists on padding (both measured)."""
 _QUEUE_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -71,19 +71,9 @@ class Queues:
         if self._encoding is MessageEncoding.NONE:
             return text.encode()
         try:
-            return base64.b64decode(text, validate=True)
+            return base64.b64decode(text.translate(_WHITE_SPACE), validate=True)
         except binascii.Error as error:
             raise UndecodableMessageError(str(error)) from error
-
-
-def send(queue: QueueClient, text: str) -> None:
-    """Put a message on a queue, which is created when there is none. It lives for the service's default of 7 days."""
-    try:
-        queue.send_message(text)
-    except ResourceNotFoundError:
-        with contextlib.suppress(ResourceExistsError):  # Somebody else may create it at this moment.
-            queue.create_queue()
-        queue.send_message(text)
 
 
 def _service(connection: str, settings: Mapping[str, str]) -> QueueServiceClient:
@@ -93,8 +83,8 @@ def _service(connection: str, settings: Mapping[str, str]) -> QueueServiceClient
     public cloud's suffix whatever the cloud, before `…__queueServiceUri`. See
     https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
     """
-    # The .NET client tries three times more within seconds; here at once, for seconds may be hours of simulated time.
-    retries = LinearRetry(backoff=0, retry_total=3, random_jitter_range=0)
+    # Patience takes simulated time, and this client's would be real: `StorageCalls` has it.
+    retries = LinearRetry(backoff=0, retry_total=0, random_jitter_range=0)
     if text := settings.get(connection):
         try:
             return QueueServiceClient.from_connection_string(text, retry_policy=retries)

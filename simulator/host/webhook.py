@@ -6,7 +6,7 @@ https://learn.microsoft.com/azure/azure-functions/functions-manually-run-non-htt
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import Clock
+from simulator.host.drain import Drain
 from simulator.host.invocations import BoundFunction, Invocations
 from simulator.host.logs import HOST_THREAD
 from simulator.host.runtime import Message
@@ -27,6 +28,9 @@ _ORIGINS = {
     "eventgrid.azure.microsoft.scloud",
 }
 """Event Grid's origin in each cloud, for the CloudEvents validation handshake."""
+_PUBLIC_ORIGIN = "eventgrid.azure.net"
+_DEEPEST = 64
+"""Levels of nesting that Newtonsoft.Json reads."""
 _MOST_AT_ONCE = 32
 """Events of one POST that are handed to the worker at the same time; the real host has no limit."""
 
@@ -42,10 +46,13 @@ class Webhook:
     """Starts a function with the `input` of an admin request."""
     invocations: Invocations
     clock: Clock
+    drain: Drain
     background: ThreadPoolExecutor
     event_grid_key: str
     """The system key `eventgrid_extension`."""
     master_key: str
+    knows_clouds: bool
+    """Whether the extension allows each cloud's own origin (from 3.4.4 on), or the public cloud's alone (3.3.0)."""
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -71,29 +78,33 @@ class Webhook:
             return Response(f"cannot find function: '{name}'", 404)
         if request.method == "OPTIONS":
             origin = request.headers.get("WebHook-Request-Origin", "")
-            allowed = origin if origin in _ORIGINS else "eventgrid.azure.net"
+            allowed = origin if self.knows_clouds and origin in _ORIGINS else _PUBLIC_ORIGIN
             return Response(status=200, headers={"Webhook-Allowed-Origin": allowed})
         try:
             match request.headers.get("aeg-event-type", "").lower():
                 case "subscriptionvalidation":
                     return _json({"validationResponse": _validation_code(json.loads(request.get_data()))})
                 case "notification":
-                    return self._notification(bound, json.loads(request.get_data()))
+                    return self._notification(bound, _events(request.get_data()))
                 case "unsubscribe":
                     return Response(status=202)
                 case _:
                     return Response(status=400)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             # The extension does not expect such a body: its exception becomes the host's 500.
             return Response("The request content could not be read.", 500)
 
-    def _notification(self, bound: BoundFunction, body: Any) -> Response:
+    def _notification(self, bound: BoundFunction, events: Sequence[Any]) -> Response:
         """Run the function on each event, in parallel. One failure fails the whole POST, and all are sent again."""
-        events = body if isinstance(body, list) else [body]
-        if not isinstance(body, list | dict):
-            raise TypeError("neither an object nor an array")
         if not events:
             return Response(status=202)
+        finishing = ExitStack()
+        finishing.enter_context(self.drain.finishes())
+        response = self._run_events(bound, events)
+        response.call_on_close(finishing.close)  # Not before it is sent.
+        return response
+
+    def _run_events(self, bound: BoundFunction, events: Sequence[Any]) -> Response:
         # Whoever posts waits for one of them; the others are work of their own.
         others = [ExitStack() for _ in events[1:]]
         for other in others:
@@ -139,11 +150,31 @@ class Webhook:
         working.enter_context(self.clock.work(path))
 
         def run() -> None:
-            with working:
+            with working, self.drain.cut_short():
                 start(str(body.get("input", "")))
 
         self.background.submit(run)
         return Response(status=202)
+
+
+def _events(body: bytes) -> list[Any]:
+    """The events of a notification; raises if the whole cannot be read, as the extension does (measured)."""
+    parsed = json.loads(body)
+    events = parsed if isinstance(parsed, list) else [parsed]
+    if not all(isinstance(event, dict) for event in events):
+        raise TypeError("an event that is no object")
+    if _depth(parsed) > _DEEPEST:
+        raise ValueError("nested too deep")
+    return events
+
+
+def _depth(value: Any) -> int:
+    """How deep objects and arrays are nested in a value."""
+    deepest, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        deepest += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return deepest
 
 
 def _validation_code(body: Any) -> str:

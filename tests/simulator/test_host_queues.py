@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.host.queues import BackOff, poison_queue_of
+from simulator.host.back_off import BackOff
+from simulator.host.messages import poison_queue_of
 from tests.simulator.hosting import HOST_JSON, messages_of, running, spec, storage, wait_until
 
 APP = """

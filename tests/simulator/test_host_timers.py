@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simulator.host.errors import FunctionInError
-from simulator.host.timers import parse_schedule
+from simulator.host.ncrontab import parse_schedule
 from tests.simulator.hosting import messages_of, running, spec, wait_until
 
 APP = """
