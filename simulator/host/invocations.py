@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -43,38 +44,28 @@ class Limit:
     """It always has this long in reality: computing, and the SDKs' pauses between tries, get no faster."""
 
 
+@dataclass(slots=True)
 class Invocations:
     """Runs functions on the worker's event loop, from the threads of the listeners."""
 
-    def __init__(  # noqa: PLR0913 - each is a part of the host
-        self,
-        loop: asyncio.AbstractEventLoop,
-        queues: Queues,
-        calls: StorageCalls,
-        log: HostLog,
-        time: AppTime,
-        limit: Limit,
-        drain: Drain,
-    ) -> None:
-        self._loop = loop
-        self._calls = calls
-        self._drain = drain
-        self._in_worker: dict[str, tuple[Future[Response], Future[Response]]] = {}
-        """Of each invocation that the worker runs: what it answers, and what is taken for its answer."""
-        self._guard = threading.Lock()
-        self._time = time
-        self._queues = queues
-        self._log = log
-        self._clock = time.clock
-        self._limit = limit
-        self.running: dict[str, str] = {}
-        """Invocation id to function name."""
+    loop: asyncio.AbstractEventLoop
+    queues: Queues
+    calls: StorageCalls
+    log: HostLog
+    time: AppTime
+    limit: Limit
+    drain: Drain
+    running: dict[str, str] = field(default_factory=dict, init=False)
+    """Invocation id to function name."""
+    _in_worker: dict[str, tuple[Future[Response], Future[Response]]] = field(default_factory=dict, init=False)
+    """Of each invocation that the worker runs: what it answers, and what is taken for its answer."""
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def begin(self) -> str:
         """An id for an invocation that is about to run. Its place among those of this moment is fixed with it."""
         invocation = str(uuid.uuid4())
         with self._guard:
-            self._time.begin(invocation)
+            self.time.begin(invocation)
         return invocation
 
     def run(
@@ -87,7 +78,7 @@ class Invocations:
     ) -> str | None:
         """Run the function and write its outputs; wait for both. The answer is why it failed, None when it did not."""
         name, invocation = bound.function.name, invocation or self.begin()
-        self._log.write(
+        self.log.write(
             LogLevel.INFORMATION,
             f"Function.{name}",
             f"Executing 'Functions.{name}' (Reason='{reason}', Id={invocation})",
@@ -95,17 +86,17 @@ class Invocations:
             invocation,
         )
         self.running[invocation] = name
-        started = self._clock.timestamp()
+        started = self.time.clock.timestamp()
         try:
             with self._watched(name, invocation):
                 response = self._invoke(bound, data, metadata or {}, invocation)
             error = response.error or self._write_outputs(bound, response.outputs)
         finally:
             del self.running[invocation]
-            self._time.end(invocation)
+            self.time.end(invocation)
         result = "Failed" if error else "Succeeded"
-        milliseconds = round((self._clock.timestamp() - started) * 1000)
-        self._log.write(
+        milliseconds = round((self.time.clock.timestamp() - started) * 1000)
+        self.log.write(
             LogLevel.ERROR if error else LogLevel.INFORMATION,
             f"Function.{name}",
             f"Executed 'Functions.{name}' ({result}, Id={invocation}, Duration={milliseconds}ms)"
@@ -120,9 +111,7 @@ class Invocations:
     ) -> Response:
         """Let the worker run the function; if it is restarted meanwhile, the function has failed."""
         taken: Future[Response] = Future()
-        answer = asyncio.run_coroutine_threadsafe(
-            runtime.invoke(bound.function, invocation, data, metadata), self._loop
-        )
+        answer = asyncio.run_coroutine_threadsafe(runtime.invoke(bound.function, invocation, data, metadata), self.loop)
         self._in_worker[invocation] = (answer, taken)
         answer.add_done_callback(lambda answer: _take(taken, answer))
         try:
@@ -137,19 +126,19 @@ class Invocations:
         https://learn.microsoft.com/azure/azure-functions/functions-host-json#functiontimeout. Its message is released at
         once, and what else runs in the worker fails with it (measured).
         """
-        timeout = self._limit.timeout
+        timeout = self.limit.timeout
         if timeout is None:
             yield
             return
 
         def end() -> None:
             message = f"Timeout value of {timeout} exceeded by function 'Functions.{name}' (Id: '{invocation}')."
-            self._log.write(LogLevel.ERROR, f"Function.{name}", message, name, invocation)
-            self._drain.begin(TIMEOUT)
+            self.log.write(LogLevel.ERROR, f"Function.{name}", message, name, invocation)
+            self.drain.begin(TIMEOUT)
             self._give_up_all("The worker restarts because a function ran past its timeout.")
 
-        seconds = self._clock.at_least(timeout.total_seconds(), self._limit.least_real_seconds)
-        watchdog = self._clock.alarm(self._clock.timestamp() + seconds, f"timeout of {invocation}", end)
+        seconds = self.time.clock.at_least(timeout.total_seconds(), self.limit.least_real_seconds)
+        watchdog = self.time.clock.alarm(self.time.clock.timestamp() + seconds, f"timeout of {invocation}", end)
         try:
             yield
         finally:
@@ -160,8 +149,8 @@ class Invocations:
         for answer, _ in given_up:
             # It sleeps, or it would have ended by now, on behalf of somebody who goes on without it: so this counts for it.
             counted = ExitStack()
-            counted.enter_context(self._clock.work("a function that was given up"))
-            answer.add_done_callback(lambda _, counted=counted: counted.close())
+            counted.enter_context(self.time.clock.work("a function that was given up"))
+            answer.add_done_callback(partial(_close, counted))
         for _, taken in given_up:
             with suppress(InvalidStateError):
                 taken.set_result(Response({}, why))
@@ -171,10 +160,14 @@ class Invocations:
         for name, data in outputs.items():
             for body in _bodies(data):
                 try:
-                    self._calls.send(bound.outputs[name], self._queues.encode(body))
+                    self.calls.send(bound.outputs[name], self.queues.encode(body))
                 except (AzureError, UnicodeDecodeError) as error:
                     return f"Error while handling parameter {name} after function returned: {error}"
         return None
+
+
+def _close(counted: ExitStack, _answer: Future[Response]) -> None:
+    counted.close()
 
 
 def _take(taken: Future[Response], answer: Future[Response]) -> None:

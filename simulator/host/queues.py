@@ -63,7 +63,7 @@ class QueueListener:
         self.clock.alarm(self.clock.timestamp(), self._name, lambda: self._poll(found_messages=False))
 
     def wake(self) -> None:
-        """This same host has put a message on the queue, as it does with messages that it gives up."""
+        """Poll soon: the same host has put a message on the queue, as it does with those that it gives up."""
         with self._guard:
             if self._resting is not None:
                 self._resting.cancel()

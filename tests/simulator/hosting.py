@@ -67,11 +67,11 @@ class Storage:
         for body in bodies:
             self.put_text(queue, base64.b64encode(body.encode()).decode())
 
-    def put_text(self, queue: str, text: str) -> None:
+    def put_text(self, queue: str, text: str, lifetime: int | None = None) -> None:
         with QueueClient.from_connection_string(self.connection_string, queue) as client:
             with suppress(ResourceExistsError):
                 client.create_queue()
-            client.send_message(text)
+            client.send_message(text, time_to_live=lifetime)
 
     def bodies(self, queue: str) -> list[str]:
         """What the queue holds, whether due or not."""
@@ -79,8 +79,8 @@ class Storage:
 
 
 @contextmanager
-def storage() -> Iterator[Storage]:
-    clock = WaitingClock.starting()
+def storage(clock: OwnClock | None = None) -> Iterator[Storage]:
+    clock = clock or WaitingClock.starting()
     service = QueueService(ACCOUNT, clock, lambda _: False, key=KEY)
     clock.watch_queues(lambda _, queue: service.visible_from(queue))
     lock = threading.Lock()
@@ -120,7 +120,7 @@ def spec(
 ) -> HostSpec:
     """Write a toy app down and say how to host it. Its module toytime tells the time."""
     directory = folder / "app"
-    directory.mkdir()
+    directory.mkdir(parents=True)
     (directory / "function_app.py").write_text(textwrap.dedent(app), encoding="utf-8")
     (directory / "toytime.py").write_text(TOYTIME, encoding="utf-8")
     (directory / "host.json").write_text(json.dumps(host_json), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The queue trigger: delivery, retries, poison messages, renewal."""
 
+import base64
 import itertools
 import random
 from collections.abc import Mapping
@@ -32,6 +33,25 @@ APP = """
         if body == "bad":
             raise ValueError("cannot do this")
 """
+
+
+CHAIN = """
+    import azure.functions as func
+
+    app = func.FunctionApp()
+
+    @app.queue_trigger(arg_name="message", queue_name="first", connection="AzureWebJobsStorage")
+    @app.queue_output(arg_name="out", queue_name="second", connection="AzureWebJobsStorage")
+    def on_first(message: func.QueueMessage, out: func.Out[str]) -> None:
+        out.set("from the first")
+
+    @app.queue_trigger(arg_name="message", queue_name="second", connection="AzureWebJobsStorage")
+    def on_second(message: func.QueueMessage) -> None: ...
+
+    @app.queue_trigger(arg_name="message", queue_name="first-poison", connection="AzureWebJobsStorage")
+    def on_lost(message: func.QueueMessage) -> None: ...
+"""
+SLOW_POLLS = HOST_JSON | {"extensions": {"queues": {"maxPollingInterval": "00:01:00"}}}
 
 
 def host_json(**queues: object) -> Mapping[str, object]:
@@ -202,6 +222,85 @@ def test_an_idle_queue_is_polled_when_a_message_comes_and_not_a_hundred_times_be
         wait_until(host, lambda: messages_of(host, "Function.on_work.User"))
         assert 0 < store.clock.timestamp() - put_at <= 1, "maxPollingInterval"
         assert store.requests < 10
+
+
+@pytest.mark.parametrize(("text", "said"), [(" aGVs\r\nbG8=\t", ["hello, dequeued 1"]), ("aGVsbG8", [])])
+def test_white_space_inside_base64_is_ignored_and_padding_is_needed(tmp_path: Path, text: str, said: list[str]) -> None:
+    """Measured, on 2026-11-25."""
+    with (
+        storage() as store,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work"})) as host,
+    ):
+        store.put_text("work", text)
+        wait_until(host, lambda: store.service.messages("work") == [])
+        assert messages_of(host, "Function.on_work.User") == said
+        assert [message.text for message in store.service.messages("work-poison")] == ([] if said else [text])
+
+
+def test_what_is_not_utf_8_fails_five_times_without_a_run(tmp_path: Path) -> None:
+    """Measured."""
+    with (
+        storage() as store,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work"})) as host,
+    ):
+        store.put_text("work", base64.b64encode(b"\xff\xfe").decode())
+        wait_until(host, lambda: store.service.messages("work-poison"))
+        assert messages_of(host, "Function.on_work") == []
+        assert len([one for one in store.asked if one.method == "PUT" and "/messages/" in one.path]) == 4
+
+
+def test_a_message_on_a_poison_queue_is_run_whatever_its_count(tmp_path: Path) -> None:
+    """Measured: since 5.3.8. A function that fails there sees it again each ten minutes."""
+    with (
+        storage() as store,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work-poison"})) as host,
+    ):
+        store.put("work-poison", "bad")
+        wait_until(host, lambda: len(messages_of(host, "Function.on_work.User")) == 8)
+        assert messages_of(host, "Function.on_work.User")[-1] == "bad, dequeued 8"
+
+
+def test_what_cannot_be_decoded_rots_on_the_poison_queue_with_a_warning_each_ten_minutes(tmp_path: Path) -> None:
+    """Measured: no function runs, until it expires, by default after seven days."""
+    with (
+        storage() as store,
+        running(spec(tmp_path, APP, clock=store.clock, settings=store.settings | {"QUEUE": "work-poison"})) as host,
+    ):
+        store.put_text("work-poison", "this is not base64!", lifetime=4000)
+        store.clock.sleep(3600)
+        warnings = [line for line in host.log_lines() if "could not be decoded" in line["message"]]
+        assert [line["level"] for line in warnings] == ["Warning"] * 6
+        times = [datetime.fromisoformat(line["time"]) for line in warnings]
+        assert all(timedelta(0) <= later - sooner - timedelta(minutes=10) <= timedelta(seconds=1)
+                   for sooner, later in itertools.pairwise(times))  # fmt: skip
+        store.clock.sleep(600)
+        assert store.service.messages("work-poison") == []
+        assert messages_of(host, "Function.on_work") == []
+
+
+def test_a_message_that_is_given_up_wakes_the_poison_queues_function_and_an_output_wakes_nobody(tmp_path: Path) -> None:
+    """Measured: 0.08 s after the move; `QueueAsyncCollector.Notify` has no watcher."""
+    with (
+        storage() as store,
+        running(spec(tmp_path, CHAIN, clock=store.clock, settings=store.settings, host_json=SLOW_POLLS)) as host,
+    ):
+        store.put("first-poison", "the queue is there")
+        store.put("second", "the queue is there")
+        wait_until(host, lambda: store.bodies("first-poison") == store.bodies("second") == [])
+        store.clock.sleep(600.5)
+        store.put("first", "go")
+        wait_until(host, lambda: store.service.messages("second"))
+        written_at = store.clock.timestamp()
+        wait_until(host, lambda: store.bodies("second") == [])
+        assert store.clock.timestamp() - written_at > 1, "as late as a poll is"
+        store.clock.sleep(600.5)
+        store.put_text("first", "this is not base64!")
+        wait_until(host, lambda: store.service.messages("first-poison"))
+        moved_at = store.clock.timestamp()
+        wait_until(
+            host, lambda: len([one for one in host.log_lines() if "could not be decoded" in one["message"]]) == 2
+        )
+        assert store.clock.timestamp() - moved_at == pytest.approx(0.08)
 
 
 def test_a_poison_queue_and_a_queue_with_a_long_name_have_no_poison_queue() -> None:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,14 @@ def event(name: str) -> dict[str, Any]:
     }
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """An object in an object, and so on."""
+    value: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        value = {"deeper": value}
+    return value
+
+
 def webhook(host: HostProcess, query: str, **options: Any) -> requests.Response:
     url = f"{host.url}/runtime/webhooks/eventgrid?{query}"
     return requests.request(options.pop("method", "POST"), url, timeout=10, **options)
@@ -100,6 +110,29 @@ def test_one_bad_event_fails_the_whole_post_after_the_others_took_effect(host: H
     assert "fine" in store.bodies("seen")
     assert "bad" not in store.bodies("seen")
     assert any("ValueError: this event is bad" in text for text in messages_of(host, "Function.on_event"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps([event("beside"), "text"]),
+        json.dumps([event("beside"), None]),
+        json.dumps([event("beside") | {"data": nested(63)}]),
+        json.dumps([event("beside")]) + " and more",
+    ],
+    ids=["text", "null", "65 levels", "text after the JSON"],
+)
+def test_a_post_that_cannot_be_read_as_a_whole_runs_nothing(host: HostProcess, store: Storage, body: str) -> None:
+    """Measured: 500 for the whole POST."""
+    query = f"functionName=on_event&code={host.spec.event_grid_key}"
+    answer = webhook(host, query, headers={"aeg-event-type": "Notification"}, data=body)
+    assert answer.status_code == 500
+    assert "beside" not in store.bodies("seen")
+
+
+def test_sixty_four_levels_are_read(host: HostProcess, store: Storage) -> None:
+    assert post_events(host, "on_event", [event("deep") | {"data": nested(62)}]).status_code == 202
+    assert "deep" in store.bodies("seen")
 
 
 def test_the_events_of_one_post_run_in_parallel(host: HostProcess) -> None:
@@ -160,6 +193,15 @@ def test_the_cloudevents_handshake_allows_event_grid_only(host: HostProcess, ori
     query = f"functionName=on_event&code={host.spec.event_grid_key}"
     answer = webhook(host, query, method="OPTIONS", headers={"WebHook-Request-Origin": origin})
     assert (answer.status_code, answer.headers["Webhook-Allowed-Origin"]) == (200, allowed)
+
+
+def test_before_3_4_4_the_handshake_allowed_the_public_clouds_event_grid_only(store: Storage, tmp_path: Path) -> None:
+    """Measured on 3.3.0; the later behaviour is from the changelog and its issue."""
+    what = replace(spec(tmp_path, APP, settings=store.settings | {"Elsewhere": NOBODY}), public_origin=True)
+    with running(what) as older:
+        query = f"functionName=on_event&code={older.spec.event_grid_key}"
+        answer = webhook(older, query, method="OPTIONS", headers={"WebHook-Request-Origin": "eventgrid.azure.us"})
+        assert (answer.status_code, answer.headers["Webhook-Allowed-Origin"]) == (200, "eventgrid.azure.net")
 
 
 def test_admin_routes_take_the_master_key_only(host: HostProcess) -> None:
