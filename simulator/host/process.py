@@ -6,18 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlencode
 
 import simulator
 from simulator.clock import Alarm, OwnClock, Shared
-from simulator.clock.running import RunningClock
 from simulator.host.blobs import TimerLocks
 from simulator.host.errors import HostError
 from simulator.host.exit_codes import STORAGE, TIMEOUT
+from simulator.host.hosting import HostSpec, event_grid_url
 from simulator.host.nursery import Child, nursery
 
 _START_SECONDS = 60.0
@@ -26,36 +24,6 @@ _COMES_BACK_WITHIN = 10.0, 120.0
 """Simulated seconds until the platform starts another host where storage has ended one: the first time, and the most that
 they double to while that happens again and again. A guess, for no document says: a cold start, and the longest pause between
 two tries of the real host to come up (`ScriptHostService`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostSpec:
-    """What to host, and how."""
-
-    app: Path
-    env: Mapping[str, str]
-    """The app settings, and all of the child's environment."""
-    folder: Path
-    """Where the host keeps its log and its standard error."""
-    clock: OwnClock = field(default_factory=RunningClock)
-    app_clock: str | None = None
-    """The app's module that tells the time and sleeps."""
-    least_timeout: float = 30.0
-    """Real seconds that a function has in any case, however short `functionTimeout` is in simulated time."""
-    races: bool = False
-    """Whether the messages of one moment race each other. On a clock that waits they come one after the other without."""
-    copied_with: tuple[str, ...] = ()
-    """Packages that the app uses, to start quickly as a copy of a process that has imported them; see `nursery`."""
-    name: str = "host"
-    """Hosts of one app that run side by side have different names, and folders, and the same in `common`."""
-    common: Path | None = None
-    """Where hosts of one app keep the status of timers and their locks, which Azure keeps in blobs. None is the folder."""
-    functions: tuple[str, ...] | None = None
-    """The functions that it runs; None means all."""
-    public_origin: bool = False
-    """Whether it answers OPTIONS as the Event Grid extension did before 3.4.4: in every cloud with the public one's origin."""
-    event_grid_key: str = "event-grid-key"
-    master_key: str = "master-key"
 
 
 class HostProcess:
@@ -89,8 +57,7 @@ class HostProcess:
 
     def event_grid_url(self, function: str) -> str:
         """The endpoint of an event subscription to a function, with its key."""
-        query = urlencode({"functionName": function, "code": self.spec.event_grid_key})
-        return f"{self.url}/runtime/webhooks/EventGrid?{query}"
+        return event_grid_url(self.url, self.spec, function)
 
     def start(self) -> None:
         """Start the host and wait until it is ready; again on the same port. Raises HostError if it refuses."""

@@ -14,7 +14,8 @@ from simulator.clock import OwnClock
 from simulator.clock.running import RunningClock
 from simulator.event_grid import Subscription
 from simulator.host.errors import HostError
-from simulator.host.process import HostProcess, HostSpec
+from simulator.host.hosting import HostSpec
+from simulator.host.process import HostProcess
 from simulator.play.azurite import azurite
 from simulator.play.control import Control
 from simulator.play.feed import Feed, Tail, told

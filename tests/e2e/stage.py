@@ -19,7 +19,9 @@ from simulator.clouds import PUBLIC, Cloud
 from simulator.clusters import Cluster
 from simulator.event_grid import Schema, Subscription
 from simulator.exchanges import Exchange
-from simulator.host.process import HostProcess, HostSpec
+from simulator.host.hosting import Hosting, HostSpec
+from simulator.host.process import HostProcess
+from simulator.host.scaling import ComeAndGo, QueueLooks, ScaleController
 from tests.patience import HANG
 
 APP = Path(__file__).parent.parent.parent
@@ -42,7 +44,7 @@ class Stage:
     """One story's world, and how to look at it."""
 
     azure: Azure
-    host: HostProcess
+    host: Hosting
     account: StorageAccount
     folder: Path
     # --- doing ---
@@ -189,6 +191,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
     schema: Schema = Schema.EVENT_GRID,
     keyless: bool = False,
     races: bool = False,
+    comes_and_goes: ComeAndGo | None = None,
     build: Callable[[Azure], None] | None = None,
 ) -> Iterator[Stage]:
     """Raise the stage: vault `contoso` with key `la-cmk`, then what `build` adds, then the app."""
@@ -209,7 +212,9 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
             **(settings or {}),
         }
         spec = HostSpec(APP, env, folder, azure.clock, APP_CLOCK, races=races, copied_with=PACKAGES)
-        host = HostProcess(spec)
+        host = (
+            ScaleController(spec, comes_and_goes, queue_looks(azure, account)) if comes_and_goes else HostProcess(spec)
+        )
         host.start()
         try:
             assert host.errors == {}
@@ -220,3 +225,14 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
             yield Stage(azure, host, account, folder)
         finally:
             host.kill()
+
+
+def queue_looks(azure: Azure, account: StorageAccount) -> QueueLooks:
+    """What a scale controller sees of an account's queues."""
+
+    def count(queue: str) -> tuple[int, int]:
+        with azure.lock:
+            messages = account.queues.messages(queue)
+        return sum(message.due_at <= azure.clock.now() for message in messages), len(messages)
+
+    return QueueLooks(account.host("queue"), count)

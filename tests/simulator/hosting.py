@@ -19,7 +19,8 @@ from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
 from simulator.clock.waiting import WaitingClock
-from simulator.host.process import HostProcess, HostSpec
+from simulator.host.hosting import HostSpec
+from simulator.host.process import HostProcess
 from simulator.storage.queues import QueueService
 
 ACCOUNT = "toys"

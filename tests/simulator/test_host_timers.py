@@ -11,8 +11,9 @@ import pytest
 
 from simulator.host.blobs import TimerLocks
 from simulator.host.errors import FunctionInError
+from simulator.host.hosting import HostSpec
 from simulator.host.ncrontab import checked, parse_schedule
-from simulator.host.process import HostProcess, HostSpec
+from simulator.host.process import HostProcess
 from tests.ncrontab_cases import AFTER, IN_ERROR, NEVER, UNDERSTOOD, Case
 from tests.simulator.hosting import messages_of, running, spec, wait_until
 

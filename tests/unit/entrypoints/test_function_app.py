@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.host.process import HostProcess, HostSpec
+from simulator.host.hosting import HostSpec
+from simulator.host.process import HostProcess
 
 ROOT = Path(__file__).parents[3]
 REQUIRED = {
