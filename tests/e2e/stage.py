@@ -19,6 +19,7 @@ from simulator.clouds import PUBLIC, Cloud
 from simulator.clusters import Cluster
 from simulator.event_grid import Schema, Subscription
 from simulator.exchanges import Exchange
+from simulator.faults import Fault, FaultKind
 from simulator.host.hosting import Hosting, HostSpec
 from simulator.host.process import HostProcess
 from simulator.host.scaling import ComeAndGo, QueueLooks, ScaleController
@@ -58,6 +59,23 @@ class Stage:
     def a_second_passes(self) -> None:
         """Key Vault counts creation in whole seconds: the next version is to be younger than the last."""
         self.azure.clock.sleep(1.5)
+
+    def storage_is_away(self, seconds: float) -> None:
+        """Let nobody connect to queues and tables for a while."""
+        until = self.azure.clock.timestamp() + seconds
+        self.azure.faults.add(Fault(kind=FaultKind.RESET, host="cmkrotation.*", times=None, until=until))
+
+    def once(self, what: Callable[[Exchange], bool], action: Callable[[], object]) -> None:
+        """Do something right after the first request of a kind has taken effect, and before it is answered."""
+        done = False
+
+        def look(exchange: Exchange) -> None:
+            nonlocal done
+            if not done and what(exchange):
+                done = True
+                action()
+
+        self.azure.after_effect.append(look)
 
     def reconcile(self) -> None:
         """Run the timer's function now, and wait until it has finished."""

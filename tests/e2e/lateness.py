@@ -1,0 +1,110 @@
+"""`python -m tests.e2e.lateness`: how late a rotation is, by plan, by size and by how long Azure takes; printed as a table.
+
+Warm is one instance that is always there, as on Elastic Premium or with an always-ready instance; the other mode is Flex
+Consumption without one (`simulator.host.scaling`). Everything is simulated time, and the same whenever it is run.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from simulator.azure import Azure
+from simulator.behaviour import Behaviour
+from simulator.host.scaling import ComeAndGo, ScaleController
+from tests.e2e.stage import Stage, stage
+
+TEN_MINUTES = "0 */10 * * * *"
+OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
+HEADINGS = (
+    *("instances", "clusters", "Azure takes", "first update sent after", "last update sent after"),
+    *("on record after its end, median", "on record after its end, longest", "visits", "updates", "times woken"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How late one rotation was, in simulated seconds."""
+
+    sent: tuple[float, ...]
+    """From the key's rotation to each cluster's update."""
+    recorded: tuple[float, ...]
+    """From the end of each cluster's operation to its being on record."""
+    visits: int
+    updates: int
+    woken: int
+    """How often instances for visits came from nothing."""
+
+    def cells(self) -> Iterator[str]:
+        """As the table has it."""
+        for seconds in (min(self.sent), max(self.sent), statistics.median(self.recorded), max(self.recorded)):
+            yield f"{seconds:.0f} s"
+        yield from (str(self.visits), str(self.updates), str(self.woken))
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.lateness", description="How late a rotation is.")
+    parser.add_argument("--clusters", type=int, nargs="+", default=[1, 100])
+    parser.add_argument("--operations", nargs="+", choices=list(OPERATIONS), default=list(OPERATIONS))
+    parser.add_argument("--seed", type=int, default=1, help="of when instances come")
+    options = parser.parse_args()
+    _row(HEADINGS)
+    _row(["---"] * len(HEADINGS))
+    for name, how in {"always there": None, "come and go": ComeAndGo(options.seed)}.items():
+        for clusters in options.clusters:
+            for operation in options.operations:
+                with tempfile.TemporaryDirectory(prefix="lateness-") as folder:
+                    found = measure(Path(folder), how, clusters, OPERATIONS[operation])
+                _row([name, str(clusters), operation, *found.cells()])
+    return 0
+
+
+def measure(folder: Path, how: ComeAndGo | None, clusters: int, update_seconds: float) -> Lateness:
+    """Rotate a key that some clusters use, and let them follow."""
+
+    def build(azure: Azure) -> None:
+        for number in range(clusters):
+            azure.add_cluster(f"cluster-{number:03}", key=azure.pinned("contoso", "la-cmk"))
+
+    behaviour = Behaviour(update_seconds=update_seconds, retry_after=30)
+    settings = {"RECONCILE_SCHEDULE": TEN_MINUTES}
+    with stage(folder, behaviour=behaviour, build=build, settings=settings, comes_and_goes=how) as story:
+        new = story.rotate()
+        rotated_at = story.azure.clock.timestamp()
+        for cluster in story.azure.arm.clusters.values():
+            story.finished(cluster, new, within=update_seconds + 7_200)
+        return _lateness(story, new, rotated_at, update_seconds)
+
+
+def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) -> Lateness:
+    sent, recorded = [], []
+    updates = 0
+    for cluster in story.azure.arm.clusters.values():
+        patches = story.patches(cluster)
+        row = story.rotation(cluster, new)
+        assert row is not None
+        first = patches[0].at.timestamp()
+        sent.append(first - rotated_at)
+        recorded.append(_timestamp(row["finishedAt"]) - first - update_seconds)
+        updates += len(patches)
+    visits = [line for line in story.host.log_lines() if line["message"].startswith("Executing 'Functions.on_visit'")]
+    woken = story.host.comings["on_visit"] if isinstance(story.host, ScaleController) else 0
+    return Lateness(tuple(sent), tuple(recorded), len(visits), updates, woken)
+
+
+def _timestamp(value: datetime | str) -> float:
+    return (datetime.fromisoformat(value) if isinstance(value, str) else value).timestamp()
+
+
+def _row(cells: Sequence[str]) -> None:
+    sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""How late a rotation is where instances come and go, beside where one is always there; the table is made by `lateness`."""
+
+from pathlib import Path
+
+from simulator.host.scaling import ComeAndGo
+from tests.e2e import lateness
+
+
+def test_a_rotation_is_minutes_later_where_instances_come_and_go(tmp_path: Path) -> None:
+    warm = lateness.measure(tmp_path / "warm", None, 2, 30)
+    flex = lateness.measure(tmp_path / "flex", ComeAndGo(), 2, 30)
+    assert max(warm.sent) < 30
+    assert max(warm.recorded) < 60
+    assert 12 < max(flex.sent) <= 12 + 132 + 132
+    assert max(flex.recorded) <= 11 * 60
+    assert warm.updates == flex.updates == 2
+    assert flex.woken > warm.woken == 0
+    assert flex.visits <= 4 * warm.visits
+
+
+def test_the_same_seed_says_the_same(tmp_path: Path) -> None:
+    first = lateness.measure(tmp_path / "one", ComeAndGo(2), 1, 30)
+    again = lateness.measure(tmp_path / "two", ComeAndGo(2), 1, 30)
+    assert first == again
+    assert first != lateness.measure(tmp_path / "three", ComeAndGo(3), 1, 30)
