@@ -41,7 +41,8 @@ Keys are rotated: a new version takes over from the old one. A cluster that name
 on it until somebody tells it otherwise; and once that old version is switched off, its logs cannot
 be read, and new ones are lost for good. This app tells the clusters, and proves that they followed.
 
-What runs here is the real app on the real runtime. Azure is simulated, {SPEED / 60:g} minutes in each second.
+What runs here is the real app on the real runtime, on one instance that is always there. Azure is
+simulated, {SPEED / 60:g} minutes in each second.
 """
 FLEET = """\
 The fleet, in two subscriptions:

@@ -19,6 +19,8 @@ from simulator.host.scaling import ComeAndGo, ScaleController
 from tests.e2e.stage import Stage, stage
 
 TEN_MINUTES = "0 */10 * * * *"
+IDLE_SECONDS = 3_737.0
+"""Before the rotation: an app that has just started polls its queue ten times a second, and one that is idle does not."""
 OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
 HEADINGS = (
     *("instances", "clusters", "Azure takes", "first update sent after", "last update sent after"),
@@ -74,6 +76,7 @@ def measure(folder: Path, how: ComeAndGo | None, clusters: int, update_seconds: 
     behaviour = Behaviour(update_seconds=update_seconds, retry_after=30)
     settings = {"RECONCILE_SCHEDULE": TEN_MINUTES}
     with stage(folder, behaviour=behaviour, build=build, settings=settings, comes_and_goes=how) as story:
+        story.quiet(IDLE_SECONDS)
         new = story.rotate()
         rotated_at = story.azure.clock.timestamp()
         for cluster in story.azure.arm.clusters.values():
