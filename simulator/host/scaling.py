@@ -158,6 +158,10 @@ class ScaleController:
         """How often instances of each function have come from nothing."""
         return {name: group.comings for name, group in self._groups.items()}
 
+    def there(self, function: str) -> int:
+        """How many instances of a function there are."""
+        return len(self._groups[function].running)
+
     def event_grid_url(self, function: str) -> str:
         """The endpoint of an event subscription to a function, with its key."""
         return event_grid_url(self.url, self.spec, function)

@@ -77,10 +77,11 @@ class QueueService:
         due_at = self._queues[queue].messages.next_due()
         return due_at.timestamp() - self._account.clock.skew if due_at else None
 
-    def put(self, queue: str, text: str) -> None:
-        """Put a message from nowhere, visible at once and for good; the queue is made if it is not there."""
+    def put(self, queue: str, text: str, after: float = 0.0) -> None:
+        """Put a message from nowhere, for good, visible at once or after a span; the queue is made if it is not there."""
         now = self._now()
-        self._queues.setdefault(queue, _Queue({})).messages.add(text, now, now, expiry(now, None))
+        due_at = now + timedelta(seconds=after)
+        self._queues.setdefault(queue, _Queue({})).messages.add(text, now, due_at, expiry(now, None))
 
     def lose_next(self) -> None:
         """Accept the next message that is put, in whichever queue, and never deliver it."""

@@ -1,0 +1,196 @@
+"""Instances that come and go, as on Flex Consumption without one that is always ready.
+
+What the scale controller counts was measured on Extensions.Storage.Queues 5.3.10 on 2026-11-25; how late it is was reported in
+azure-functions-host #10706; how long a cold start takes is a guess.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from simulator.accounts import StorageAccount
+from simulator.azure import Azure
+from simulator.clock.waiting import START, WaitingClock
+from simulator.host.scaling import ComeAndGo, QueueLooks, ScaleController
+from tests.simulator.hosting import HOST_JSON, spec
+
+APP = """
+    import logging, os
+    import azure.functions as func
+    import toytime
+
+    app = func.FunctionApp()
+    log = logging.getLogger("toy")
+
+    @app.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
+    def on_work(message: func.QueueMessage) -> None:
+        log.info("worked")
+        toytime.sleep(float(message.get_body()))
+        log.info("done")
+
+    @app.event_grid_trigger(arg_name="event")
+    @app.queue_output(arg_name="out", queue_name="work", connection="AzureWebJobsStorage")
+    def on_event(event: str, out: func.Out[str]) -> None:
+        out.set("0")
+
+    @app.timer_trigger(arg_name="timer", schedule="0 0 * * * *")
+    def on_timer(timer: func.TimerRequest) -> None:
+        log.info("past due: %s", timer.past_due)
+        toytime.sleep(100)
+        log.info("done")
+"""
+HOW = ComeAndGo(seed=7)
+LATEST = HOW.notice[1] + HOW.cold_start[1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Toys:
+    """A toy app whose instances come and go."""
+
+    azure: Azure
+    account: StorageAccount
+    controller: ScaleController
+
+    @property
+    def now(self) -> float:
+        return self.azure.clock.timestamp()
+
+    def put(self, *bodies: str, after: float = 0.0) -> None:
+        with self.azure.lock:
+            for body in bodies:
+                self.account.queues.put("work", base64.b64encode(body.encode()).decode(), after)
+
+    def until(self, happened: Callable[[], object]) -> None:
+        assert self.azure.clock.until(happened), "waited in vain"
+
+    def said(self, function: str) -> list[tuple[float, str]]:
+        """When a function said what, on whatever instance."""
+        return [
+            (datetime.fromisoformat(line["time"]).timestamp(), line["message"])
+            for line in self.controller.log_lines()
+            if line["category"] == f"Function.{function}.User"
+        ]
+
+
+@contextmanager
+def toys(folder: Path, how: ComeAndGo = HOW) -> Iterator[Toys]:
+    with Azure(WaitingClock.starting()) as azure:
+        account = azure.storage_account("toys")
+        settings = azure.environment() | {"AzureWebJobsStorage": account.connection_string}
+
+        def count(queue: str) -> tuple[int, int]:
+            with azure.lock:
+                messages = account.queues.messages(queue)
+            return sum(message.due_at <= azure.clock.now() for message in messages), len(messages)
+
+        what = replace(
+            spec(folder, APP, clock=azure.clock, settings=settings, host_json=HOST_JSON),
+            copied_with=("azure.storage.queue",),
+        )
+        controller = ScaleController(what, how, QueueLooks(account.host("queue"), count))
+        controller.start()
+        try:
+            yield Toys(azure, account, controller)
+        finally:
+            controller.kill()
+
+
+def test_the_first_message_waits_for_an_instance_which_is_gone_half_a_minute_after_nothing_is_visible(
+    tmp_path: Path,
+) -> None:
+    with toys(tmp_path) as world:
+        lateness = []
+        for _ in range(3):
+            world.azure.clock.sleep(600)
+            assert world.controller.there("on_work") == 0
+            put_at = world.now
+            world.put("0")
+            world.until(lambda: world.account.queues.messages("work") == [])
+            lateness.append(world.now - put_at)
+            assert world.controller.there("on_work") == 1
+            world.azure.clock.sleep(HOW.gone_after + 11)
+            assert world.controller.there("on_work") == 0
+        assert all(HOW.cold_start[0] <= late <= LATEST for late in lateness)
+        assert len(set(lateness)) == 3, "drawn from a range"
+        assert world.controller.comings["on_work"] == 3
+
+
+def test_a_delayed_message_counts_for_nothing_until_it_is_visible(tmp_path: Path) -> None:
+    """Measured: 0 are wanted if a look finds nothing visible, however many are delayed or in process."""
+    with toys(tmp_path) as world:
+        world.put("0", after=300)
+        world.put("0")
+        world.until(lambda: world.said("on_work"))
+        world.until(lambda: world.controller.there("on_work") == 0)
+        world.until(lambda: len(world.said("on_work")) == 4)
+        assert world.controller.comings["on_work"] == 2
+        assert 300 + HOW.cold_start[0] <= world.now - START.timestamp() <= 300 + LATEST
+
+
+def test_a_message_that_is_being_worked_on_keeps_no_instance_which_finishes_it_first(tmp_path: Path) -> None:
+    with toys(tmp_path) as world:
+        world.put("89")
+        world.until(lambda: world.said("on_work"))
+        began_at = world.now
+        world.azure.clock.sleep(60)
+        assert world.controller.there("on_work") == 1, "it is told to end, and is waited for"
+        world.until(lambda: world.controller.there("on_work") == 0)
+        assert world.said("on_work")[-1][1] == "done"
+        assert world.now - began_at == pytest.approx(89)
+
+
+def test_so_many_messages_so_many_instances(tmp_path: Path) -> None:
+    """Measured: one is wanted for each `batchSize` and `newBatchThreshold`, up to the most that there may be."""
+    with toys(tmp_path, replace(HOW, most=3)) as world:
+        world.put(*["200"] * 30)
+        world.until(lambda: world.controller.there("on_work") == 3)
+        world.until(lambda: len(world.said("on_work")) == 60)
+
+
+def test_an_event_waits_for_an_instance_of_its_own_function_and_wakes_no_other(tmp_path: Path) -> None:
+    with toys(tmp_path) as world:
+        posted_at = world.now
+        url = world.controller.event_grid_url("on_event")
+        answer = requests.post(url, json=[{"id": "1"}], headers={"aeg-event-type": "Notification"}, timeout=60)
+        assert answer.status_code == 202
+        answered_at = world.now
+        assert HOW.cold_start[0] <= answered_at - posted_at <= HOW.cold_start[1]
+        assert (world.controller.there("on_event"), world.controller.there("on_work")) == (1, 0)
+        world.until(lambda: world.said("on_work"))
+        assert HOW.cold_start[0] <= world.now - answered_at <= LATEST
+        world.azure.clock.sleep(60)
+        assert world.controller.there("on_event") == 0
+
+
+def test_a_timer_is_woken_for_and_its_run_is_not_cut(tmp_path: Path) -> None:
+    with toys(tmp_path) as world:
+        world.azure.clock.sleep(3600 + 300)
+        (began_at, past_due), (ended_at, _) = world.said("on_timer")
+        assert past_due == "past due: True"
+        assert HOW.cold_start[0] <= began_at % 3600 <= HOW.cold_start[1]
+        assert ended_at - began_at == 100
+        assert world.controller.there("on_timer") == 0
+        assert world.controller.comings["on_timer"] == 2, "when it was deployed, and when it was due"
+
+
+def test_a_function_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    with toys(tmp_path) as world:
+        answer = requests.post(world.controller.event_grid_url("nobody"), data="[]", timeout=60)
+        assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_same_seed_draws_the_same(tmp_path: Path, seed: int) -> None:
+    moments: list[list[tuple[float, str]]] = []
+    for attempt in ("first", "second"):
+        with toys(tmp_path / attempt, ComeAndGo(seed)) as world:
+            world.put("0")
+            world.azure.clock.sleep(200)
+            moments.append(world.said("on_work"))
+    assert moments[0] == moments[1]
