@@ -1,7 +1,9 @@
 """`python -m tests.e2e.lateness`: how late a rotation is, by plan, by size and by how long Azure takes; printed as a table.
 
 Warm is one instance that is always there, as on Elastic Premium or with an always-ready instance; the other mode is Flex
-Consumption without one (`simulator.host.scaling`). Everything is simulated time, and the same whenever it is run.
+Consumption without one (`simulator.host.scaling`). Everything is simulated time, and the same whenever it is run; computing
+and requests take none of it, so what many clusters cost more than one shows in the visits alone. A hundred clusters whose
+updates take six hours are ten thousand visits, which take minutes of real time.
 """
 
 import argparse
@@ -21,6 +23,8 @@ from tests.e2e.stage import Stage, stage
 TEN_MINUTES = "0 */10 * * * *"
 IDLE_SECONDS = 3_737.0
 """Before the rotation: an app that has just started polls its queue ten times a second, and one that is idle does not."""
+COME_AND_GO = "come and go"
+INSTANCES = ("always there", COME_AND_GO)
 OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
 HEADINGS = (
     *("instances", "clusters", "Azure takes", "first update sent after", "last update sent after"),
@@ -51,13 +55,15 @@ class Lateness:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.lateness", description="How late a rotation is.")
+    parser.add_argument("--instances", nargs="+", choices=list(INSTANCES), default=list(INSTANCES))
     parser.add_argument("--clusters", type=int, nargs="+", default=[1, 100])
     parser.add_argument("--operations", nargs="+", choices=list(OPERATIONS), default=list(OPERATIONS))
     parser.add_argument("--seed", type=int, default=1, help="of when instances come")
     options = parser.parse_args()
     _row(HEADINGS)
     _row(["---"] * len(HEADINGS))
-    for name, how in {"always there": None, "come and go": ComeAndGo(options.seed)}.items():
+    for name in options.instances:
+        how = ComeAndGo(options.seed) if name == COME_AND_GO else None
         for clusters in options.clusters:
             for operation in options.operations:
                 with tempfile.TemporaryDirectory(prefix="lateness-") as folder:
@@ -79,8 +85,9 @@ def measure(folder: Path, how: ComeAndGo | None, clusters: int, update_seconds: 
         story.quiet(IDLE_SECONDS)
         new = story.rotate()
         rotated_at = story.azure.clock.timestamp()
+        story.quiet(update_seconds)  # Looking whether they have followed is no small work, and in vain before this.
         for cluster in story.azure.arm.clusters.values():
-            story.finished(cluster, new, within=update_seconds + 7_200)
+            story.finished(cluster, new)
         return _lateness(story, new, rotated_at, update_seconds)
 
 
