@@ -18,6 +18,7 @@ from simulator.accounts import StorageAccount
 from simulator.azure import Azure
 from simulator.clock.waiting import START, WaitingClock
 from simulator.host.scaling import ComeAndGo, QueueLooks, ScaleController
+from tests.patience import HANG
 from tests.simulator.hosting import HOST_JSON, spec
 
 APP = """
@@ -157,7 +158,7 @@ def test_an_event_waits_for_an_instance_of_its_own_function_and_wakes_no_other(t
     with toys(tmp_path) as world:
         posted_at = world.now
         url = world.controller.event_grid_url("on_event")
-        answer = requests.post(url, json=[{"id": "1"}], headers={"aeg-event-type": "Notification"}, timeout=60)
+        answer = requests.post(url, json=[{"id": "1"}], headers={"aeg-event-type": "Notification"}, timeout=HANG)
         assert answer.status_code == 202
         answered_at = world.now
         assert HOW.cold_start[0] <= answered_at - posted_at <= HOW.cold_start[1]
@@ -181,7 +182,7 @@ def test_a_timer_is_woken_for_and_its_run_is_not_cut(tmp_path: Path) -> None:
 
 def test_a_function_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     with toys(tmp_path) as world:
-        answer = requests.post(world.controller.event_grid_url("nobody"), data="[]", timeout=60)
+        answer = requests.post(world.controller.event_grid_url("nobody"), data="[]", timeout=HANG)
         assert answer.status_code == 404
 
 
