@@ -74,8 +74,8 @@ class Hosting(Protocol):
         """Host it no more, at once."""
         ...
 
-    def restart(self) -> None:
-        """Crash, and come back as it does."""
+    def restart(self, clock: OwnClock | None = None) -> None:
+        """Crash, and come back as it does, with another clock if one is given."""
         ...
 
     def log_lines(self) -> list[dict[str, Any]]:

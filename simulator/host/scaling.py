@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from simulator.clock import Polls
+from simulator.clock import OwnClock, Polls
 from simulator.host.front_end import FrontEnd
 from simulator.host.hosting import HostSpec, event_grid_url
 from simulator.host.ncrontab import Schedule, parse_schedule
@@ -189,10 +189,12 @@ class ScaleController:
         for group in self._groups.values():
             group.end()
 
-    def restart(self) -> None:
-        """All instances crash, and come back when there is something for them."""
+    def restart(self, clock: OwnClock | None = None) -> None:
+        """All instances crash, and come back when there is something for them, with another clock if one is given."""
         for group in self._groups.values():
             group.end()
+            for host in group.hosts:
+                host.spec = replace(host.spec, clock=clock or host.spec.clock)
             group.gone()
 
     def log_lines(self) -> list[dict[str, Any]]:
