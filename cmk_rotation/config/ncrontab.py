@@ -23,7 +23,7 @@ _FIELDS = {
     "day of the week": range(7),
 }
 _VALUE = r"\d+|[a-z]+"
-_ELEMENT = re.compile(rf"(?:(\*)|({_VALUE})(?:-({_VALUE}))?)(?:/0*([1-9]\d*))?", re.ASCII)
+_ELEMENT = re.compile(rf"(?:(\*)|({_VALUE})(?:-({_VALUE}))?)(?:/(\d+))?", re.ASCII)
 """`*`, a value, or a range of values, each with a step or without."""
 _LONGEST_MONTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
@@ -67,7 +67,7 @@ def _element(name: str, element: str) -> range | None:
         return None
     if step and not last and not star:
         high = numbers[-1]  # From a value on.
-    return range(min(low, high), max(low, high) + 1, int(step or 1))
+    return range(min(low, high), max(low, high) + 1, max(1, int(step or 1)))  # the host takes a step of none for one
 
 
 def _value(name: str, text: str) -> int | None:

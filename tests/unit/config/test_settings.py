@@ -292,7 +292,6 @@ def test_a_schedule_that_the_host_takes_is_taken(text: str) -> None:
         ("0 0 0 * * 7", "its day of the week"),
         ("0 0 0 * mon *", "its month"),
         ("0 jan * * * *", "its minute"),
-        ("0 */0 * * * *", "its minute"),
         ("0 1,,2 * * * *", "its minute"),
         ("0 *-5 * * * *", "its minute"),
         ("0 ? * * * *", "its minute"),

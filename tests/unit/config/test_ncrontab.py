@@ -1,0 +1,26 @@
+"""The product reads a schedule as the host does: one table of cases holds both."""
+
+import pytest
+
+from cmk_rotation.config.ncrontab import problem_of
+from tests.ncrontab_cases import IN_ERROR, NEVER, UNDERSTOOD, Case
+
+
+@pytest.mark.parametrize("case", [case for case in UNDERSTOOD if not case.span], ids=lambda case: case.text)
+def test_what_the_host_understands_is_taken(case: Case) -> None:
+    assert problem_of(case.text) is None
+
+
+@pytest.mark.parametrize("case", [case for case in UNDERSTOOD if case.span], ids=lambda case: case.text)
+def test_a_time_span_is_refused_because_most_plans_do_not_take_it(case: Case) -> None:
+    assert problem_of(case.text) is not None
+
+
+@pytest.mark.parametrize("case", IN_ERROR, ids=lambda case: case.text)
+def test_what_the_host_does_not_understand_is_refused(case: Case) -> None:
+    assert problem_of(case.text) is not None
+
+
+@pytest.mark.parametrize("case", NEVER, ids=lambda case: case.text)
+def test_what_never_comes_is_refused(case: Case) -> None:
+    assert problem_of(case.text) == "it names a day that no month has, so it never comes"
