@@ -1,0 +1,87 @@
+"""A retry keeps nothing of the attempt before: whatever is left over from it would be believed of the new one."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from cmk_rotation.domain.model import OperationError, Rotation, Workspace
+from cmk_rotation.domain.vocabulary import Reason, Stage
+from tests.unit.support.builders import DAY, NOW, WORKSPACE, over, rotation
+from tests.unit.support.worlds import Fakes
+
+OF_THE_ROTATION = {
+    "cluster_id",
+    "key_vault_uri",
+    "key_name",
+    "from_version",
+    "to_version",
+    "to_version_created_at",
+    "requested_at",
+    "requested_by",
+    "event_id",
+    "cluster_state",
+}
+"""What a rotation is, and why it is called for: no attempt changes that. Everything else belongs to one attempt."""
+SAID_BY_EACH_CLAIM = {"reason", "message", "attempt_id", "claimed_until", "etag"}
+"""What the claim itself says; the rest is blank until the attempt fills it."""
+COUNTED = {"attempts", "started_at"}
+"""What goes on counting when a claim that lapsed unsent is claimed again: to whoever waits, that is one attempt."""
+
+LEFT_OVER = over(
+    Stage.FAILED,
+    Reason.UPDATE_FAILED,
+    message="the last attempt failed",
+    event_id="event-0",
+    remedy="Repair what made it fail.",
+    cluster_state="Failed",
+    verified=True,
+    attempts=2,
+    attempt_id="the attempt before",
+    correlation_id="correlation-0",
+    started_at=NOW - 2 * DAY,
+    finished_at=NOW - DAY,
+    keep_old_version_until=NOW - DAY,
+    operation_url=rotation().operation_url,
+    operation_status="Failed",
+    operation_error=OperationError("BadKey", "of the last attempt"),
+    linked_workspaces=(Workspace(WORKSPACE, "Failed"),),
+    claimed_until=NOW - DAY,
+    at_target_since=NOW - DAY,
+    elsewhere_since=NOW - DAY,
+    silent_since=NOW - DAY,
+)
+
+
+def claim_after(before: Rotation | None) -> Rotation:
+    """The claim that a visit puts on record where this rotation was on record."""
+    fakes = Fakes()
+    if before is not None:
+        fakes.records.put(before)
+    fakes.visit()
+    return next(step.rotation for step in fakes.records.steps if step.name.startswith("claimed"))
+
+
+FIRST = claim_after(None)
+AFTER_A_FAILURE = claim_after(LEFT_OVER)
+AFTER_A_LAPSED_CLAIM = claim_after(replace(LEFT_OVER, stage=Stage.UPDATING, accepted_at=None))
+
+
+def test_the_attempt_before_left_something_everywhere() -> None:
+    assert [one.name for one in fields(Rotation) if getattr(LEFT_OVER, one.name) == one.default] == ["etag"]
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Rotation) if one.name not in OF_THE_ROTATION])
+def test_nothing_of_an_attempt_outlives_it(name: str) -> None:
+    failed, lapsed = getattr(AFTER_A_FAILURE, name), getattr(AFTER_A_LAPSED_CLAIM, name)
+    if name in COUNTED:
+        assert failed > getattr(LEFT_OVER, name)
+        assert lapsed == getattr(LEFT_OVER, name)
+    elif name in SAID_BY_EACH_CLAIM:
+        assert getattr(LEFT_OVER, name) not in {failed, lapsed}
+    else:
+        assert failed == lapsed == getattr(FIRST, name)
+
+
+@pytest.mark.parametrize("name", sorted(OF_THE_ROTATION))
+def test_what_a_rotation_is_outlives_its_attempts(name: str) -> None:
+    assert getattr(AFTER_A_FAILURE, name) == getattr(AFTER_A_LAPSED_CLAIM, name) == getattr(LEFT_OVER, name)
