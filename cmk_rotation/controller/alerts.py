@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cmk_rotation.controller.ports import World
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen, move
-from cmk_rotation.domain.model import ClusterStatus, KeyVersion, Rotation, VisitRequest
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, believed
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Reason, Verdict
 
 ANNOUNCED_BY_ROTATION = frozenset(
@@ -50,10 +53,10 @@ def about(rotation: Rotation) -> dict[str, object]:
         "toVersion": rotation.to_version,
         "stage": rotation.stage,
         "reason": rotation.reason,
-        "operationId": rotation.operation_id,
+        "operationId": rotation.attempt.operation_id,
         "attempt": rotation.attempts,
         "eventId": rotation.event_id,
-        "correlationId": rotation.correlation_id,
+        "correlationId": rotation.attempt.correlation_id,
     }
 
 
@@ -94,7 +97,7 @@ def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decisio
         return True
     if decision.reason is Reason.UPDATE_OVERDUE:
         update = situation.open if isinstance(situation, Situation) else None
-        return update is not None and update.started_at is not None and last < update.started_at
+        return update is not None and update.attempt.started_at is not None and last < update.attempt.started_at
     return status.looked_at - last >= REMIND_EVERY
 
 
@@ -127,8 +130,8 @@ def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tupl
     return tuple(
         rotation
         for rotation in last.values()
-        if rotation.keep_old_version_until is not None
-        and rotation.keep_old_version_until > situation.now
+        if rotation.outcome.keep_old_version_until is not None
+        and rotation.outcome.keep_old_version_until > situation.now
         and (old := situation.listed(rotation.from_version)) is not None
         and not old.enabled
         and rotation.from_version not in said
@@ -180,10 +183,10 @@ def _expiry(status: ClusterStatus, in_use: KeyVersion, now: datetime) -> Mapping
 
 
 def _too_early(rotation: Rotation, now: datetime) -> Mapping[str, object]:
-    what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+    until = rotation.outcome.keep_old_version_until
     return {
-        "message": f"{what}: the old version was disabled before {rotation.keep_old_version_until:%Y-%m-%d %H:%M}Z",
+        "message": f"{rotation.heading}: the old version was disabled before {until:%Y-%m-%d %H:%M}Z",
         "remedy": "Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
         "since": now,
-        "keepOldVersionUntil": rotation.keep_old_version_until,
+        "keepOldVersionUntil": until,
     }

@@ -13,11 +13,14 @@ from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileErr
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject, settle
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen, ended
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.model import Cluster, ClusterStatus, KeyVersion, PoisonQueue, Record, Trouble, VisitRequest
+from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, believed, trouble_after
-from cmk_rotation.domain.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
+from cmk_rotation.domain.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
 
 _READING_LASTS = timedelta(minutes=5)
 """How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
@@ -131,7 +134,7 @@ def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
                 if announcement_owed(rotation, unseen.now):
                     announce_late(world, rotation)
             for rotation in unseen.unfinished:
-                end = ended(rotation, Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
+                end = superseded(rotation, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
                 finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))
 
 
@@ -214,7 +217,7 @@ def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) 
         if cluster_id in found.clusters or not holding:
             continue
         trouble = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
-        if record.status is not None or any(rotation.finished_at is None for rotation in record.rotations):
+        if record.status is not None or any(rotation.outcome.finished_at is None for rotation in record.rotations):
             yield Unseen(world.now(), cluster_id, trouble, record.rotations, record.status)
 
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from cmk_rotation.controller.alerts import Line, owed
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
-from cmk_rotation.domain.model import ClusterStatus, VisitRequest
+from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy
 
 _TRIES = 20

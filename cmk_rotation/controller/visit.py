@@ -17,10 +17,11 @@ from cmk_rotation.controller.observe import observe
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import note_looked
 from cmk_rotation.controller.update import not_sent, start
-from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen, same_rotation
-from cmk_rotation.decisions.policy import decide, proposed
+from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen
+from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.model import Rotation, Step, VisitRequest
+from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
 
 _TRIES = 3
@@ -118,8 +119,8 @@ def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Sit
         if world.mode is Mode.ENFORCE or follows_update:
             rotation = finish(world, situation, rotation)
         situation = situation.with_rotation(rotation)
-        if isinstance(situation, Situation) and rotation.linked_workspaces:
-            situation = replace(situation, workspaces=rotation.linked_workspaces)
+        if isinstance(situation, Situation) and rotation.outcome.linked_workspaces:
+            situation = replace(situation, workspaces=rotation.outcome.linked_workspaces)
         if isinstance(situation, Situation) and rotation.stage is Stage.FAILED:
             announced = True
             situation = without_operator(situation)
@@ -135,13 +136,13 @@ def _note_progress(world: World, situation: Situation, decision: Decision) -> Si
     after, step = decision.progress or before, None
     if after.reason is not before.reason and after.reason is Reason.UPDATE_OVERDUE:
         step = "overdue"
-    elif after.operation_status != before.operation_status:
+    elif after.attempt.operation_status != before.attempt.operation_status:
         step = "progress"
     world.log(
         Event.UPDATE_PROGRESS,
-        logging.INFO if after.operation_status != before.operation_status else logging.DEBUG,
+        logging.INFO if after.attempt.operation_status != before.attempt.operation_status else logging.DEBUG,
         **about(after),
-        operationStatus=after.operation_status,
+        operationStatus=after.attempt.operation_status,
         message=after.message,
     )
     if after == before:
@@ -159,9 +160,7 @@ def _note_waiting(world: World, situation: Situation, decision: Decision, reques
     target = situation.target
     if not waits or target is None or situation.toward(target.version) is not None:
         return
-    rotation = replace(
-        proposed(situation, target), reason=decision.reason, message=decision.message, event_id=request.event_id
-    )
+    rotation = put_off(toward(situation, target, request.event_id), decision.reason, decision.message)
     try:
         world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
     except ChangedMeanwhileError:

@@ -7,7 +7,7 @@ import pytest
 
 from cmk_rotation.controller.alerts import recovery_owed
 from cmk_rotation.decisions.observation import Decision
-from cmk_rotation.domain.model import Operation
+from cmk_rotation.domain.azure_resources import Operation
 from cmk_rotation.domain.vocabulary import Event, Reason, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
     CLUSTER,

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from cmk_rotation.controller import visit
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.controller.requeue import visit_may_come
-from cmk_rotation.domain.model import ClusterStatus, Rotation, VisitRequest
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
@@ -354,8 +356,8 @@ def test_crashes_storage_failures_and_stray_visits_in_any_mixture_end_in_one_ver
     assert (fakes.rotation.stage, fakes.rotation.verified) == (Stage.SUCCEEDED, True)
     assert [step.name for step in fakes.records.steps].count("finished") == 1
     assert len(fakes.clusters.patches) == 1
-    assert fakes.rotation.announced
-    assert fakes.rotation.published
+    assert fakes.rotation.outcome.announced
+    assert fakes.rotation.outcome.published
     assert 1 <= len(fakes.finished) <= 1 + len(crashes) + len(failing)
     assert fakes.status.reason is Reason.UP_TO_DATE
     assert fakes.requests.pending == []

@@ -10,7 +10,8 @@ from cmk_rotation.controller.visit import settle
 from cmk_rotation.decisions import policy, update_rules
 from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen
 from cmk_rotation.decisions.policy import RULES, decide
-from cmk_rotation.domain.model import Operation, Rotation, Workspace
+from cmk_rotation.domain.azure_resources import Operation, Workspace
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
     BLOCKED,
@@ -28,6 +29,7 @@ from tests.unit.support.builders import (
     V2,
     V3,
     WORKSPACE,
+    changed,
     cluster,
     over,
     rotation,
@@ -134,7 +136,7 @@ CASES: dict[str, tuple[Situation, Verdict, Reason]] = {
         Reason.UPDATE_REFUSED,
     ),
     "the cluster is failed after our own update failed, and that has rested": (
-        situation(replace(REFUSED_ONCE, finished_at=NOW - HOUR), cluster=cluster(state="Failed")),
+        situation(changed(REFUSED_ONCE, finished_at=NOW - HOUR), cluster=cluster(state="Failed")),
         Verdict.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
@@ -276,7 +278,7 @@ CASES: dict[str, tuple[Situation, Verdict, Reason]] = {
     ),
     "somebody put the cluster back": (situation(MOVED), Verdict.ATTENTION, Reason.MOVED_BACK),
     "somebody put the cluster back, and when it was moved is not known": (
-        situation(replace(MOVED, finished_at=None)),
+        situation(changed(MOVED, finished_at=None)),
         Verdict.ATTENTION,
         Reason.MOVED_BACK,
     ),
@@ -291,28 +293,28 @@ CASES: dict[str, tuple[Situation, Verdict, Reason]] = {
         Reason.VERSION_IS_BEHIND,
     ),
     "the same version of another key succeeded": (
-        situation(replace(MOVED, key_name="other")),
+        situation(changed(MOVED, key_name="other")),
         Verdict.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     # backoff
     "the update was refused just under an hour ago": (
-        situation(replace(REFUSED_ONCE, finished_at=NOW - HOUR + SECOND)),
+        situation(changed(REFUSED_ONCE, finished_at=NOW - HOUR + SECOND)),
         Verdict.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the update was refused an hour ago": (
-        situation(replace(REFUSED_ONCE, finished_at=NOW - HOUR)),
+        situation(changed(REFUSED_ONCE, finished_at=NOW - HOUR)),
         Verdict.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed for the second time just under two hours ago": (
-        situation(replace(REFUSED_ONCE, attempts=2, finished_at=NOW - 2 * HOUR + SECOND)),
+        situation(changed(REFUSED_ONCE, attempts=2, finished_at=NOW - 2 * HOUR + SECOND)),
         Verdict.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the update failed for the hundredth time a day ago": (
-        situation(replace(REFUSED_ONCE, attempts=100, finished_at=NOW - DAY)),
+        situation(changed(REFUSED_ONCE, attempts=100, finished_at=NOW - DAY)),
         Verdict.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
@@ -327,12 +329,12 @@ CASES: dict[str, tuple[Situation, Verdict, Reason]] = {
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed at a time far in the future": (
-        situation(replace(REFUSED_ONCE, finished_at=NOW + 365 * DAY)),
+        situation(changed(REFUSED_ONCE, finished_at=NOW + 365 * DAY)),
         Verdict.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed at a time that is not known": (
-        situation(replace(REFUSED_ONCE, finished_at=None)),
+        situation(changed(REFUSED_ONCE, finished_at=None)),
         Verdict.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
@@ -481,7 +483,7 @@ def test_a_failed_update_that_arrives_within_the_hour_is_ours_and_later_is_someb
     end = finished(situation(known, cluster=AT_V2))
     assert (end.reason, end.stage) == (reason, Stage.SUCCEEDED)
     assert (end.seconds_to_verify is None) is (reason is Reason.ALREADY_THERE)
-    assert ("no update of ours" in end.message) is (known.accepted_at is None)
+    assert ("no update of ours" in end.message) is (known.attempt.accepted_at is None)
 
 
 @pytest.mark.parametrize(
