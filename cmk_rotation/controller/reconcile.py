@@ -6,14 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import attention_owed, disabled_early, expiring, recovery_owed
+from cmk_rotation.controller.alerts import owed
 from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
-from cmk_rotation.controller.visit import reject, settle
+from cmk_rotation.controller.visit import reject
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
@@ -175,6 +176,7 @@ def wants_visit(
     if visit_may_come(status, now, world.pace.longest_wait):
         return False
     after = looked(settled, decision, now)
+    _, lines = owed(after, settled, decision, announced=False)
     enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
     return (
         status.next_visit_at is not None  # it was requested, and never came
@@ -186,10 +188,7 @@ def wants_visit(
         or _tells_otherwise(status, after)
         or status.reason is Reason.WORKSPACE_FAILED
         or now - status.looked_at >= REMIND_EVERY
-        or attention_owed(after, settled, decision)
-        or recovery_owed(after, decision)
-        or expiring(after, seen) is not None
-        or bool(disabled_early(after, seen))
+        or bool(lines)
     )
 
 

@@ -5,7 +5,7 @@ that is busy or has arrived, an operation on record.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.finish import finish
@@ -39,27 +39,52 @@ _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
 
 
-def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation | None:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The update was sent, or its claim will lapse; a next visit has been requested."""
+
+    decision: Decision
+    """What to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Azure did not take the update; a next visit has been requested."""
+
+    rotation: Rotation
+    """As it ended, on record and announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The update was not called for any more when it was to be sent; no visit was requested."""
+
+    decision: Decision
+
+
+def send_update(
+    world: World, situation: Situation, target: KeyVersion, request: VisitRequest
+) -> Sent | Refused | Skipped:
     """Claim, look once more, request the next visit, send, note.
 
-    Returns what to wait for, or the rotation if Azure refused it, or None if the update is not called for any more and
-    no visit was requested. Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, situation, target, request)
     if not _is_called_for_still(world, situation, target):
         _take_back(world, situation, target, claim)
-        return None
+        return Skipped(_look_again(situation, target))
     if _is_late(world, claim):  # the row tells whether another visit has taken the update over meanwhile
         claim = world.records.save_rotation(claim_renewed(claim, world.now()))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
+    to_be_seen = Sent(Decision(Verdict.WAIT, claim.reason, claim.message))
     if _is_late(world, claim):
-        return Decision(Verdict.WAIT, claim.reason, claim.message)  # the claim lapses, and the visit claims again
+        return to_be_seen  # the claim lapses, and the visit claims again
     try:
         return _send(world, situation, claim)
     except ChangedMeanwhileError:
-        return Decision(Verdict.WAIT, claim.reason, claim.message)
+        return to_be_seen
     except StorageUnavailableError as error:
         world.log(
             Event.VISIT_FAILED,
@@ -69,11 +94,11 @@ def start(world: World, situation: Situation, target: KeyVersion, request: Visit
             remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
             since=claim.attempt.started_at,
         )
-        return Decision(Verdict.WAIT, claim.reason, claim.message)
+        return to_be_seen
 
 
-def not_sent(situation: Situation, target: KeyVersion) -> Decision:
-    """What to do after an update was not called for any more when it was to be sent: look again, rarer each time."""
+def _look_again(situation: Situation, target: KeyVersion) -> Decision:
+    """Rarer each time."""
     reason, cluster = Reason.VERSION_IS_BEHIND, situation.cluster
     lasted = situation.now - since(situation.status, reason, situation.now)
     return Decision(
@@ -131,19 +156,19 @@ def _take_back(world: World, situation: Situation, target: KeyVersion, claim: Ro
     world.records.save_rotation(before, Step("not sent", world.now(), before))
 
 
-def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rotation:
+def _send(world: World, situation: Situation, claim: Rotation) -> Sent | Refused:
     world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt.id, message=claim.message)
     try:
         answer = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt.id or "")
     except AzureTroubleError as error:
         trouble = error.trouble
     else:
-        return _accepted(world, situation, claim, answer)
+        return Sent(_accepted(world, situation, claim, answer))
     if trouble.kind is TroubleKind.UNAVAILABLE:
-        return _unanswered(world, situation, claim, trouble)
+        return Sent(_unanswered(world, situation, claim, trouble))
     if _is_busy(world, situation, claim, trouble):
-        return _busy(world, situation, claim, trouble)
-    return _refused(world, situation, claim, trouble)
+        return Sent(_busy(world, situation, claim, trouble))
+    return Refused(_refused(world, situation, claim, trouble))
 
 
 def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accepted) -> Decision:

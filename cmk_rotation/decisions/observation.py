@@ -116,9 +116,18 @@ class Situation:
         return next((rotation for rotation in here if same_version(rotation.to_version, version)), None)
 
     def with_rotation(self, rotation: Rotation) -> "Situation":
-        """The same situation, with that rotation on record and nothing known of an operation under way."""
+        """The same situation, with that rotation on record and nothing known of an operation under way.
+
+        Once an attempt has failed, the operator's word was for that one, not for the next.
+        """
         others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
-        return replace(self, rotations=(*others, rotation), operation=None)
+        return replace(
+            self,
+            rotations=(*others, rotation),
+            operation=None,
+            workspaces=rotation.outcome.linked_workspaces or self.workspaces,
+            by=RequestedBy.FOLLOW if rotation.stage is Stage.FAILED else self.by,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ First an update of our own is seen through (`update_rules.py`); then come the cl
 called for.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 
 from cmk_rotation.decisions import key_rules, update_rules
 from cmk_rotation.decisions.observation import (
@@ -25,23 +27,32 @@ from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succ
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, believed
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
+type Seen = Situation | Unseen
+type End = Callable[[Seen, Rotation], Rotation]
 
-def decide(situation: Situation | Unseen) -> Decision | Finish:
+
+def decide(seen: Seen) -> Decision | Finish:
     """The first opinion among the rules. The last rule always has one."""
-    if isinstance(situation, Unseen):
-        return cluster_cannot_be_read(situation)
-    for rule in RULES:
-        opinion = rule(situation)
-        if opinion is not None:
-            return opinion
-    return version_is_behind(situation)
+    opinions = (rule(seen) for rule in RULES)
+    return next(opinion for opinion in opinions if opinion is not None)
+
+
+def settle(seen: Seen, end: End = lambda _, rotation: rotation) -> tuple[Seen, Decision]:
+    """Decide until no rotation ends any more, and `end` each that does. Without that: what a visit would come to."""
+    decision = decide(seen)
+    while isinstance(decision, Finish):
+        seen = seen.with_rotation(end(seen, decision.rotation))
+        decision = decide(seen)
+    return seen, decision
 
 
 # --- the cluster ---
 
 
-def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
+def cluster_cannot_be_read(unseen: Seen) -> Decision | Finish | None:
     """Without the cluster nothing is decided: it is gone, forbidden, or out of reach for now."""
+    if isinstance(unseen, Situation):
+        return None
     trouble, name = unseen.trouble, unseen.cluster_id.name
     if trouble.kind is TroubleKind.GONE:
         said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
@@ -233,7 +244,7 @@ def version_is_behind(situation: Situation) -> Decision:
     return Decision(Verdict.UPDATE, Reason.VERSION_IS_BEHIND, said, target=situation.target)
 
 
-RULES: tuple[Rule, ...] = (
+_OF_A_CLUSTER_SEEN: tuple[Rule, ...] = (
     *update_rules.RULES,
     cluster_is_going,
     no_customer_key,
@@ -255,7 +266,21 @@ RULES: tuple[Rule, ...] = (
     moved_back,
     failed_recently,
     cluster_is_busy,
+    version_is_behind,
 )
+
+
+def _where_seen(rule: Rule) -> Callable[[Seen], Decision | Finish | None]:
+    """The rule, without an opinion on a cluster that could not be read."""
+
+    @wraps(rule)
+    def opinion(seen: Seen) -> Decision | Finish | None:
+        return rule(seen) if isinstance(seen, Situation) else None
+
+    return opinion
+
+
+RULES = (cluster_cannot_be_read, *map(_where_seen, _OF_A_CLUSTER_SEEN))
 
 
 # --- what the rules share ---

@@ -3,9 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmk_rotation.controller.visit import settle
 from cmk_rotation.decisions.observation import Finish, Situation
-from cmk_rotation.decisions.policy import decide
+from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import Cluster, Operation, OperationError, Workspace, same_version
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.controller.visit import settle
 from cmk_rotation.decisions import policy, update_rules
 from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen
-from cmk_rotation.decisions.policy import RULES, decide
+from cmk_rotation.decisions.policy import RULES, decide, settle
 from cmk_rotation.domain.azure_resources import Operation, Workspace
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind, Verdict
@@ -595,6 +594,7 @@ def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_i
 def test_the_rules_stand_in_this_order() -> None:
     """The order is the specification: change it here and there, or not at all."""
     assert [rule.__name__ for rule in RULES] == [
+        "cluster_cannot_be_read",
         "changed_by_others",
         "cluster_is_being_deleted",
         "operation_and_cluster_agree",
@@ -625,8 +625,15 @@ def test_the_rules_stand_in_this_order() -> None:
         "moved_back",
         "failed_recently",
         "cluster_is_busy",
+        "version_is_behind",
     ]
-    assert RULES[: len(update_rules.RULES)] == update_rules.RULES
+    of_updates = [rule.__name__ for rule in update_rules.RULES]
+    assert [rule.__name__ for rule in RULES[1 : 1 + len(of_updates)]] == of_updates
+
+
+def test_one_rule_alone_is_about_a_cluster_that_cannot_be_read() -> None:
+    opinions = [rule(unseen()) for rule in RULES]
+    assert [opinion is None for opinion in opinions] == [False] + [True] * (len(RULES) - 1)
 
 
 def test_every_rule_of_both_modules_is_in_the_list() -> None:
@@ -635,5 +642,5 @@ def test_every_rule_of_both_modules_is_in_the_list() -> None:
         for name, found in vars(module).items():
             returns = str(getattr(found, "__annotations__", {}).get("return", ""))
             takes = set(getattr(found, "__annotations__", {})) - {"return"}
-            is_rule = takes == {"situation"} and "None" in returns and not name.startswith("_")
+            is_rule = takes in ({"situation"}, {"unseen"}) and "None" in returns and not name.startswith("_")
             assert not is_rule or name in listed, name
