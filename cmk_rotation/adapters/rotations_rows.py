@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, vault_host
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import OPEN, KeyMode, Reason, RequestedBy, Stage
@@ -67,6 +67,7 @@ def rotation_key(rotation: Rotation) -> str:
 
 def from_status(status: ClusterStatus) -> Row:
     """The row of a cluster."""
+    visit, alerts = status.next_visit, status.alerts
     return _row(
         PartitionKey=partition(status.cluster_id),
         RowKey=STATUS_ROW,
@@ -83,18 +84,19 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
-        nextVisitAt=status.next_visit_at,
-        nextVisitAskedAt=status.next_visit_asked_at,
-        attentionReason=status.attention_reason,
-        attentionAt=status.attention_at,
-        expiryWarnedAt=status.expiry_warned_at,
-        disabledEarlyVersion=status.disabled_early_version,
-        sayingSince=status.saying_since,
+        nextVisitAt=visit.at if visit else None,
+        nextVisitAskedAt=visit.asked_at if visit else None,
+        attentionReason=alerts.attention_reason,
+        attentionAt=alerts.attention_at,
+        expiryWarnedAt=alerts.expiry_warned_at,
+        disabledEarlyVersion=alerts.disabled_early_version,
+        sayingSince=alerts.saying_since,
     )
 
 
 def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatus:
     """The status that a row holds. A reason that cannot be read is `cluster-unreachable` until the next look."""
+    due = _time(row, "nextVisitAt")
     return ClusterStatus(
         cluster_id=cluster_id,
         mode=_word(row, "mode", KeyMode),
@@ -109,13 +111,14 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         key_version_expires_at=_time(row, "keyVersionExpiresAt"),
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
-        next_visit_at=_time(row, "nextVisitAt"),
-        next_visit_asked_at=_time(row, "nextVisitAskedAt"),
-        attention_reason=_word(row, "attentionReason", Reason),
-        attention_at=_time(row, "attentionAt"),
-        expiry_warned_at=_time(row, "expiryWarnedAt"),
-        disabled_early_version=_text(row, "disabledEarlyVersion"),
-        saying_since=_time(row, "sayingSince"),
+        next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
+        alerts=AlertState(
+            attention_reason=_word(row, "attentionReason", Reason),
+            attention_at=_time(row, "attentionAt"),
+            expiry_warned_at=_time(row, "expiryWarnedAt"),
+            disabled_early_version=_text(row, "disabledEarlyVersion"),
+            saying_since=_time(row, "sayingSince"),
+        ),
         etag=etag,
     )
 

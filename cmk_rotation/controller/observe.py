@@ -24,7 +24,8 @@ def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy
     situation = assemble(world, cluster, versions, record, by)
     if situation.open is not None:
         situation = replace(situation, operation=_read_operation(world, situation.open), now=world.now())
-    if record.status is not None and Reason.WORKSPACE_FAILED in {record.status.reason, record.status.attention_reason}:
+    status = record.status
+    if status is not None and Reason.WORKSPACE_FAILED in {status.reason, status.alerts.attention_reason}:
         situation = replace(situation, workspaces=read_workspaces(world, cluster), now=world.now())
     return situation
 

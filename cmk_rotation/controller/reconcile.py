@@ -179,7 +179,7 @@ def wants_visit(
     _, lines = owed(after, settled, decision, announced=False)
     enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
     return (
-        status.next_visit_at is not None  # it was requested, and never came
+        status.next_visit is not None  # it was requested, and never came
         or bool(seen.unfinished)
         or any(announcement_owed(rotation, now) for rotation in seen.rotations)
         or (world.mode is Mode.ENFORCE and seen is not settled)
@@ -233,7 +233,7 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
         yield "behind"
     if seen.open is not None:
         yield "underWay"
-    called = seen.status is not None and seen.status.attention_reason is not None
+    called = seen.status is not None and seen.status.alerts.attention_reason is not None
     # Neither a workspace nor an operation is read here: of these, the last visit knows.
     unread = seen.open is not None or (seen.status is not None and seen.status.reason is Reason.WORKSPACE_FAILED)
     if decision.verdict is Verdict.ATTENTION or (called and unread):

@@ -94,7 +94,7 @@ def follows_newest_itself(situation: Situation) -> Decision | None:
     """
     if situation.cluster.mode is not KeyMode.AUTO:
         return None
-    called = situation.status.attention_reason if situation.status else None
+    called = situation.status.alerts.attention_reason if situation.status else None
     if isinstance(situation.versions, Trouble) and (
         situation.versions.kind is TroubleKind.GONE or called in _KEY_IS_DEAD_OR_UNREAD
     ):

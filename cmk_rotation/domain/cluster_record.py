@@ -9,6 +9,30 @@ from cmk_rotation.domain.vocabulary import KeyMode, Reason
 
 
 @dataclass(frozen=True, slots=True)
+class NextVisit:
+    """The visit that a cluster waits for."""
+
+    at: datetime
+    """When it is due."""
+    asked_at: datetime | None
+    """When it was requested, to the millisecond: by this the visit is known when it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """What was said of a cluster, so that it is not said again before its time."""
+
+    attention_reason: Reason | None = None
+    """What a person was last called for; None once that is over."""
+    attention_at: datetime | None = None
+    expiry_warned_at: datetime | None = None
+    disabled_early_version: str | None = None
+    """The old versions whose early end was called out, separated by commas."""
+    saying_since: datetime | None = None
+    """When a visit noted here that it says something; None once it has said it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterStatus:
     """What was last found out about a cluster, and what it waits for."""
 
@@ -26,18 +50,9 @@ class ClusterStatus:
     key_version_expires_at: datetime | None = None
     newest_version: str | None = None
     cluster_state: str | None = None
-    next_visit_at: datetime | None = None
-    """When the next requested visit is due; None if none was requested."""
-    next_visit_asked_at: datetime | None = None
-    """When it was requested, to the millisecond: by this the visit is known when it comes."""
-    attention_reason: Reason | None = None
-    """What a person was last called for; None once that is over."""
-    attention_at: datetime | None = None
-    expiry_warned_at: datetime | None = None
-    disabled_early_version: str | None = None
-    """The old versions whose early end was called out, separated by commas."""
-    saying_since: datetime | None = None
-    """When a visit noted here that it says something; None once it has said it."""
+    next_visit: NextVisit | None = None
+    """None if none was requested."""
+    alerts: AlertState = AlertState()
     etag: str | None = None
 
     @property

@@ -72,7 +72,7 @@ def cluster_json(status: ClusterStatus) -> dict[str, object]:
         "message": status.message,
         "remedy": status.remedy,
         "lookedAt": iso(status.looked_at),
-        "nextVisitAt": iso(status.next_visit_at),
+        "nextVisitAt": iso(status.next_visit.at if status.next_visit else None),
     }
 
 
@@ -104,7 +104,8 @@ def clusters_text(statuses: Sequence[ClusterStatus], verdicts: Mapping[str, Verd
     calls = [
         f"\n{status.message}\n  what to do: {status.remedy}\n"
         for status in statuses
-        if status.attention_reason is not None or (verdicts or {}).get(status.cluster_id.key) is Verdict.ATTENTION
+        if status.alerts.attention_reason is not None
+        or (verdicts or {}).get(status.cluster_id.key) is Verdict.ATTENTION
     ]
     return table(heads, rows) + "".join(calls)
 

@@ -13,7 +13,7 @@ from cmk_rotation.adapters.rotations_table import TABLE, TableRecords
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
@@ -101,13 +101,14 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
-    next_visit_at=AT,
-    next_visit_asked_at=AT,
-    attention_reason=Reason.MOVED_BACK,
-    attention_at=AT,
-    expiry_warned_at=AT,
-    disabled_early_version="v0",
-    saying_since=AT,
+    next_visit=NextVisit(AT, AT),
+    alerts=AlertState(
+        attention_reason=Reason.MOVED_BACK,
+        attention_at=AT,
+        expiry_warned_at=AT,
+        disabled_early_version="v0",
+        saying_since=AT,
+    ),
 )
 
 
@@ -130,11 +131,12 @@ def test_a_rotation_reads_back_as_it_was_written(records: TableRecords, written:
         (FULL_ROTATION.attempt, []),
         (ENDED_ROTATION.outcome, []),
         (FULL_STATUS, ["etag"]),
+        (FULL_STATUS.alerts, []),
     ],
-    ids=["rotation", "attempt", "outcome", "status"],
+    ids=["rotation", "attempt", "outcome", "status", "alerts"],
 )
 def test_the_tests_above_leave_no_field_at_its_default(
-    full: Rotation | Attempt | Outcome | ClusterStatus, left: list[str]
+    full: Rotation | Attempt | Outcome | ClusterStatus | AlertState, left: list[str]
 ) -> None:
     assert [field.name for field in fields(full) if getattr(full, field.name) == field.default] == left
 

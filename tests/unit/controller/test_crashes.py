@@ -1,7 +1,5 @@
 """Processes that die, visits that meet, and records that lie: what heals, and how."""
 
-from dataclasses import replace
-
 import pytest
 
 from cmk_rotation.controller import visit
@@ -19,6 +17,7 @@ from tests.unit.support.builders import (
     V2,
     V3,
     changed,
+    changed_status,
     claimed,
     cluster,
     over,
@@ -371,7 +370,7 @@ def test_times_in_the_far_future_delay_nothing_for_long() -> None:
     fakes.visit()
     fakes.records.put(
         changed(fakes.rotation, claimed_until=far, started_at=far, requested_at=far, at_target_since=far),
-        replace(fakes.status, since=far, looked_at=far, next_visit_at=far, attention_at=far, saying_since=far),
+        changed_status(fakes.status, since=far, looked_at=far, next_visit_at=far, attention_at=far, saying_since=far),
     )
     fakes.requests.pending.clear()
     fakes.run(HOUR)
@@ -384,7 +383,9 @@ def test_times_in_the_far_past_break_nothing() -> None:
     fakes.visit()
     fakes.records.put(
         changed(fakes.rotation, claimed_until=past, started_at=past, requested_at=past),
-        replace(fakes.status, since=past, looked_at=past, next_visit_at=past, attention_at=past, saying_since=past),
+        changed_status(
+            fakes.status, since=past, looked_at=past, next_visit_at=past, attention_at=past, saying_since=past
+        ),
     )
     fakes.requests.pending.clear()
     fakes.run(HOUR)

@@ -32,6 +32,7 @@ from tests.unit.support.builders import (
     V3,
     WORKSPACE,
     changed,
+    changed_status,
     cluster,
     cluster_id,
     must,
@@ -203,7 +204,7 @@ def test_no_visit_is_requested_while_one_is_due() -> None:
 
 def test_a_visit_that_was_due_and_never_came_is_requested_again() -> None:
     fakes = settled()
-    fakes.records.put(replace(fakes.status, next_visit_at=fakes.clock.now - HOUR))
+    fakes.records.put(changed_status(fakes.status, next_visit_at=fakes.clock.now - HOUR))
     assert requested(fakes) == 1
 
 

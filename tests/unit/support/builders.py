@@ -6,7 +6,7 @@ from typing import Any
 
 from cmk_rotation.decisions.observation import Situation
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation
 from cmk_rotation.domain.timing import Pace
@@ -25,7 +25,7 @@ OPERATION = "11111111-2222-3333-4444-555555555555"
 WORKSPACE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-logs/providers/Microsoft.OperationalInsights/workspaces/ws-one"
 )
-ATTEMPT, OUTCOME = ({one.name for one in fields(part)} for part in (Attempt, Outcome))
+ATTEMPT, OUTCOME, ALERTS = ({one.name for one in fields(part)} for part in (Attempt, Outcome, AlertState))
 
 
 def must[T](value: T | None) -> T:
@@ -141,7 +141,17 @@ def status(**changes: Any) -> ClusterStatus:
         newest_version=V1,
         cluster_state="Succeeded",
     )
-    return replace(row, **changes)
+    return changed_status(row, **changes)
+
+
+def changed_status(before: ClusterStatus, **changes: Any) -> ClusterStatus:
+    """A cluster's row with other values, be they its own, of the visit it waits for or of what was said."""
+    said = {name: changes.pop(name) for name in ALERTS & set(changes)}
+    if "next_visit_at" in changes:
+        asked_at = before.next_visit.asked_at if before.next_visit else None
+        due, asked_at = changes.pop("next_visit_at"), changes.pop("next_visit_asked_at", asked_at)
+        changes["next_visit"] = NextVisit(due, asked_at) if due else None
+    return replace(before, alerts=replace(before.alerts, **said), **changes)
 
 
 def situation(*rotations: Rotation, **changes: Any) -> Situation:
