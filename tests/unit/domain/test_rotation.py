@@ -10,7 +10,22 @@ from cmk_rotation.domain import rotation as machine
 from cmk_rotation.domain.azure_resources import Accepted, Operation
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage
-from tests.unit.support.builders import BUSY, MINUTE, NOW, REFUSED, UNAVAILABLE, V2, claimed, cluster, over, version
+from tests.unit.support.builders import (
+    BUSY,
+    KEY_NAME,
+    MINUTE,
+    NOW,
+    REFUSED,
+    UNAVAILABLE,
+    V1,
+    V2,
+    V3,
+    VAULT,
+    claimed,
+    cluster,
+    over,
+    version,
+)
 from tests.unit.support.builders import rotation as under_way
 
 ARROWS = re.findall(r"^    (\w+) +──(\w+?)─+▶ (\w+)", machine.__doc__ or "", re.MULTILINE)
@@ -95,3 +110,18 @@ def test_an_announcement_that_was_taken_over_is_not_a_claim() -> None:
     late = machine.announcing(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED), NOW)
     assert (late.attempt.claimed_until, late.outcome.announcing_until) == (None, NOW + 2 * MINUTE)
     assert machine.announced(late, published=True).outcome.announcing_until is None
+
+
+def test_a_claim_takes_the_key_as_the_cluster_has_it_and_remembers_an_operator() -> None:
+    before = over(Stage.FAILED, WHY, key_vault_uri=f"{VAULT}:443/", key_name="LA-cmk", from_version=V3)
+    claim = machine.claimed(before, cluster(), by=RequestedBy.OPERATOR, attempt_id="new", now=NOW)
+    assert (claim.key_vault_uri, claim.key_name, claim.from_version) == (VAULT, KEY_NAME, V1)
+    assert claim.requested_by is RequestedBy.OPERATOR
+    again = machine.claimed(claim, cluster(), by=RequestedBy.FOLLOW, attempt_id="newer", now=NOW)
+    assert again.requested_by is RequestedBy.OPERATOR
+
+
+def test_a_claim_on_a_cluster_that_is_there_already_keeps_where_it_came_from() -> None:
+    there = cluster(key_version=V2, state="Failed")
+    claim = machine.claimed(over(Stage.FAILED, WHY), there, by=RequestedBy.EVENT, attempt_id="new", now=NOW)
+    assert claim.from_version == V1
