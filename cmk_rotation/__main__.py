@@ -20,8 +20,11 @@ from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableE
 from cmk_rotation.controller.reconcile import is_behind, plan
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
 from cmk_rotation.domain import documents
+from cmk_rotation.domain.azure_resources import Trouble
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy, Verdict
 
 if TYPE_CHECKING:
@@ -157,7 +160,7 @@ def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterS
         rotation
         for _, record in records
         for rotation in record.rotations
-        if max(rotation.requested_at, rotation.finished_at or rotation.requested_at) >= since
+        if max(rotation.requested_at, rotation.outcome.finished_at or rotation.requested_at) >= since
     ]
     steps = [step for cluster_id, _ in records for step in world.records.history(cluster_id) if step.at >= since]
     return (

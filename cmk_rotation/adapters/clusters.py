@@ -24,8 +24,8 @@ from cmk_rotation.adapters.errors import (
 )
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Operation, OperationError, Trouble
 from cmk_rotation.domain.identifiers import ClusterId, Scope
-from cmk_rotation.domain.model import Accepted, Cluster, Operation, OperationError, Trouble
 from cmk_rotation.domain.redaction import one_line, without_query_of
 from cmk_rotation.domain.timing import PATCH_TIMEOUT
 from cmk_rotation.domain.vocabulary import TroubleKind

@@ -20,7 +20,7 @@ from azure.core.exceptions import (
 
 from cmk_rotation import clock
 from cmk_rotation.controller.ports import AzureTroubleError
-from cmk_rotation.domain.model import Trouble
+from cmk_rotation.domain.azure_resources import Trouble
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.vocabulary import TroubleKind
 

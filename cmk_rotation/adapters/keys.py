@@ -12,8 +12,8 @@ from azure.keyvault.keys import KeyClient, KeyProperties
 
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, trouble_of
 from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.azure_resources import KeyVersion, Trouble
 from cmk_rotation.domain.identifiers import Key
-from cmk_rotation.domain.model import KeyVersion, Trouble
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.vocabulary import TroubleKind
 

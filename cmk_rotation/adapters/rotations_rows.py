@@ -4,6 +4,9 @@ A column has the name that the same thing has in the JSON that the product print
 text. What is not known has no column. Reading believes nothing: a value of the wrong type, a word that is not in the
 vocabulary and a time that cannot be read count as absent, and a row that lacks what every row has gets a stand-in for
 it, so that it can still be replaced by its etag. Only a row whose key is not one of ours is skipped.
+
+The column `claimedUntil` says until when others keep off: while a rotation is open, from its update; once it has ended,
+from its announcement.
 """
 
 import json
@@ -13,9 +16,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from cmk_rotation.domain.azure_resources import OperationError, Workspace
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, vault_host
-from cmk_rotation.domain.model import ClusterStatus, OperationError, Rotation, Step, Workspace
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
+from cmk_rotation.domain.vocabulary import OPEN, KeyMode, Reason, RequestedBy, Stage
 
 type Row = Mapping[str, object]
 
@@ -62,6 +67,7 @@ def rotation_key(rotation: Rotation) -> str:
 
 def from_status(status: ClusterStatus) -> Row:
     """The row of a cluster."""
+    visit, alerts = status.next_visit, status.alerts
     return _row(
         PartitionKey=partition(status.cluster_id),
         RowKey=STATUS_ROW,
@@ -78,18 +84,19 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
-        nextVisitAt=status.next_visit_at,
-        nextVisitAskedAt=status.next_visit_asked_at,
-        attentionReason=status.attention_reason,
-        attentionAt=status.attention_at,
-        expiryWarnedAt=status.expiry_warned_at,
-        disabledEarlyVersion=status.disabled_early_version,
-        sayingSince=status.saying_since,
+        nextVisitAt=visit.at if visit else None,
+        nextVisitAskedAt=visit.asked_at if visit else None,
+        attentionReason=alerts.attention_reason,
+        attentionAt=alerts.attention_at,
+        expiryWarnedAt=alerts.expiry_warned_at,
+        disabledEarlyVersion=alerts.disabled_early_version,
+        sayingSince=alerts.saying_since,
     )
 
 
 def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatus:
     """The status that a row holds. A reason that cannot be read is `cluster-unreachable` until the next look."""
+    due = _time(row, "nextVisitAt")
     return ClusterStatus(
         cluster_id=cluster_id,
         mode=_word(row, "mode", KeyMode),
@@ -104,20 +111,22 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         key_version_expires_at=_time(row, "keyVersionExpiresAt"),
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
-        next_visit_at=_time(row, "nextVisitAt"),
-        next_visit_asked_at=_time(row, "nextVisitAskedAt"),
-        attention_reason=_word(row, "attentionReason", Reason),
-        attention_at=_time(row, "attentionAt"),
-        expiry_warned_at=_time(row, "expiryWarnedAt"),
-        disabled_early_version=_text(row, "disabledEarlyVersion"),
-        saying_since=_time(row, "sayingSince"),
+        next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
+        alerts=AlertState(
+            attention_reason=_word(row, "attentionReason", Reason),
+            attention_at=_time(row, "attentionAt"),
+            expiry_warned_at=_time(row, "expiryWarnedAt"),
+            disabled_early_version=_text(row, "disabledEarlyVersion"),
+            saying_since=_time(row, "sayingSince"),
+        ),
         etag=etag,
     )
 
 
 def from_rotation(rotation: Rotation) -> Row:
     """The row of a rotation."""
-    error = rotation.operation_error
+    attempt, outcome = rotation.attempt, rotation.outcome
+    error = attempt.operation_error
     return _row(
         PartitionKey=partition(rotation.cluster_id),
         RowKey=rotation_key(rotation),
@@ -137,25 +146,25 @@ def from_rotation(rotation: Rotation) -> Row:
         clusterState=rotation.cluster_state,
         verified=rotation.verified,
         attempts=rotation.attempts,
-        attemptId=rotation.attempt_id,
-        correlationId=rotation.correlation_id,
-        startedAt=rotation.started_at,
-        finishedAt=rotation.finished_at,
+        attemptId=attempt.id,
+        correlationId=attempt.correlation_id,
+        startedAt=attempt.started_at,
+        finishedAt=outcome.finished_at,
         secondsToVerify=rotation.seconds_to_verify,
-        keepOldVersionUntil=rotation.keep_old_version_until,
-        operationId=rotation.operation_id,
-        operationUrl=rotation.operation_url,
-        operationStatus=rotation.operation_status,
+        keepOldVersionUntil=outcome.keep_old_version_until,
+        operationId=attempt.operation_id,
+        operationUrl=attempt.operation_url,
+        operationStatus=attempt.operation_status,
         operationErrorCode=error.code if error else None,
         operationErrorMessage=error.message if error else None,
-        claimedUntil=rotation.claimed_until,
-        acceptedAt=rotation.accepted_at,
-        atTargetSince=rotation.at_target_since,
-        elsewhereSince=rotation.elsewhere_since,
-        silentSince=rotation.silent_since,
-        announced=rotation.announced,
-        published=rotation.published,
-        **dict(_spread(rotation.linked_workspaces)),
+        claimedUntil=attempt.claimed_until if rotation.stage in OPEN else outcome.announcing_until,
+        acceptedAt=attempt.accepted_at,
+        atTargetSince=attempt.at_target_since,
+        elsewhereSince=attempt.elsewhere_since,
+        silentSince=attempt.silent_since,
+        announced=outcome.announced,
+        published=outcome.published,
+        **dict(_spread(outcome.linked_workspaces)),
     )
 
 
@@ -165,7 +174,6 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
     if found is None:
         return None
     stage = _word(row, "stage", Stage) or Stage.FAILED
-    error_code, error_message = _text(row, "operationErrorCode"), _text(row, "operationErrorMessage")
     return Rotation(
         cluster_id=cluster_id,
         key_vault_uri=_agreeing(row, "keyVaultUri", found["vault"]) or f"https://{found['vault']}",
@@ -181,28 +189,41 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
         event_id=_text(row, "eventId"),
         remedy=_text(row, "remedy"),
         cluster_state=_text(row, "clusterState"),
-        verified=row.get("verified") is True,
         attempts=max(_number(row, "attempts") or 0, 0),
-        attempt_id=_text(row, "attemptId"),
-        correlation_id=_text(row, "correlationId"),
+        attempt=_to_attempt(row, stage),
+        outcome=_to_outcome(row, stage),
+        etag=etag,
+    )
+
+
+def _to_attempt(row: Row, stage: Stage) -> Attempt:
+    error_code, error_message = _text(row, "operationErrorCode"), _text(row, "operationErrorMessage")
+    return Attempt(
+        id=_text(row, "attemptId"),
         started_at=_time(row, "startedAt"),
-        finished_at=_time(row, "finishedAt"),
-        keep_old_version_until=_time(row, "keepOldVersionUntil"),
+        claimed_until=_time(row, "claimedUntil") if stage in OPEN else None,
+        accepted_at=_time(row, "acceptedAt"),
+        correlation_id=_text(row, "correlationId"),
         operation_id=_text(row, "operationId"),
         operation_url=_text(row, "operationUrl"),
         operation_status=_text(row, "operationStatus"),
         operation_error=OperationError(error_code or "unknown", error_message or "")
         if error_code or error_message
         else None,
-        linked_workspaces=tuple(_gathered(row)),
-        claimed_until=_time(row, "claimedUntil"),
-        accepted_at=_time(row, "acceptedAt"),
         at_target_since=_time(row, "atTargetSince"),
         elsewhere_since=_time(row, "elsewhereSince"),
         silent_since=_time(row, "silentSince"),
+    )
+
+
+def _to_outcome(row: Row, stage: Stage) -> Outcome:
+    return Outcome(
+        finished_at=_time(row, "finishedAt"),
+        linked_workspaces=tuple(_gathered(row)),
+        keep_old_version_until=_time(row, "keepOldVersionUntil"),
+        announcing_until=None if stage in OPEN else _time(row, "claimedUntil"),
         announced=row.get("announced") is True,
         published=row.get("published") is True,
-        etag=etag,
     )
 
 
@@ -211,7 +232,7 @@ def from_step(step: Step) -> Row:
 
     The operation's URL is left out: it holds a signature, and history is kept for good.
     """
-    rotation = replace(step.rotation, operation_url=None)
+    rotation = replace(step.rotation, attempt=replace(step.rotation.attempt, operation_url=None))
     step_name = _UNSAFE.sub("_", step.name.lower())
     key = f"{HISTORY}{_instant(step.at)}|{rotation_key(rotation)}|{rotation.attempts:04}|{step_name}"
     return {**from_rotation(rotation), **_row(RowKey=key, step=step.name, at=step.at)}

@@ -14,8 +14,9 @@ from cmk_rotation.adapters import rotations_rows
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
+from cmk_rotation.domain.rotation import Rotation, Step
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -11,8 +11,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
-from cmk_rotation.domain.model import PoisonQueue, VisitRequest
-from cmk_rotation.domain.visit_message import to_text
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, to_text
 from cmk_rotation.domain.vocabulary import TroubleKind
 
 if TYPE_CHECKING:

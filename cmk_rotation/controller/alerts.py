@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cmk_rotation.controller.ports import World
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen, move
-from cmk_rotation.domain.model import ClusterStatus, KeyVersion, Rotation, VisitRequest
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, believed
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Reason, Verdict
 
 ANNOUNCED_BY_ROTATION = frozenset(
@@ -50,10 +53,10 @@ def about(rotation: Rotation) -> dict[str, object]:
         "toVersion": rotation.to_version,
         "stage": rotation.stage,
         "reason": rotation.reason,
-        "operationId": rotation.operation_id,
+        "operationId": rotation.attempt.operation_id,
         "attempt": rotation.attempts,
         "eventId": rotation.event_id,
-        "correlationId": rotation.correlation_id,
+        "correlationId": rotation.attempt.correlation_id,
     }
 
 
@@ -89,18 +92,18 @@ def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decisio
     """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
     if decision.verdict is not Verdict.ATTENTION:
         return False
-    last = believed(status.attention_at, latest=status.looked_at)
-    if status.attention_reason is not decision.reason or last is None:
+    last = believed(status.alerts.attention_at, latest=status.looked_at)
+    if status.alerts.attention_reason is not decision.reason or last is None:
         return True
     if decision.reason is Reason.UPDATE_OVERDUE:
         update = situation.open if isinstance(situation, Situation) else None
-        return update is not None and update.started_at is not None and last < update.started_at
+        return update is not None and update.attempt.started_at is not None and last < update.attempt.started_at
     return status.looked_at - last >= REMIND_EVERY
 
 
 def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
     """Whether what a person was called for is over."""
-    called = status.attention_reason
+    called = status.alerts.attention_reason
     if called is None or decision.verdict is not Verdict.NOTHING or decision.reason in OPEN_WHETHER_OVER:
         return False
     return not (decision.reason is Reason.ON_HOLD and called in NOT_OVER_ON_HOLD)
@@ -113,7 +116,7 @@ def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion
     in_use = situation.in_use
     if in_use is None or in_use.expires_at is None or not in_use.enabled or in_use.expired(situation.now):
         return None
-    last = believed(status.expiry_warned_at, latest=situation.now)
+    last = believed(status.alerts.expiry_warned_at, latest=situation.now)
     soon = in_use.expires_at - situation.now <= situation.pace.expiry_warning
     return in_use if soon and (last is None or situation.now - last >= REMIND_EVERY) else None
 
@@ -122,13 +125,13 @@ def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tupl
     """The rotations whose old version was disabled before its time, without those that were said."""
     if not isinstance(situation, Situation):
         return ()
-    said = (status.disabled_early_version or "").split(",")
+    said = (status.alerts.disabled_early_version or "").split(",")
     last = {rotation.from_version: rotation for rotation in situation.done}  # one for each old version
     return tuple(
         rotation
         for rotation in last.values()
-        if rotation.keep_old_version_until is not None
-        and rotation.keep_old_version_until > situation.now
+        if rotation.outcome.keep_old_version_until is not None
+        and rotation.outcome.keep_old_version_until > situation.now
         and (old := situation.listed(rotation.from_version)) is not None
         and not old.enabled
         and rotation.from_version not in said
@@ -137,9 +140,10 @@ def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tupl
 
 def owed(
     status: ClusterStatus, situation: Situation | Unseen, decision: Decision, *, announced: bool
-) -> tuple[ClusterStatus, list[Line]]:
-    """The lines that are to be said, and the cluster's row with each of them noted."""
+) -> tuple[AlertState, list[Line]]:
+    """The lines that are to be said, and what was said with each of them noted."""
     lines: list[Line] = []
+    alerts = status.alerts
     fields = {**about_situation(situation), "reason": decision.reason}
     if attention_owed(status, situation, decision):
         call = {"message": status.message, "remedy": status.remedy, "since": status.since}
@@ -147,21 +151,21 @@ def owed(
             lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(situation), **call}))
         elif not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
             lines.append(Line(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
-        status = replace(status, attention_reason=decision.reason, attention_at=status.looked_at)
+        alerts = replace(alerts, attention_reason=decision.reason, attention_at=status.looked_at)
     if recovery_owed(status, decision):
-        over = f"{decision.message} (attention for {status.attention_reason} is over)"
+        over = f"{decision.message} (attention for {status.alerts.attention_reason} is over)"
         lines.append(Line(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
-        status = replace(status, attention_reason=None, attention_at=None)
+        alerts = replace(alerts, attention_reason=None, attention_at=None)
     in_use = expiring(status, situation)
     if in_use is not None:
         lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, situation.now)}))
-        status = replace(status, expiry_warned_at=situation.now)
+        alerts = replace(alerts, expiry_warned_at=situation.now)
     for rotation in disabled_early(status, situation):
         early = {**about(rotation), **_too_early(rotation, situation.now)}
         lines.append(Line(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
-        said = ",".join(filter(None, (status.disabled_early_version, rotation.from_version)))
-        status = replace(status, disabled_early_version=said)
-    return status, lines
+        said = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
+        alerts = replace(alerts, disabled_early_version=said)
+    return alerts, lines
 
 
 def _about_open(situation: Situation | Unseen) -> Mapping[str, object]:
@@ -180,10 +184,10 @@ def _expiry(status: ClusterStatus, in_use: KeyVersion, now: datetime) -> Mapping
 
 
 def _too_early(rotation: Rotation, now: datetime) -> Mapping[str, object]:
-    what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+    until = rotation.outcome.keep_old_version_until
     return {
-        "message": f"{what}: the old version was disabled before {rotation.keep_old_version_until:%Y-%m-%d %H:%M}Z",
+        "message": f"{rotation.heading}: the old version was disabled before {until:%Y-%m-%d %H:%M}Z",
         "remedy": "Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
         "since": now,
-        "keepOldVersionUntil": rotation.keep_old_version_until,
+        "keepOldVersionUntil": until,
     }

@@ -4,7 +4,6 @@ A crash in between leaves a row that says what is still owed; the next visit pay
 """
 
 import logging
-from dataclasses import replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
@@ -14,7 +13,14 @@ from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileErr
 from cmk_rotation.controller.retention import keep_old_version_until
 from cmk_rotation.decisions.observation import Situation, Unseen
 from cmk_rotation.domain.documents import rotation_json
-from cmk_rotation.domain.model import Rotation, Step
+from cmk_rotation.domain.rotation import (
+    Rotation,
+    Step,
+    announced,
+    announcing,
+    old_version_kept,
+    workspaces_seen,
+)
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
 from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
 
@@ -25,19 +31,19 @@ def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> R
     Raises `ChangedMeanwhileError` if another visit got there first, and `StorageUnavailableError`.
     """
     untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
-    if isinstance(situation, Situation) and rotation.started_at is not None and not untaken:
-        rotation = replace(rotation, linked_workspaces=read_workspaces(world, situation.cluster))
+    if isinstance(situation, Situation) and rotation.attempt.started_at is not None and not untaken:
+        rotation = workspaces_seen(rotation, read_workspaces(world, situation.cluster))
     if rotation.stage is Stage.SUCCEEDED:
-        rotation = replace(rotation, keep_old_version_until=keep_old_version_until(world, rotation))
+        rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
     return announce(world, saved)
 
 
 def announcement_owed(rotation: Rotation, now: datetime) -> bool:
     """Whether a rotation has ended, not everybody has heard, and the visit that ended it must have died."""
-    heard = rotation.announced and rotation.published
-    finished_at = believed(rotation.finished_at, latest=now + CLOCKS_DIFFER)
-    taken = believed(rotation.claimed_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
+    heard = rotation.outcome.announced and rotation.outcome.published
+    finished_at = believed(rotation.outcome.finished_at, latest=now + CLOCKS_DIFFER)
+    taken = believed(rotation.outcome.announcing_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
     quiet = (finished_at is not None and now - finished_at < ANNOUNCED_WITHIN) or (taken is not None and now < taken)
     return rotation.stage not in OPEN and not heard and not quiet
 
@@ -47,37 +53,37 @@ def announce_late(world: World, rotation: Rotation) -> None:
 
     Raises `ChangedMeanwhileError` for the other, and `StorageUnavailableError`.
     """
-    announce(world, world.records.save_rotation(replace(rotation, claimed_until=world.now() + ANNOUNCED_WITHIN)))
+    announce(world, world.records.save_rotation(announcing(rotation, world.now())))
 
 
 def announce(world: World, rotation: Rotation) -> Rotation:
     """Say, once per attempt, how a rotation ended."""
-    if not rotation.announced:
+    if not rotation.outcome.announced:
         world.log(
             Event.ROTATION_FINISHED,
             logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO,
             **about(rotation),
             message=rotation.message,
             remedy=rotation.remedy,
-            since=rotation.finished_at or rotation.requested_at,
+            since=rotation.outcome.finished_at or rotation.requested_at,
             verified=rotation.verified,
             secondsToVerify=rotation.seconds_to_verify,
-            keepOldVersionUntil=rotation.keep_old_version_until,
-            operationError=rotation.operation_error.message if rotation.operation_error else None,
+            keepOldVersionUntil=rotation.outcome.keep_old_version_until,
+            operationError=rotation.attempt.operation_error.message if rotation.attempt.operation_error else None,
         )
-    published = rotation.published or _publish(world, rotation)
-    announced = replace(rotation, announced=True, published=published, claimed_until=None)
+    published = rotation.outcome.published or _publish(world, rotation)
+    said = announced(rotation, published=published)
     try:
-        return world.records.save_rotation(announced)
+        return world.records.save_rotation(said)
     except ChangedMeanwhileError:
-        return announced  # another visit announced it at the same time
+        return said  # another visit announced it at the same time
 
 
 def _publish(world: World, rotation: Rotation) -> bool:
     """Publish an ended rotation; False if that must be tried again. After a day it is given up, and said so."""
     if world.outcomes is None:
         return True
-    finished_at = believed(rotation.finished_at, latest=world.now()) or rotation.requested_at
+    finished_at = believed(rotation.outcome.finished_at, latest=world.now()) or rotation.requested_at
     # With its stage: a failed attempt that somebody else completes ends a second time, and is not the same news.
     attempt = f"{rotation.cluster_id.key}/{rotation.key_vault_uri}/{rotation.key_name}/{rotation.to_version}"
     try:
@@ -89,7 +95,7 @@ def _publish(world: World, rotation: Rotation) -> bool:
         )
     except AzureTroubleError as error:
         given_up = world.now() - finished_at >= REMIND_EVERY
-        if given_up or not rotation.announced:
+        if given_up or not rotation.outcome.announced:
             what = "is given up after a day" if given_up else "is tried again by later visits"
             world.log(
                 Event.VISIT_FAILED,

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from cmk_rotation.controller.ports import AzureTroubleError, World
 from cmk_rotation.decisions.observation import Situation, Unseen
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Operation, Trouble, Workspace
+from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, operation_id
-from cmk_rotation.domain.model import Cluster, KeyVersion, Operation, Record, Rotation, Trouble, Workspace
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, TroubleKind
 
 MOST_WORKSPACES = 100
@@ -22,7 +24,8 @@ def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy
     situation = assemble(world, cluster, versions, record, by)
     if situation.open is not None:
         situation = replace(situation, operation=_read_operation(world, situation.open), now=world.now())
-    if record.status is not None and Reason.WORKSPACE_FAILED in {record.status.reason, record.status.attention_reason}:
+    status = record.status
+    if status is not None and Reason.WORKSPACE_FAILED in {status.reason, status.alerts.attention_reason}:
         situation = replace(situation, workspaces=read_workspaces(world, cluster), now=world.now())
     return situation
 
@@ -77,7 +80,7 @@ def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
 
 def _read_operation(world: World, rotation: Rotation) -> Operation | Trouble | None:
     """The operation of an open rotation. A stored URL is called only if it is trustworthy still."""
-    url, subscription = rotation.operation_url, rotation.cluster_id.subscription
+    url, subscription = rotation.attempt.operation_url, rotation.cluster_id.subscription
     if url is None or operation_id(url, arm_host=world.arm_host, subscription=subscription) is None:
         return None
     try:

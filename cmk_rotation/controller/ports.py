@@ -5,21 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, Operation, Trouble
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.model import (
-    Accepted,
-    Cluster,
-    ClusterStatus,
-    KeyVersion,
-    Operation,
-    PoisonQueue,
-    Record,
-    Rotation,
-    Step,
-    Trouble,
-    VisitRequest,
-)
+from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode
 
 

@@ -6,18 +6,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import attention_owed, disabled_early, expiring, recovery_owed
+from cmk_rotation.controller.alerts import owed
 from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
-from cmk_rotation.controller.visit import reject, settle
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen, ended
+from cmk_rotation.controller.visit import reject
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.policy import settle
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.model import Cluster, ClusterStatus, KeyVersion, PoisonQueue, Record, Trouble, VisitRequest
+from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, believed, trouble_after
-from cmk_rotation.domain.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
+from cmk_rotation.domain.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
 
 _READING_LASTS = timedelta(minutes=5)
 """How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
@@ -131,7 +135,7 @@ def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
                 if announcement_owed(rotation, unseen.now):
                     announce_late(world, rotation)
             for rotation in unseen.unfinished:
-                end = ended(rotation, Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
+                end = superseded(rotation, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
                 finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))
 
 
@@ -172,9 +176,10 @@ def wants_visit(
     if visit_may_come(status, now, world.pace.longest_wait):
         return False
     after = looked(settled, decision, now)
+    _, lines = owed(after, settled, decision, announced=False)
     enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
     return (
-        status.next_visit_at is not None  # it was requested, and never came
+        status.next_visit is not None  # it was requested, and never came
         or bool(seen.unfinished)
         or any(announcement_owed(rotation, now) for rotation in seen.rotations)
         or (world.mode is Mode.ENFORCE and seen is not settled)
@@ -183,10 +188,7 @@ def wants_visit(
         or _tells_otherwise(status, after)
         or status.reason is Reason.WORKSPACE_FAILED
         or now - status.looked_at >= REMIND_EVERY
-        or attention_owed(after, settled, decision)
-        or recovery_owed(after, decision)
-        or expiring(after, seen) is not None
-        or bool(disabled_early(after, seen))
+        or bool(lines)
     )
 
 
@@ -214,7 +216,7 @@ def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) 
         if cluster_id in found.clusters or not holding:
             continue
         trouble = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
-        if record.status is not None or any(rotation.finished_at is None for rotation in record.rotations):
+        if record.status is not None or any(rotation.outcome.finished_at is None for rotation in record.rotations):
             yield Unseen(world.now(), cluster_id, trouble, record.rotations, record.status)
 
 
@@ -231,7 +233,7 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
         yield "behind"
     if seen.open is not None:
         yield "underWay"
-    called = seen.status is not None and seen.status.attention_reason is not None
+    called = seen.status is not None and seen.status.alerts.attention_reason is not None
     # Neither a workspace nor an operation is read here: of these, the last visit knows.
     unread = seen.open is not None or (seen.status is not None and seen.status.reason is Reason.WORKSPACE_FAILED)
     if decision.verdict is Verdict.ATTENTION or (called and unread):

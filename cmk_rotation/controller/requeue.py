@@ -1,15 +1,16 @@
 """Ending a visit: request the next one if none is due, put what was seen on record, say what is owed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cmk_rotation.controller.alerts import Line, owed
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
-from cmk_rotation.domain.model import ClusterStatus, VisitRequest
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy
 
 _TRIES = 20
@@ -17,17 +18,10 @@ _TRIES = 20
 this is how many visits to one cluster may end at once without one of them losing its note, and with it the chain."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A visit that was requested."""
-
-    at: datetime
-    asked_at: datetime | None
-
-
 def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
     """Whether a requested visit is still to come, be it a little late."""
-    due = believed(status.next_visit_at, latest=now + longest_wait + CLOCKS_DIFFER) if status else None
+    visit = status.next_visit if status else None
+    due = believed(visit.at, latest=now + longest_wait + CLOCKS_DIFFER) if visit else None
     return due is not None and now < due + VISIT_COMES_WITHIN
 
 
@@ -50,12 +44,14 @@ def note_looked(
             visit = requested if requested and not _in_time(due, look, decision.look_after) else due
             lines: list[Line] = []
             if there is None or _is_later(look, there):
-                row, lines = owed(_on_top_of(there, look), situation, decision, announced=announced)
-            elif visit != _visit_of(there):
+                row = _on_top_of(there, look)
+                alerts, lines = owed(row, situation, decision, announced=announced)
+                row = replace(row, alerts=alerts)
+            elif visit != there.next_visit:
                 row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
             else:
                 return
-            if _put_and_tell(world, _with_visit(row, visit), lines, look.looked_at):
+            if _put_and_tell(world, replace(row, next_visit=visit), lines, look.looked_at):
                 return
             # Another visit recorded first. If this is the one that its row waits for, that is known only now.
             there = world.records.of_cluster(look.cluster_id).status
@@ -73,7 +69,7 @@ def _is_later(look: ClusterStatus, there: ClusterStatus) -> bool:
 def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: datetime) -> bool:
     """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
     try:
-        saved = world.records.save_status(replace(row, saying_since=now) if lines else row)
+        saved = world.records.save_status(_saying(row, now) if lines else row)
     except ChangedMeanwhileError:
         return False
     for line in lines:
@@ -83,13 +79,13 @@ def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: 
     return True
 
 
-def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> _Visit | None:
+def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> NextVisit | None:
     """The visit that the row waits for, unless it is lost, or is this very one, come early or late.
 
     Or this is the successor that it requested: it was there, and could not say so in the row, or not yet. Any other is a
     spare, however close to the due time it comes: ten of them at once would each start a chain.
     """
-    visit = _visit_of(there)
+    visit = there.next_visit if there else None
     is_this_one = (
         visit is not None
         and request.by is RequestedBy.FOLLOW
@@ -98,27 +94,15 @@ def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequ
     return visit if visit_may_come(there, now, world.pace.longest_wait) and not is_this_one else None
 
 
-def _visit_of(status: ClusterStatus | None) -> _Visit | None:
-    if status is None or status.next_visit_at is None:
-        return None
-    return _Visit(status.next_visit_at, status.next_visit_asked_at)
-
-
-def _with_visit(row: ClusterStatus, visit: _Visit | None) -> ClusterStatus:
-    return replace(
-        row, next_visit_at=visit.at if visit else None, next_visit_asked_at=visit.asked_at if visit else None
-    )
-
-
-def _in_time(due: _Visit | None, look: ClusterStatus, after: timedelta | None) -> bool:
+def _in_time(due: NextVisit | None, look: ClusterStatus, after: timedelta | None) -> bool:
     """Whether the visit that is due does not come long after this look wants one."""
     return due is not None and (after is None or due.at <= look.looked_at + 2 * after)
 
 
-def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> _Visit:
+def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> NextVisit:
     asked_at = look.looked_at.replace(microsecond=look.looked_at.microsecond // 1000 * 1000)
     world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=look.cluster_id), after)
-    return _Visit(look.looked_at + after, asked_at)
+    return NextVisit(look.looked_at + after, asked_at)
 
 
 def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
@@ -128,11 +112,7 @@ def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatu
     return replace(
         look,
         since=since(there, look.reason, look.looked_at),
-        attention_reason=there.attention_reason,
-        attention_at=there.attention_at,
-        expiry_warned_at=there.expiry_warned_at,
-        disabled_early_version=there.disabled_early_version,
-        saying_since=there.saying_since,
+        alerts=there.alerts,
         etag=there.etag,
     )
 
@@ -140,14 +120,18 @@ def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatu
 def _confirm_said(world: World, saved: ClusterStatus) -> None:
     there: ClusterStatus | None = saved
     for _ in range(_TRIES):
-        if there is None or there.saying_since != saved.saying_since:
+        if there is None or there.alerts.saying_since != saved.alerts.saying_since:
             return
         try:
-            world.records.save_status(replace(there, saying_since=None))
+            world.records.save_status(_saying(there, None))
         except ChangedMeanwhileError:
             there = world.records.of_cluster(saved.cluster_id).status
         else:
             return
+
+
+def _saying(row: ClusterStatus, since: datetime | None) -> ClusterStatus:
+    return replace(row, alerts=replace(row.alerts, saying_since=since))
 
 
 def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> ClusterStatus:
@@ -180,16 +164,9 @@ def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> 
 
 def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus | None:
     """The row without the lines that a visit noted and, having died, may never have written."""
-    if status is None or status.saying_since is None:
+    if status is None or status.alerts.saying_since is None:
         return status
-    began = believed(status.saying_since, latest=now + CLOCKS_DIFFER)
+    began = believed(status.alerts.saying_since, latest=now + CLOCKS_DIFFER)
     if began is not None and now - began < ANNOUNCED_WITHIN:
         return status
-    return replace(
-        status,
-        attention_reason=None,
-        attention_at=None,
-        expiry_warned_at=None,
-        disabled_early_version=None,
-        saying_since=None,
-    )
+    return replace(status, alerts=AlertState())

@@ -7,13 +7,14 @@ in any fleet.
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
 from cmk_rotation.controller.ports import ChangedMeanwhileError, World
-from cmk_rotation.decisions.observation import Situation, same_version
+from cmk_rotation.decisions.observation import Situation
+from cmk_rotation.domain.azure_resources import same_version
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import ClusterStatus, Record, Rotation, Step
+from cmk_rotation.domain.rotation import Rotation, Step, old_version_kept
 from cmk_rotation.domain.timing import SECOND_READ_AFTER
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 
@@ -52,7 +53,7 @@ def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
 def note_retention(world: World, pinned: PinnedBy, situation: Situation) -> None:
     """Put on record which old versions of a cluster have been left by the last that pinned them, or are pinned again."""
     for rotation in _retention_changes(world, pinned, situation):
-        what = "old version free" if rotation.keep_old_version_until else "old version in use again"
+        what = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
         with suppress(ChangedMeanwhileError):  # a visit notes something at this moment; the next reconcile looks again
             world.records.save_rotation(rotation, Step(what, situation.now, rotation))
 
@@ -63,8 +64,8 @@ def _retention_changes(world: World, pinned: PinnedBy, situation: Situation) -> 
         others = pinned.get(version, frozenset()) - {rotation.cluster_id}
         held = bool(others) or rotation.from_version is None
         until = None if held or same_version(situation.cluster.key_version, rotation.from_version) else _from_now(world)
-        if (until is None) is not (rotation.keep_old_version_until is None):
-            yield replace(rotation, keep_old_version_until=until)
+        if (until is None) is not (rotation.outcome.keep_old_version_until is None):
+            yield old_version_kept(rotation, until)
 
 
 def _from_now(world: World) -> datetime:
@@ -84,6 +85,6 @@ def _has_left(status: ClusterStatus, rotations: Iterable[Rotation]) -> bool:
     return any(
         rotation.stage is Stage.SUCCEEDED
         and same_version(rotation.from_version, status.key_version)
-        and (rotation.finished_at or status.looked_at) >= status.looked_at
+        and (rotation.outcome.finished_at or status.looked_at) >= status.looked_at
         for rotation in rotations
     )

@@ -5,55 +5,86 @@ that is busy or has arrived, an operation on record.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Situation, ended, move, same_rotation, since
-from cmk_rotation.decisions.policy import decide, proposed
+from cmk_rotation.decisions.observation import Decision, Situation, since
+from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
+from cmk_rotation.domain.azure_resources import Accepted, KeyVersion, Trouble
+from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import operation_id
-from cmk_rotation.domain.model import (
-    Accepted,
-    KeyVersion,
-    OperationError,
-    Record,
+from cmk_rotation.domain.rotation import (
     Rotation,
     Step,
-    Trouble,
-    VisitRequest,
+    accepted,
+    claim_renewed,
+    claim_taken_back,
+    claimed,
+    found_busy,
+    merged,
+    move,
+    refused,
+    same_rotation,
+    unanswered,
 )
-from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, trouble_after
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
 
 
-def start(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Decision | Rotation | None:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The update was sent, or its claim will lapse; a next visit has been requested."""
+
+    decision: Decision
+    """What to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Azure did not take the update; a next visit has been requested."""
+
+    rotation: Rotation
+    """As it ended, on record and announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The update was not called for any more when it was to be sent; no visit was requested."""
+
+    decision: Decision
+
+
+def send_update(
+    world: World, situation: Situation, target: KeyVersion, request: VisitRequest
+) -> Sent | Refused | Skipped:
     """Claim, look once more, request the next visit, send, note.
 
-    Returns what to wait for, or the rotation if Azure refused it, or None if the update is not called for any more and
-    no visit was requested. Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, situation, target, request)
     if not _is_called_for_still(world, situation, target):
         _take_back(world, situation, target, claim)
-        return None
+        return Skipped(_look_again(situation, target))
     if _is_late(world, claim):  # the row tells whether another visit has taken the update over meanwhile
-        claim = world.records.save_rotation(replace(claim, claimed_until=world.now() + CLAIM_LASTS))
+        claim = world.records.save_rotation(claim_renewed(claim, world.now()))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
+    to_be_seen = Sent(Decision(Verdict.WAIT, claim.reason, claim.message))
     if _is_late(world, claim):
-        return Decision(Verdict.WAIT, claim.reason, claim.message)  # the claim lapses, and the visit claims again
+        return to_be_seen  # the claim lapses, and the visit claims again
     try:
         return _send(world, situation, claim)
     except ChangedMeanwhileError:
-        return Decision(Verdict.WAIT, claim.reason, claim.message)
+        return to_be_seen
     except StorageUnavailableError as error:
         world.log(
             Event.VISIT_FAILED,
@@ -61,13 +92,13 @@ def start(world: World, situation: Situation, target: KeyVersion, request: Visit
             **about(claim),
             message=f"{claim.message}; what came of it could not be put on record ({error})",
             remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
-            since=claim.started_at,
+            since=claim.attempt.started_at,
         )
-        return Decision(Verdict.WAIT, claim.reason, claim.message)
+        return to_be_seen
 
 
-def not_sent(situation: Situation, target: KeyVersion) -> Decision:
-    """What to do after an update was not called for any more when it was to be sent: look again, rarer each time."""
+def _look_again(situation: Situation, target: KeyVersion) -> Decision:
+    """Rarer each time."""
     reason, cluster = Reason.VERSION_IS_BEHIND, situation.cluster
     lasted = situation.now - since(situation.status, reason, situation.now)
     return Decision(
@@ -84,40 +115,14 @@ _NOT_SENT = "the cluster or its key had changed when the update was to be sent; 
 
 def _claim(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Rotation:
     """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
-    known = situation.toward(target.version) or replace(proposed(situation, target), event_id=request.event_id)
+    known, now = toward(situation, target, request.event_id), world.now()
     again = known.stage is Stage.UPDATING
-    now = world.now()
-    from_version = known.from_version if situation.at_newest else situation.cluster.key_version
-    what = move(known.cluster_id.name, known.key_name, from_version, known.to_version)
-    claim = replace(
+    claim = claimed(
         known,
-        key_vault_uri=situation.cluster.key_vault_uri or "",
-        key_name=situation.cluster.key_name or "",
-        from_version=from_version,
-        stage=Stage.UPDATING,
-        reason=Reason.UPDATE_RUNNING,
-        message=f"{what}: update is being sent",
-        remedy=None,
-        verified=False,
-        requested_by=RequestedBy.OPERATOR if request.by is RequestedBy.OPERATOR else known.requested_by,
-        attempts=known.attempts if again else known.attempts + 1,
+        situation.cluster,
+        by=request.by,
         attempt_id=world.new_id(),
-        correlation_id=None,
-        started_at=known.started_at if again else now,
-        finished_at=None,
-        claimed_until=now + CLAIM_LASTS,
-        operation_id=None,
-        operation_url=None,
-        operation_status=None,
-        operation_error=None,
-        accepted_at=None,
-        at_target_since=None,
-        elsewhere_since=None,
-        silent_since=None,
-        keep_old_version_until=None,
-        linked_workspaces=(),
-        announced=False,
-        published=False,
+        now=now,
     )
     return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
 
@@ -142,92 +147,73 @@ def _is_called_for_still(world: World, situation: Situation, target: KeyVersion)
 
 def _is_late(world: World, claim: Rotation) -> bool:
     """Whether an update sent now could be in flight when its claim has lapsed."""
-    return claim.claimed_until is None or world.now() + PATCH_TIMEOUT > claim.claimed_until
+    return claim.attempt.claimed_until is None or world.now() + PATCH_TIMEOUT > claim.attempt.claimed_until
 
 
 def _take_back(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
     """Put the row back as it was before the claim, and say why."""
-    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
-    known = situation.toward(target.version) or replace(proposed(situation, target), event_id=claim.event_id)
-    before = replace(known, message=f"{what}: {_NOT_SENT}", etag=claim.etag)
+    before = claim_taken_back(claim, toward(situation, target, claim.event_id), _NOT_SENT)
     world.records.save_rotation(before, Step("not sent", world.now(), before))
 
 
-def _send(world: World, situation: Situation, claim: Rotation) -> Decision | Rotation:
-    world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt_id, message=claim.message)
+def _send(world: World, situation: Situation, claim: Rotation) -> Sent | Refused:
+    world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt.id, message=claim.message)
     try:
-        accepted = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt_id or "")
+        answer = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt.id or "")
     except AzureTroubleError as error:
         trouble = error.trouble
     else:
-        return _accepted(world, situation, claim, accepted)
+        return Sent(_accepted(world, situation, claim, answer))
     if trouble.kind is TroubleKind.UNAVAILABLE:
-        return _unanswered(world, situation, claim, trouble)
+        return Sent(_unanswered(world, situation, claim, trouble))
     if _is_busy(world, situation, claim, trouble):
-        return _busy(world, situation, claim, trouble)
-    return _refused(world, situation, claim, trouble)
+        return Sent(_busy(world, situation, claim, trouble))
+    return Refused(_refused(world, situation, claim, trouble))
 
 
-def _accepted(world: World, situation: Situation, claim: Rotation, accepted: Accepted) -> Decision:
-    trusted = operation_id(accepted.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
-    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
+def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accepted) -> Decision:
+    trusted = operation_id(answer.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
     now = world.now()
-    noted = replace(
-        claim,
-        message=f"{what}: update accepted" + ("" if trusted else ", without an operation that can be followed"),
-        accepted_at=now,
-        claimed_until=None,
-        operation_id=trusted,
-        operation_url=accepted.operation_url if trusted else None,
-        correlation_id=accepted.correlation_id,
-    )
+    noted = accepted(claim, answer, trusted, now)
     # Said before it is noted: should the table fail now, the log still knows the operation.
     world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("accepted", now, noted))
-    after = situation.pace.look_after(now - (claim.started_at or now), accepted.retry_after)
+    after = situation.pace.look_after(now - (claim.attempt.started_at or now), answer.retry_after)
     return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
 
 
 def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
-    """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's. Not a refusal."""
-    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
-    now = world.now()
-    late = overdue(situation)
-    pace = situation.pace.look_after(now - (claim.started_at or now), trouble.retry_after)
+    """Not a refusal: look again, and send again only once what runs has ended."""
+    now, late = world.now(), overdue(situation)
+    pace = situation.pace.look_after(now - (claim.attempt.started_at or now), trouble.retry_after)
     after = max(pace, TROUBLE_CEILING if late else CLAIM_LASTS)
-    said = f"{what}: an operation, perhaps this update, already runs on the cluster ({trouble.code}: {trouble.message})"
-    reason = Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING
-    noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
+    noted = found_busy(claim, trouble, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("busy", now, noted))
-    return Decision(Verdict.ATTENTION if late else Verdict.WAIT, reason, said, look_after=after)
+    verdict = Verdict.ATTENTION if late else Verdict.WAIT
+    return Decision(verdict, noted.reason, noted.message, look_after=after)
 
 
 def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
-    """Azure did not answer, and the update may have taken effect all the same: look before sending it again."""
-    reason, now = Reason.CLUSTER_UNREACHABLE, world.now()
-    lasted = now - since(situation.status, reason, now)
+    """Look before sending it again."""
+    now = world.now()
+    lasted = now - since(situation.status, Reason.CLUSTER_UNREACHABLE, now)
     after = max(trouble_after(lasted, trouble.retry_after), CLAIM_LASTS)
-    what = move(claim.cluster_id.name, claim.key_name, claim.from_version, claim.to_version)
-    said = f"{what}: Azure did not answer the update ({trouble.code}: {trouble.message})"
-    noted = replace(claim, reason=reason, message=said, claimed_until=now + after)
+    noted = unanswered(claim, trouble, now + after)
     _note(world, noted, Step("unanswered", now, noted))
     verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    return Decision(verdict, reason, said, look_after=after)
+    return Decision(verdict, noted.reason, noted.message, look_after=after)
 
 
 def _refused(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Rotation:
-    error = OperationError(trouble.code, trouble.message)
-    said = f"Azure refused the update ({trouble.code}: {trouble.message})"
-    end = ended(claim, Stage.FAILED, Reason.UPDATE_REFUSED, said, world.now())
-    end = replace(end, operation_error=error, remedy=remedy_for(Reason.UPDATE_REFUSED, error))
+    end = refused(claim, trouble, world.now())
     world.log(
         Event.UPDATE_REFUSED,
         logging.ERROR,
         **about(end),
         message=end.message,
         remedy=end.remedy,
-        since=claim.started_at,
+        since=claim.attempt.started_at,
     )
     return finish(world, situation, end)
 
@@ -260,18 +246,7 @@ def _note(world: World, noted: Rotation, step: Step) -> None:
             now_there = next((rotation for rotation in rotations if same_rotation(rotation, noted)), None)
             if now_there is None:
                 raise
-            noted = _merged(now_there, noted)
+            noted = merged(now_there, noted)
             step = replace(step, rotation=noted)
         else:
             return
-
-
-def _merged(now_there: Rotation, noted: Rotation) -> Rotation:
-    """The row as it is now, with the operation of our send; that of another attempt stays what it is."""
-    if now_there.stage is Stage.UPDATING and now_there.attempt_id == noted.attempt_id:
-        return replace(noted, etag=now_there.etag)
-    return replace(
-        now_there,
-        operation_id=now_there.operation_id or noted.operation_id,
-        correlation_id=now_there.correlation_id or noted.correlation_id,
-    )

@@ -5,7 +5,7 @@ crashes all become "look again".
 """
 
 import logging
-from dataclasses import replace
+from functools import partial
 
 from cmk_rotation.controller.alerts import about, tell_decided
 from cmk_rotation.controller.finish import (
@@ -16,12 +16,13 @@ from cmk_rotation.controller.finish import (
 from cmk_rotation.controller.observe import observe
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import note_looked
-from cmk_rotation.controller.update import not_sent, start
-from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen, same_rotation
-from cmk_rotation.decisions.policy import decide, proposed
+from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
+from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.policy import settle, toward
 from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.model import Rotation, Step, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
+from cmk_rotation.domain.visit_message import VisitRequest
+from cmk_rotation.domain.vocabulary import Event, Mode, Reason, Stage, Verdict
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -57,20 +58,6 @@ def reject(world: World, why: str) -> None:
     )
 
 
-def without_operator(situation: Situation) -> Situation:
-    """The situation after an attempt failed: the operator's word was for that one, not for the next."""
-    return replace(situation, by=RequestedBy.FOLLOW)
-
-
-def settle(situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision]:
-    """Decide, taking every rotation that has come to its end as ended: what a visit would come to."""
-    decision = decide(situation)
-    while isinstance(decision, Finish):
-        situation = situation.with_rotation(decision.rotation)
-        decision = decide(situation)
-    return situation, decision
-
-
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ChangedMeanwhileError` if it has to be taken again, and what `visit` raises."""
     record = world.records.of_cluster(cluster_id)
@@ -82,49 +69,38 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
     _act(world, observe(world, cluster_id, record, request.by), request)
 
 
-def _act(world: World, situation: Situation | Unseen, request: VisitRequest) -> None:
+def _act(world: World, seen: Situation | Unseen, request: VisitRequest) -> None:
     """Carry out and record what the situation calls for."""
-    situation, decision, announced = _finish_what_ended(world, situation)
+    situation, decision = settle(seen, partial(_end_on_record, world))
     tell_decided(world, situation, decision, request)
-    started = False
+    result = None
     if isinstance(situation, Situation):
         situation = _note_progress(world, situation, decision)
         if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
-            result = start(world, situation, decision.target, request)
-            started = result is not None
-            if result is None:
-                decision = not_sent(situation, decision.target)
-            elif isinstance(result, Rotation):
-                situation, decision = settle(without_operator(situation.with_rotation(result)))
-                announced = True
-            else:
-                decision = result
+            result = send_update(world, situation, decision.target, request)
+    match result:
+        case Sent() | Skipped():
+            decision = result.decision
+        case Refused():
+            situation, decision = settle(situation.with_rotation(result.rotation))
     try:
         if isinstance(situation, Situation):
             _note_waiting(world, situation, decision, request)
-        note_looked(world, situation, decision, request, announced=announced)
+        note_looked(world, situation, decision, request, announced=_has_failed(seen, situation))
     except StorageUnavailableError:
-        if not started:
+        if not isinstance(result, Sent | Refused):
             raise
 
 
-def _finish_what_ended(world: World, situation: Situation | Unseen) -> tuple[Situation | Unseen, Decision, bool]:
-    """Decide until no rotation ends any more. The last of the three tells whether a failure was announced."""
-    announced = False
-    decision = decide(situation)
-    while isinstance(decision, Finish):
-        rotation = decision.rotation
-        follows_update = any(same_rotation(rotation, other) for other in situation.unfinished)
-        if world.mode is Mode.ENFORCE or follows_update:
-            rotation = finish(world, situation, rotation)
-        situation = situation.with_rotation(rotation)
-        if isinstance(situation, Situation) and rotation.linked_workspaces:
-            situation = replace(situation, workspaces=rotation.linked_workspaces)
-        if isinstance(situation, Situation) and rotation.stage is Stage.FAILED:
-            announced = True
-            situation = without_operator(situation)
-        decision = decide(situation)
-    return situation, decision, announced
+def _end_on_record(world: World, seen: Situation | Unseen, rotation: Rotation) -> Rotation:
+    """End a rotation; in observe, only one that was under way."""
+    follows_update = any(same_rotation(rotation, other) for other in seen.unfinished)
+    return finish(world, seen, rotation) if world.mode is Mode.ENFORCE or follows_update else rotation
+
+
+def _has_failed(before: Situation | Unseen, after: Situation | Unseen) -> bool:
+    """Whether this visit ended a rotation as failed, which was called out as that."""
+    return any(one.stage is Stage.FAILED and one not in before.rotations for one in after.rotations)
 
 
 def _note_progress(world: World, situation: Situation, decision: Decision) -> Situation:
@@ -135,13 +111,13 @@ def _note_progress(world: World, situation: Situation, decision: Decision) -> Si
     after, step = decision.progress or before, None
     if after.reason is not before.reason and after.reason is Reason.UPDATE_OVERDUE:
         step = "overdue"
-    elif after.operation_status != before.operation_status:
+    elif after.attempt.operation_status != before.attempt.operation_status:
         step = "progress"
     world.log(
         Event.UPDATE_PROGRESS,
-        logging.INFO if after.operation_status != before.operation_status else logging.DEBUG,
+        logging.INFO if after.attempt.operation_status != before.attempt.operation_status else logging.DEBUG,
         **about(after),
-        operationStatus=after.operation_status,
+        operationStatus=after.attempt.operation_status,
         message=after.message,
     )
     if after == before:
@@ -159,9 +135,7 @@ def _note_waiting(world: World, situation: Situation, decision: Decision, reques
     target = situation.target
     if not waits or target is None or situation.toward(target.version) is not None:
         return
-    rotation = replace(
-        proposed(situation, target), reason=decision.reason, message=decision.message, event_id=request.event_id
-    )
+    rotation = put_off(toward(situation, target, request.event_id), decision.reason, decision.message)
     try:
         world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
     except ChangedMeanwhileError:

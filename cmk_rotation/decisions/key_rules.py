@@ -6,7 +6,7 @@ Rules like those of `decisions.py`, which puts them in order.
 from dataclasses import replace
 
 from cmk_rotation.decisions.observation import Decision, Situation, attention, remedy_of, since, unavailable
-from cmk_rotation.domain.model import Trouble
+from cmk_rotation.domain.azure_resources import Trouble
 from cmk_rotation.domain.vocabulary import Reason, TroubleKind
 
 

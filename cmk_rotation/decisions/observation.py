@@ -3,18 +3,19 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.model import (
+from cmk_rotation.domain.azure_resources import (
     Cluster,
-    ClusterStatus,
     KeyVersion,
     Operation,
     OperationError,
-    Rotation,
     Trouble,
     Workspace,
+    same_version,
 )
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.rotation import Rotation, same_rotation
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, LONGEST_RETRY_AFTER, Pace, believed, trouble_after
 from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage, Verdict
 
@@ -68,7 +69,7 @@ class Situation:
         There are several when the key rotated again between two visits at the same time.
         """
         updating = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
-        return max(updating, key=lambda one: (one.accepted_at is not None, one.requested_at), default=None)
+        return max(updating, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
 
     @property
     def unfinished(self) -> tuple[Rotation, ...]:
@@ -115,9 +116,18 @@ class Situation:
         return next((rotation for rotation in here if same_version(rotation.to_version, version)), None)
 
     def with_rotation(self, rotation: Rotation) -> "Situation":
-        """The same situation, with that rotation on record and nothing known of an operation under way."""
+        """The same situation, with that rotation on record and nothing known of an operation under way.
+
+        Once an attempt has failed, the operator's word was for that one, not for the next.
+        """
         others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
-        return replace(self, rotations=(*others, rotation), operation=None)
+        return replace(
+            self,
+            rotations=(*others, rotation),
+            operation=None,
+            workspaces=rotation.outcome.linked_workspaces or self.workspaces,
+            by=RequestedBy.FOLLOW if rotation.stage is Stage.FAILED else self.by,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +151,6 @@ class Unseen:
         return replace(self, rotations=(*others, rotation))
 
 
-def same_version(one: str | None, other: str | None) -> bool:
-    """Whether two version names are one version's; hexadecimal, so case means nothing."""
-    return one is not None and other is not None and one.lower() == other.lower()
-
-
-def same_rotation(one: Rotation, other: Rotation) -> bool:
-    """Whether two values describe one rotation: the same cluster, key and target."""
-    return (one.cluster_id, one.key) == (other.cluster_id, other.key) and same_version(one.to_version, other.to_version)
-
-
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     """Whether the cluster shows the key and the version that the rotation leads to."""
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
@@ -158,7 +158,7 @@ def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
 
 def may_be_in_flight(rotation: Rotation, now: datetime) -> bool:
     """Whether the update that was claimed may be on its way, or must rest because ARM said so."""
-    until = believed(rotation.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
+    until = believed(rotation.attempt.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
     return until is not None and now < until
 
 
@@ -167,33 +167,6 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
     if status is None or status.reason is not reason:
         return now
     return believed(status.since, latest=now) or now
-
-
-def move(name: str, key_name: str | None, old: str | None, new: str | None) -> str:
-    """A rotation in words: which cluster, which key, from where to where."""
-    versions = f"{old} → {new}" if old else f"version {new}"
-    return f"{name}: key {key_name}, {versions}"
-
-
-def ended(rotation: Rotation, stage: Stage, reason: Reason, said: str, now: datetime) -> Rotation:
-    """The rotation at its end. What was only needed on the way, the signed URL first of all, is blanked."""
-    what = move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
-    return replace(
-        rotation,
-        stage=stage,
-        reason=reason,
-        message=f"{what}: {said}",
-        remedy=remedy_for(reason),
-        verified=stage is Stage.SUCCEEDED,
-        finished_at=now,
-        operation_url=None,
-        claimed_until=None,
-        at_target_since=None,
-        elsewhere_since=None,
-        silent_since=None,
-        announced=False,
-        published=False,
-    )
 
 
 def attention(situation: Situation, reason: Reason, said: str) -> Decision:

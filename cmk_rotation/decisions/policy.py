@@ -5,8 +5,9 @@ First an update of our own is seen through (`update_rules.py`); then come the cl
 called for.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 
 from cmk_rotation.decisions import key_rules, update_rules
 from cmk_rotation.decisions.observation import (
@@ -15,36 +16,43 @@ from cmk_rotation.decisions.observation import (
     Situation,
     Unseen,
     attention,
-    ended,
-    move,
     nothing,
     remedy_of,
-    same_version,
     since,
     unavailable,
 )
 from cmk_rotation.decisions.update_rules import Rule
-from cmk_rotation.domain.model import KeyVersion, Rotation, Trouble
+from cmk_rotation.domain.azure_resources import KeyVersion, Trouble, same_version
+from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succeeded, superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, believed
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
+type Seen = Situation | Unseen
+type End = Callable[[Seen, Rotation], Rotation]
 
-def decide(situation: Situation | Unseen) -> Decision | Finish:
+
+def decide(seen: Seen) -> Decision | Finish:
     """The first opinion among the rules. The last rule always has one."""
-    if isinstance(situation, Unseen):
-        return cluster_cannot_be_read(situation)
-    for rule in RULES:
-        opinion = rule(situation)
-        if opinion is not None:
-            return opinion
-    return version_is_behind(situation)
+    opinions = (rule(seen) for rule in RULES)
+    return next(opinion for opinion in opinions if opinion is not None)
+
+
+def settle(seen: Seen, end: End = lambda _, rotation: rotation) -> tuple[Seen, Decision]:
+    """Decide until no rotation ends any more, and `end` each that does. Without that: what a visit would come to."""
+    decision = decide(seen)
+    while isinstance(decision, Finish):
+        seen = seen.with_rotation(end(seen, decision.rotation))
+        decision = decide(seen)
+    return seen, decision
 
 
 # --- the cluster ---
 
 
-def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
+def cluster_cannot_be_read(unseen: Seen) -> Decision | Finish | None:
     """Without the cluster nothing is decided: it is gone, forbidden, or out of reach for now."""
+    if isinstance(unseen, Situation):
+        return None
     trouble, name = unseen.trouble, unseen.cluster_id.name
     if trouble.kind is TroubleKind.GONE:
         said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
@@ -52,7 +60,7 @@ def cluster_cannot_be_read(unseen: Unseen) -> Decision | Finish:
         if lasted < SECOND_READ_AFTER:  # one answer may be wrong
             return Decision(Verdict.WAIT, reason, f"{name}: {said}", look_after=SECOND_READ_AFTER - lasted)
         for rotation in unseen.unfinished:
-            return Finish(ended(rotation, Stage.SUPERSEDED, reason, said, unseen.now))
+            return Finish(superseded(rotation, reason, said, unseen.now))
         return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
     why = f"{trouble.code}: {trouble.message}"
     if trouble.kind is TroubleKind.UNAVAILABLE:
@@ -86,7 +94,7 @@ def follows_newest_itself(situation: Situation) -> Decision | None:
     """
     if situation.cluster.mode is not KeyMode.AUTO:
         return None
-    called = situation.status.attention_reason if situation.status else None
+    called = situation.status.alerts.attention_reason if situation.status else None
     if isinstance(situation.versions, Trouble) and (
         situation.versions.kind is TroubleKind.GONE or called in _KEY_IS_DEAD_OR_UNREAD
     ):
@@ -106,7 +114,7 @@ def target_was_replaced(situation: Situation) -> Finish | None:
         here = rotation.key == situation.cluster.key  # that of another key ends once the cluster is at rest
         if here and situation.target is not None and not same_version(rotation.to_version, situation.target.version):
             said = f"version {situation.target.version} is now the newest that can be used"
-            return Finish(ended(rotation, Stage.SUPERSEDED, Reason.NEWER_VERSION, said, situation.now))
+            return Finish(superseded(rotation, Reason.NEWER_VERSION, said, situation.now))
     return None
 
 
@@ -130,17 +138,19 @@ def already_there(situation: Situation) -> Decision | Finish | None:
         said = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
         return _wait_for_cluster(situation, said)
     reason, said = _how_it_got_there(known, situation.now)
-    end = ended(known or proposed(situation, target), Stage.SUCCEEDED, reason, said, situation.now)
-    return Finish(replace(end, cluster_state=cluster.state))
+    seen = learned(toward(situation, target), cluster.state, None)
+    return Finish(succeeded(seen, reason, said, situation.now))
 
 
 def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, str]:
     """What confirms a rotation that had been given up, or was never ours."""
-    if known is None or known.accepted_at is None:
+    if known is None or known.attempt.accepted_at is None:
         return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
-    ended_at = believed(known.finished_at, latest=now + CLOCKS_DIFFER)
+    ended_at = believed(known.outcome.finished_at, latest=now + CLOCKS_DIFFER)
     if known.reason is Reason.UPDATE_FAILED and ended_at is not None and now - ended_at < CALL_OUT_AFTER:
-        said = f"the cluster is on the new version although its operation is {known.operation_status or 'failed'}"
+        said = (
+            f"the cluster is on the new version although its operation is {known.attempt.operation_status or 'failed'}"
+        )
         return Reason.CONFIRMED_DESPITE_OPERATION, said
     return Reason.ALREADY_THERE, f"the cluster is on the newest version, though our update had ended as {known.reason}"
 
@@ -160,7 +170,7 @@ def linked_workspace_failed(situation: Situation) -> Decision | None:
     One that was Failed after the update and cannot be read now is Failed still.
     """
     known = situation.toward(situation.cluster.key_version)
-    before = {one.id for one in known.linked_workspaces if _is_failed(one.state)} if known else set()
+    before = {one.id for one in known.outcome.linked_workspaces if _is_failed(one.state)} if known else set()
     failed = [
         workspace.id.rsplit("/", 1)[-1]
         for workspace in situation.workspaces
@@ -200,7 +210,7 @@ def moved_back(situation: Situation) -> Decision | None:
     known = situation.toward(situation.target.version) if situation.target else None
     if known is None or known.stage is not Stage.SUCCEEDED:
         return None
-    when = f"{known.finished_at:%Y-%m-%d %H:%M}Z" if known.finished_at else "before"
+    when = f"{known.outcome.finished_at:%Y-%m-%d %H:%M}Z" if known.outcome.finished_at else "before"
     said = f"{_call(situation)}: the cluster was on the newer version ({when}) and was put back"
     return Decision(Verdict.ATTENTION, Reason.MOVED_BACK, said)
 
@@ -210,7 +220,7 @@ def failed_recently(situation: Situation) -> Decision | None:
     known = situation.toward(situation.target.version) if situation.target else None
     if known is None or known.stage is not Stage.FAILED or situation.by is RequestedBy.OPERATOR:
         return None
-    finished = believed(known.finished_at, latest=situation.now + CLOCKS_DIFFER)
+    finished = believed(known.outcome.finished_at, latest=situation.now + CLOCKS_DIFFER)
     again = finished + situation.pace.backoff(known.attempts) if finished else situation.now
     if again <= situation.now:
         return None
@@ -234,7 +244,7 @@ def version_is_behind(situation: Situation) -> Decision:
     return Decision(Verdict.UPDATE, Reason.VERSION_IS_BEHIND, said, target=situation.target)
 
 
-RULES: tuple[Rule, ...] = (
+_OF_A_CLUSTER_SEEN: tuple[Rule, ...] = (
     *update_rules.RULES,
     cluster_is_going,
     no_customer_key,
@@ -256,35 +266,41 @@ RULES: tuple[Rule, ...] = (
     moved_back,
     failed_recently,
     cluster_is_busy,
+    version_is_behind,
 )
+
+
+def _where_seen(rule: Rule) -> Callable[[Seen], Decision | Finish | None]:
+    """The rule, without an opinion on a cluster that could not be read."""
+
+    @wraps(rule)
+    def opinion(seen: Seen) -> Decision | Finish | None:
+        return rule(seen) if isinstance(seen, Situation) else None
+
+    return opinion
+
+
+RULES = (cluster_cannot_be_read, *map(_where_seen, _OF_A_CLUSTER_SEEN))
 
 
 # --- what the rules share ---
 
 
-def proposed(situation: Situation, target: KeyVersion) -> Rotation:
-    """A rotation to the target, not yet on record."""
-    cluster = situation.cluster
-    return Rotation(
-        cluster_id=cluster.id,
-        key_vault_uri=cluster.key_vault_uri or "",
-        key_name=cluster.key_name or "",
-        from_version=None if situation.at_newest else cluster.key_version,
-        to_version=target.version,
-        to_version_created_at=target.created_at,
-        stage=Stage.WAITING,
-        reason=Reason.VERSION_IS_BEHIND,
-        message="",
-        requested_at=situation.now,
-        requested_by=situation.by,
-        cluster_state=cluster.state,
+def toward(situation: Situation, target: KeyVersion, event_id: str | None = None) -> Rotation:
+    """The rotation on record that leads to the target, or a new one."""
+    return situation.toward(target.version) or proposed(
+        situation.cluster,
+        target,
+        by=situation.by,
+        event_id=event_id,
+        now=situation.now,
     )
 
 
 def _ours(situation: Situation) -> bool:
     """Whether the cluster's failure follows our own update: the last one that was sent is open or failed."""
-    sent = [rotation for rotation in situation.rotations if rotation.started_at is not None]
-    last = max(sent, key=lambda rotation: rotation.started_at or rotation.requested_at, default=None)
+    sent = [rotation for rotation in situation.rotations if rotation.attempt.started_at is not None]
+    last = max(sent, key=lambda rotation: rotation.attempt.started_at or rotation.requested_at, default=None)
     return last is not None and last.stage in {Stage.UPDATING, Stage.FAILED}
 
 

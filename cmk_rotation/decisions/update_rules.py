@@ -4,23 +4,24 @@ The operation explains, the cluster decides. The rules stand in order; the first
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from cmk_rotation.decisions.observation import (
-    Decision,
-    Finish,
-    Situation,
-    ended,
-    may_be_in_flight,
-    move,
-    reads_target,
-    since,
+from cmk_rotation.decisions.observation import Decision, Finish, Situation, may_be_in_flight, reads_target, since
+from cmk_rotation.domain.azure_resources import Operation, OperationError, Trouble
+from cmk_rotation.domain.rotation import (
+    Rotation,
+    became_overdue,
+    contradicted,
+    failed,
+    fell_silent,
+    learned,
+    reached_target,
+    succeeded,
+    superseded,
+    went_on,
 )
-from cmk_rotation.domain.model import Operation, Rotation, Trouble
-from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CONTRADICTION_LASTS, SECOND_READ_AFTER, believed, trouble_after
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, TroubleKind, Verdict
 
 type Rule = Callable[[Situation], Decision | Finish | None]
 
@@ -37,7 +38,7 @@ def changed_by_others(situation: Situation) -> Finish | None:
                 KeyMode.AUTO: "the cluster now follows the newest version by itself",
                 KeyMode.PINNED: f"the cluster was given another key, {cluster.key_name} in {cluster.key_vault_uri}",
             }[cluster.mode]
-            return _ended(situation, rotation, Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, now_has)
+            return _ended(situation, rotation, superseded, Reason.CHANGED_BY_OTHERS, now_has)
     return None
 
 
@@ -45,7 +46,7 @@ def cluster_is_being_deleted(situation: Situation) -> Finish | None:
     """Nothing is left to rotate."""
     for rotation in situation.unfinished if situation.cluster.deleting else ():
         said = "the cluster is being deleted"
-        return _ended(situation, rotation, Stage.SUPERSEDED, Reason.CLUSTER_DELETING, said)
+        return _ended(situation, rotation, superseded, Reason.CLUSTER_DELETING, said)
     return None
 
 
@@ -56,7 +57,7 @@ def operation_and_cluster_agree(situation: Situation) -> Finish | None:
         return _ended(
             situation,
             rotation,
-            Stage.SUCCEEDED,
+            succeeded,
             Reason.UPDATE_CONFIRMED,
             "the operation succeeded and the cluster confirms it",
         )
@@ -68,7 +69,7 @@ def cluster_arrived_despite_its_operation(situation: Situation) -> Finish | None
     rotation, operation = situation.open, _read(situation)
     if rotation and operation and operation.failed and _arrived(situation, rotation):
         said = f"the cluster is on the new version although its operation is {operation.status}"
-        return _ended(situation, rotation, Stage.SUCCEEDED, Reason.CONFIRMED_DESPITE_OPERATION, said)
+        return _ended(situation, rotation, succeeded, Reason.CONFIRMED_DESPITE_OPERATION, said)
     return None
 
 
@@ -80,9 +81,7 @@ def operation_failed(situation: Situation) -> Finish | None:
     if reads_target(situation.cluster, rotation) and situation.cluster.busy:
         return None
     why = f" ({operation.error.code}: {operation.error.message})" if operation.error else ""
-    return _ended(
-        situation, rotation, Stage.FAILED, Reason.UPDATE_FAILED, f"the operation ended as {operation.status}{why}"
-    )
+    return _ended(situation, rotation, failed, Reason.UPDATE_FAILED, f"the operation ended as {operation.status}{why}")
 
 
 def cluster_failed_at_target(situation: Situation) -> Finish | None:
@@ -92,7 +91,7 @@ def cluster_failed_at_target(situation: Situation) -> Finish | None:
         return _ended(
             situation,
             rotation,
-            Stage.FAILED,
+            failed,
             Reason.CLUSTER_FAILED,
             f"the operation succeeded but the cluster is {cluster.state}",
         )
@@ -104,10 +103,10 @@ def operation_is_silent(situation: Situation) -> Decision | None:
     rotation, trouble = situation.open, situation.operation
     if rotation is None or not isinstance(trouble, Trouble) or _nobody_to_ask(situation):
         return None
-    first = believed(rotation.silent_since, latest=situation.now) or situation.now
+    first = believed(rotation.attempt.silent_since, latest=situation.now) or situation.now
     said = f"update under way, but Azure does not answer for the operation ({trouble.code}: {trouble.message})"
     after = trouble_after(situation.now - first, trouble.retry_after)
-    return _running(situation, replace(rotation, silent_since=first), said, after)
+    return _running(situation, fell_silent(rotation, first), said, after)
 
 
 def cluster_alone_confirms(situation: Situation) -> Decision | Finish | None:
@@ -115,12 +114,12 @@ def cluster_alone_confirms(situation: Situation) -> Decision | Finish | None:
     rotation = situation.open
     if rotation is None or not _nobody_to_ask(situation) or not _arrived(situation, rotation):
         return None
-    first = believed(rotation.at_target_since, latest=situation.now) or situation.now
+    first = believed(rotation.attempt.at_target_since, latest=situation.now) or situation.now
     rests = situation.now - first
     if rests >= SECOND_READ_AFTER:
         said = "the cluster shows the new version, twice; its operation could not be read"
-        return _ended(situation, rotation, Stage.SUCCEEDED, Reason.CONFIRMED_BY_CLUSTER, said)
-    progress = replace(_learned(situation, rotation), at_target_since=first)
+        return _ended(situation, rotation, succeeded, Reason.CONFIRMED_BY_CLUSTER, said)
+    progress = reached_target(_learned(situation, rotation), first)
     return _running(situation, progress, "reached the new version; one more look makes sure", SECOND_READ_AFTER - rests)
 
 
@@ -129,21 +128,21 @@ def cluster_contradicts(situation: Situation) -> Decision | Finish | None:
     rotation, operation, cluster = situation.open, _read(situation), situation.cluster
     if rotation is None or cluster.busy or (operation is not None and not operation.succeeded):
         return None
-    if operation is None and (rotation.accepted_at is None or not _nobody_to_ask(situation)):
+    if operation is None and (rotation.attempt.accepted_at is None or not _nobody_to_ask(situation)):
         return None
-    first = believed(rotation.elsewhere_since, latest=situation.now) or situation.now
+    first = believed(rotation.attempt.elsewhere_since, latest=situation.now) or situation.now
     if situation.now - first >= CONTRADICTION_LASTS:
         if cluster.failed:
             return _ended(
                 situation,
                 rotation,
-                Stage.FAILED,
+                failed,
                 Reason.CLUSTER_FAILED,
                 f"the cluster is {cluster.state} after the update",
             )
         said = f"the update was taken, but the cluster shows version {cluster.key_version}"
-        return _ended(situation, rotation, Stage.FAILED, Reason.READ_BACK_DIFFERS, said)
-    progress = replace(_learned(situation, rotation), elsewhere_since=first)
+        return _ended(situation, rotation, failed, Reason.READ_BACK_DIFFERS, said)
+    progress = contradicted(_learned(situation, rotation), first)
     return _running(situation, progress, f"taken by Azure, but the cluster still shows version {cluster.key_version}")
 
 
@@ -156,7 +155,7 @@ def update_was_never_taken(situation: Situation) -> bool:
     rotation = situation.open
     return (
         rotation is not None
-        and rotation.accepted_at is None
+        and rotation.attempt.accepted_at is None
         and not situation.cluster.busy
         and not _arrived(situation, rotation)
         and not may_be_in_flight(rotation, situation.now)
@@ -169,18 +168,17 @@ def update_is_running(situation: Situation) -> Decision | None:
     if rotation is None or update_was_never_taken(situation):
         return None
     operation = _read(situation)
-    in_flight = rotation.accepted_at is None and may_be_in_flight(rotation, situation.now)
+    in_flight = rotation.attempt.accepted_at is None and may_be_in_flight(rotation, situation.now)
     unanswered = in_flight and rotation.reason is Reason.CLUSTER_UNREACHABLE
     if overdue(situation) and not unanswered:  # that Azure does not answer is why, and is called out by itself
         hours = f"{situation.pace.update_deadline.total_seconds() / 3600:g} hours"
         status = operation.status if operation else "unknown"
-        said = f"{_what(rotation)}: not finished after {hours}; operation {status}, cluster {situation.cluster.state}"
-        reason = Reason.UPDATE_OVERDUE
-        progress = replace(_learned(situation, rotation), reason=reason, message=said, remedy=remedy_for(reason))
-        return Decision(Verdict.ATTENTION, reason, said, progress=progress)
-    if in_flight and rotation.claimed_until:
+        said = f"not finished after {hours}; operation {status}, cluster {situation.cluster.state}"
+        progress = became_overdue(_learned(situation, rotation), said)
+        return Decision(Verdict.ATTENTION, progress.reason, progress.message, progress=progress)
+    if in_flight and rotation.attempt.claimed_until:
         # Not before the claim has lapsed: a look before that could decide nothing.
-        after = max(rotation.claimed_until - situation.now, situation.pace.poll_floor)
+        after = max(rotation.attempt.claimed_until - situation.now, situation.pace.poll_floor)
         lasted = situation.now - since(situation.status, rotation.reason, situation.now)
         verdict = Verdict.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Verdict.WAIT
         return Decision(verdict, rotation.reason, rotation.message, look_after=after)
@@ -193,7 +191,7 @@ def update_is_running(situation: Situation) -> Decision | None:
 def overdue(situation: Situation) -> bool:
     """Whether the open rotation has not finished within the deadline."""
     rotation = situation.open
-    started = believed(rotation.started_at, latest=situation.now) if rotation else None
+    started = believed(rotation.attempt.started_at, latest=situation.now) if rotation else None
     return started is not None and situation.now - started > situation.pace.update_deadline
 
 
@@ -220,7 +218,7 @@ def _nobody_to_ask(situation: Situation) -> bool:
     rotation, operation = situation.open, situation.operation
     if operation is None or rotation is None:
         return True
-    first = believed(rotation.silent_since, latest=situation.now) or situation.now
+    first = believed(rotation.attempt.silent_since, latest=situation.now) or situation.now
     return isinstance(operation, Trouble) and (
         operation.kind is not TroubleKind.UNAVAILABLE or situation.now - first >= CALL_OUT_AFTER
     )
@@ -230,43 +228,23 @@ def _arrived(situation: Situation, rotation: Rotation) -> bool:
     return reads_target(situation.cluster, rotation) and situation.cluster.succeeded
 
 
-def _what(rotation: Rotation) -> str:
-    return move(rotation.cluster_id.name, rotation.key_name, rotation.from_version, rotation.to_version)
+type _End = Callable[[Rotation, Reason, str, datetime, OperationError | None], Rotation]
 
 
-def _ended(situation: Situation, rotation: Rotation, stage: Stage, reason: Reason, said: str) -> Finish:
+def _ended(situation: Situation, rotation: Rotation, end: _End, reason: Reason, said: str) -> Finish:
     operation = _read(situation) if rotation == situation.open else None
-    error = operation.error if operation else None
-    end = ended(rotation, stage, reason, said, situation.now)
-    return Finish(
-        replace(
-            end,
-            remedy=remedy_for(reason, error) if stage is Stage.FAILED else end.remedy,
-            cluster_state=situation.cluster.state,
-            operation_status=operation.status if operation else end.operation_status,
-            operation_error=error or end.operation_error,
-        )
-    )
+    seen = learned(rotation, situation.cluster.state, operation)
+    return Finish(end(seen, reason, said, situation.now, operation.error if operation else None))
 
 
 def _learned(situation: Situation, rotation: Rotation) -> Rotation:
-    """The rotation with the operation's status, and without the doubts that this look has cleared."""
-    operation = _read(situation)
-    return replace(
-        rotation,
-        cluster_state=situation.cluster.state,
-        operation_status=operation.status if operation else rotation.operation_status,
-        silent_since=None if operation else rotation.silent_since,
-        at_target_since=None,
-        elsewhere_since=None,
-    )
+    return learned(rotation, situation.cluster.state, _read(situation))
 
 
 def _running(situation: Situation, progress: Rotation, said: str, after: timedelta | None = None) -> Decision:
     operation = _read(situation)
-    elapsed = situation.now - (believed(progress.started_at, latest=situation.now) or situation.now)
+    elapsed = situation.now - (believed(progress.attempt.started_at, latest=situation.now) or situation.now)
     if after is None:
         after = situation.pace.look_after(elapsed, operation.retry_after if operation else None)
-    said = f"{_what(progress)}: {said}"
-    progress = replace(progress, reason=Reason.UPDATE_RUNNING, message=said, remedy=None)
+    progress = went_on(progress, said)
     return Decision(Verdict.WAIT, progress.reason, progress.message, look_after=after, progress=progress)

@@ -6,7 +6,9 @@ Times are UTC, ISO 8601 with `Z`. Unknown is None in JSON, never an empty string
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from cmk_rotation.domain.model import ClusterStatus, PoisonQueue, Rotation, Step
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import Stage, Verdict
 
 _UNKNOWN = "-"
@@ -21,7 +23,7 @@ def iso(time: datetime | None) -> str | None:
 
 def rotation_json(rotation: Rotation) -> dict[str, object]:
     """A rotation; also the `data` of an outcome event. The operation's URL, which holds a signature, is not in it."""
-    error = rotation.operation_error
+    error = rotation.attempt.operation_error
     return {
         "clusterId": rotation.cluster_id.text,
         "keyVaultUri": rotation.key_vault_uri,
@@ -33,23 +35,23 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
         "reason": rotation.reason.value,
         "message": rotation.message,
         "remedy": rotation.remedy,
-        "operationId": rotation.operation_id,
-        "operationStatus": rotation.operation_status,
+        "operationId": rotation.attempt.operation_id,
+        "operationStatus": rotation.attempt.operation_status,
         "operationError": {"code": error.code, "message": error.message} if error else None,
         "clusterState": rotation.cluster_state,
         "verified": rotation.verified,
         "requestedAt": iso(rotation.requested_at),
-        "startedAt": iso(rotation.started_at),
-        "finishedAt": iso(rotation.finished_at),
+        "startedAt": iso(rotation.attempt.started_at),
+        "finishedAt": iso(rotation.outcome.finished_at),
         "secondsToVerify": rotation.seconds_to_verify,
-        "keepOldVersionUntil": iso(rotation.keep_old_version_until),
+        "keepOldVersionUntil": iso(rotation.outcome.keep_old_version_until),
         "attempts": rotation.attempts,
         "requestedBy": rotation.requested_by.value,
         "eventId": rotation.event_id,
-        "attemptId": rotation.attempt_id,
-        "correlationId": rotation.correlation_id,
+        "attemptId": rotation.attempt.id,
+        "correlationId": rotation.attempt.correlation_id,
         "linkedWorkspaces": [
-            {"id": workspace.id, "state": workspace.state} for workspace in rotation.linked_workspaces
+            {"id": workspace.id, "state": workspace.state} for workspace in rotation.outcome.linked_workspaces
         ],
     }
 
@@ -70,7 +72,7 @@ def cluster_json(status: ClusterStatus) -> dict[str, object]:
         "message": status.message,
         "remedy": status.remedy,
         "lookedAt": iso(status.looked_at),
-        "nextVisitAt": iso(status.next_visit_at),
+        "nextVisitAt": iso(status.next_visit.at if status.next_visit else None),
     }
 
 
@@ -102,7 +104,8 @@ def clusters_text(statuses: Sequence[ClusterStatus], verdicts: Mapping[str, Verd
     calls = [
         f"\n{status.message}\n  what to do: {status.remedy}\n"
         for status in statuses
-        if status.attention_reason is not None or (verdicts or {}).get(status.cluster_id.key) is Verdict.ATTENTION
+        if status.alerts.attention_reason is not None
+        or (verdicts or {}).get(status.cluster_id.key) is Verdict.ATTENTION
     ]
     return table(heads, rows) + "".join(calls)
 
@@ -120,7 +123,7 @@ def rotations_text(rotations: Sequence[Rotation]) -> str:
             rotation.to_version[:8],
             rotation.stage,
             rotation.reason,
-            minute(rotation.finished_at),
+            minute(rotation.outcome.finished_at),
             span(timedelta(seconds=rotation.seconds_to_verify)) if rotation.seconds_to_verify is not None else None,
             _keep_until(rotation),
         ]
@@ -132,7 +135,7 @@ def rotations_text(rotations: Sequence[Rotation]) -> str:
         if rotation.stage is Stage.FAILED
     ]
     note = "\nOther services may use an old version too: see the vault's audit log for wrap and unwrap calls first.\n"
-    kept = any(rotation.keep_old_version_until for rotation in rotations)
+    kept = any(rotation.outcome.keep_old_version_until for rotation in rotations)
     return table(heads, rows) + "".join(failed) + (note if kept else "")
 
 
@@ -167,7 +170,7 @@ def minute(time: datetime | None) -> str | None:
 def _keep_until(rotation: Rotation) -> str | None:
     if rotation.stage is not Stage.SUCCEEDED or rotation.from_version is None:
         return None
-    return minute(rotation.keep_old_version_until) or "another cluster uses it"
+    return minute(rotation.outcome.keep_old_version_until) or "another cluster uses it"
 
 
 def span(duration: timedelta) -> str:

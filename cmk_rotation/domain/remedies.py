@@ -8,7 +8,7 @@ Manager's pages on common errors.
 import re
 from dataclasses import dataclass
 
-from cmk_rotation.domain.model import OperationError
+from cmk_rotation.domain.azure_resources import OperationError
 from cmk_rotation.domain.vocabulary import Reason
 
 _NOTHING = "Nothing to do."

@@ -1,13 +1,38 @@
 """Messages on the queue, as JSON. What comes from there is believed only about where to look."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import VisitRequest
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.timing import CLOCKS_DIFFER
 from cmk_rotation.domain.vocabulary import RequestedBy
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRequest:
+    """A message on the queue: where to look, and who asked. Nothing else in it is believed."""
+
+    by: RequestedBy
+    requested_at: datetime
+    cluster: ClusterId | None = None
+    key: Key | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonQueue:
+    """What lies in `cluster-visits-poison`: what can be read there is taken out at once, the rest nobody ever sees.
+
+    Since when cannot be asked of the messages: the host takes each again and again, and while it has them they are hidden. So
+    whoever finds some first writes the time down at the queue.
+    """
+
+    messages: int
+    """About how many, hidden ones included; the queue's own count is an estimate."""
+    since: datetime | None = None
+    """Since when there has been one each time that somebody looked, as it was written down."""
 
 
 def to_text(visit: VisitRequest) -> str:

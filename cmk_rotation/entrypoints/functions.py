@@ -11,8 +11,8 @@ from traceback import extract_tb
 from cmk_rotation import clock, logs
 from cmk_rotation.controller.ports import StorageUnavailableError, World
 from cmk_rotation.domain import visit_message
-from cmk_rotation.domain.model import VisitRequest
 from cmk_rotation.domain.redaction import one_line
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, RequestedBy
 from cmk_rotation.entrypoints import event_grid
 

@@ -6,8 +6,9 @@ import pytest
 
 from cmk_rotation import bootstrap, clock
 from cmk_rotation.config.settings import InvalidSettingsError
+from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import ClusterStatus, VisitRequest
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Mode, Reason, RequestedBy
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure

@@ -9,8 +9,8 @@ from azure.identity import ManagedIdentityCredential
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.config import clouds
 from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.azure_resources import Cluster, Operation
 from cmk_rotation.domain.identifiers import ClusterId, Scope, operation_id
-from cmk_rotation.domain.model import Cluster, Operation
 from cmk_rotation.domain.vocabulary import TroubleKind
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure

@@ -20,8 +20,11 @@ from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.config import clouds
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.domain.azure_resources import Cluster, Trouble
+from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.model import Cluster, ClusterStatus, Rotation, Step, Trouble, VisitRequest
+from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind
 from simulator import clusters
 from simulator.accounts import StorageAccount

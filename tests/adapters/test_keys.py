@@ -4,8 +4,8 @@ import pytest
 
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.domain.azure_resources import OperationError, Trouble
 from cmk_rotation.domain.identifiers import Key
-from cmk_rotation.domain.model import OperationError, Trouble
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.vocabulary import Reason, TroubleKind
 from simulator.azure import Azure

@@ -12,8 +12,10 @@ from azure.data.tables import TableClient, UpdateMode
 from cmk_rotation.adapters.rotations_table import TABLE, TableRecords
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.domain.azure_resources import OperationError, Workspace
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import ClusterStatus, OperationError, Record, Rotation, Step, Workspace
+from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
 from simulator.accounts import StorageAccount
 from simulator.azure import Azure
@@ -55,32 +57,40 @@ def status(name: str = "Cluster-1") -> ClusterStatus:
 
 FULL_ROTATION = replace(
     rotation(),
-    stage=Stage.SUCCEEDED,
-    reason=Reason.UPDATE_CONFIRMED,
     event_id="e-1",
     remedy="none",
     cluster_state="Succeeded",
-    verified=True,
     attempts=3,
-    attempt_id="a-3",
-    correlation_id="c-3",
-    started_at=AT,
-    finished_at=AT + timedelta(seconds=431.2),
-    keep_old_version_until=AT,
-    operation_id="op",
-    operation_url="https://management.azure.com/" + "x" * (16 * 1024 - 40),
-    operation_status="Succeeded",
-    operation_error=OperationError("Code", "message"),
-    linked_workspaces=tuple(
-        Workspace(f"/subscriptions/{SUBSCRIPTION}/{'w' * 200}/{n}", "Succeeded") for n in range(999)
+    attempt=Attempt(
+        id="a-3",
+        started_at=AT,
+        claimed_until=AT,
+        accepted_at=AT,
+        correlation_id="c-3",
+        operation_id="op",
+        operation_url="https://management.azure.com/" + "x" * (16 * 1024 - 40),
+        operation_status="Updating",
+        operation_error=OperationError("Code", "message"),
+        at_target_since=AT,
+        elsewhere_since=AT,
+        silent_since=AT,
     ),
-    claimed_until=AT,
-    accepted_at=AT,
-    at_target_since=AT,
-    elsewhere_since=AT,
-    silent_since=AT,
-    announced=True,
-    published=True,
+)
+ENDED_ROTATION = replace(
+    FULL_ROTATION,
+    stage=Stage.SUCCEEDED,
+    reason=Reason.UPDATE_CONFIRMED,
+    attempt=replace(FULL_ROTATION.attempt, claimed_until=None),
+    outcome=Outcome(
+        finished_at=AT + timedelta(seconds=431.2),
+        linked_workspaces=tuple(
+            Workspace(f"/subscriptions/{SUBSCRIPTION}/{'w' * 200}/{n}", "Succeeded") for n in range(999)
+        ),
+        keep_old_version_until=AT,
+        announcing_until=AT,
+        announced=True,
+        published=True,
+    ),
 )
 FULL_STATUS = replace(
     status(),
@@ -91,29 +101,44 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
-    next_visit_at=AT,
-    next_visit_asked_at=AT,
-    attention_reason=Reason.MOVED_BACK,
-    attention_at=AT,
-    expiry_warned_at=AT,
-    disabled_early_version="v0",
-    saying_since=AT,
+    next_visit=NextVisit(AT, AT),
+    alerts=AlertState(
+        attention_reason=Reason.MOVED_BACK,
+        attention_at=AT,
+        expiry_warned_at=AT,
+        disabled_early_version="v0",
+        saying_since=AT,
+    ),
 )
 
 
-@pytest.mark.parametrize("written", [rotation(), FULL_ROTATION])
+@pytest.mark.parametrize("written", [rotation(), FULL_ROTATION, ENDED_ROTATION])
 def test_a_rotation_reads_back_as_it_was_written(records: TableRecords, written: Rotation) -> None:
     saved = records.save_rotation(written, Step("finished", AT, written))
     assert saved.etag
     assert replace(saved, etag=None) == written
     assert records.of_cluster(written.cluster_id) == Record(None, (saved,))
     # History outlives the operation, so it does not keep the URL that is signed.
-    assert list(records.history()) == [Step("finished", AT, replace(written, operation_url=None))]
+    assert list(records.history()) == [
+        Step("finished", AT, replace(written, attempt=replace(written.attempt, operation_url=None)))
+    ]
 
 
-@pytest.mark.parametrize("full", [FULL_ROTATION, FULL_STATUS], ids=["rotation", "status"])
-def test_the_tests_above_leave_no_field_at_its_default(full: Rotation | ClusterStatus) -> None:
-    assert [field.name for field in fields(full) if getattr(full, field.name) == field.default] == ["etag"]
+@pytest.mark.parametrize(
+    ("full", "left"),
+    [
+        (replace(FULL_ROTATION, outcome=ENDED_ROTATION.outcome), ["etag"]),
+        (FULL_ROTATION.attempt, []),
+        (ENDED_ROTATION.outcome, []),
+        (FULL_STATUS, ["etag"]),
+        (FULL_STATUS.alerts, []),
+    ],
+    ids=["rotation", "attempt", "outcome", "status", "alerts"],
+)
+def test_the_tests_above_leave_no_field_at_its_default(
+    full: Rotation | Attempt | Outcome | ClusterStatus | AlertState, left: list[str]
+) -> None:
+    assert [field.name for field in fields(full) if getattr(full, field.name) == field.default] == left
 
 
 @pytest.mark.parametrize("written", [status(), FULL_STATUS])
@@ -229,15 +254,15 @@ def test_of_twenty_that_claim_one_wins(
     def claim(number: int) -> str | None:
         start.wait()
         try:
-            saved = records.save_rotation(replace(base, attempt_id=f"attempt-{number}"))
+            saved = records.save_rotation(replace(base, attempt=Attempt(id=f"attempt-{number}")))
         except ChangedMeanwhileError:
             return None
-        return saved.attempt_id
+        return saved.attempt.id
 
     with ThreadPoolExecutor(20) as pool:
         winners = [winner for winner in pool.map(claim, range(20)) if winner is not None]
     (stored,) = records.of_cluster(cluster_id()).rotations
-    assert winners == [stored.attempt_id]
+    assert winners == [stored.attempt.id]
 
 
 def test_a_table_that_refuses_is_unavailable_storage(azure: Azure, records: TableRecords) -> None:
@@ -302,7 +327,7 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 def test_odd_values_are_as_good_as_none_and_can_be_replaced(raw: tuple[TableClient, TableRecords], odd: object) -> None:
     hand, records = raw
-    saved = records.save_rotation(FULL_ROTATION), records.save_status(FULL_STATUS)
+    saved = records.save_rotation(ENDED_ROTATION), records.save_status(FULL_STATUS)
     for row in list(hand.list_entities()):
         keys = {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}
         hand.upsert_entity({**dict.fromkeys(row, odd), **keys}, mode=UpdateMode.REPLACE)

@@ -10,8 +10,7 @@ from cmk_rotation.adapters.visit_queue import POISON_QUEUE, QUEUE, QueueRequests
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.domain.identifiers import Key
-from cmk_rotation.domain.model import PoisonQueue, VisitRequest
-from cmk_rotation.domain.visit_message import from_text
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, from_text
 from cmk_rotation.domain.vocabulary import RequestedBy
 from simulator.accounts import StorageAccount
 from simulator.azure import Azure

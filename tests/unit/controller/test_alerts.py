@@ -1,13 +1,12 @@
 """What the log says beside a visit's own steps, how often, and when it is over."""
 
 import logging
-from dataclasses import replace
 
 import pytest
 
 from cmk_rotation.controller.alerts import recovery_owed
 from cmk_rotation.decisions.observation import Decision
-from cmk_rotation.domain.model import Operation
+from cmk_rotation.domain.azure_resources import Operation
 from cmk_rotation.domain.vocabulary import Event, Reason, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
     CLUSTER,
@@ -21,6 +20,7 @@ from tests.unit.support.builders import (
     V1,
     V2,
     V3,
+    changed_status,
     cluster,
     over,
     status,
@@ -108,7 +108,7 @@ def test_a_tag_mends_no_failed_cluster() -> None:
     assert fakes.status.reason is Reason.UPDATE_FAILED
     fakes.clusters.there[CLUSTER] = cluster(held=True, state="Failed")
     fakes.run(HOUR)
-    assert (fakes.status.reason, fakes.status.attention_reason) == (Reason.CLUSTER_FAILED, Reason.CLUSTER_FAILED)
+    assert (fakes.status.reason, fakes.status.alerts.attention_reason) == (Reason.CLUSTER_FAILED, Reason.CLUSTER_FAILED)
     assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
 
 
@@ -118,7 +118,7 @@ def test_holding_a_cluster_does_not_call_off_that_its_update_was_refused() -> No
     fakes.visit()
     fakes.clusters.there[CLUSTER] = cluster(held=True)
     fakes.run(HOUR)
-    assert (fakes.status.reason, fakes.status.attention_reason) == (Reason.ON_HOLD, Reason.UPDATE_REFUSED)
+    assert (fakes.status.reason, fakes.status.alerts.attention_reason) == (Reason.ON_HOLD, Reason.UPDATE_REFUSED)
     fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
     fakes.run(HOUR)
     assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
@@ -143,7 +143,7 @@ def test_a_failure_that_a_rotation_announced_is_not_called_out_a_second_time_on_
     fakes.visit()
     fakes.visit()
     assert fakes.log.of(Event.CLUSTER_ATTENTION) == []
-    assert fakes.status.attention_reason is Reason.UPDATE_REFUSED
+    assert fakes.status.alerts.attention_reason is Reason.UPDATE_REFUSED
 
 
 # --- expiry ----------------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_a_crash_around_a_line_that_is_owed_never_loses_it(place: int) -> None:
     fakes.effects.die_after = place
     fakes.run(HOUR)
     assert 1 <= len(fakes.log.of(Event.CLUSTER_ATTENTION)) <= 2
-    assert fakes.status.saying_since is None
+    assert fakes.status.alerts.saying_since is None
 
 
 def test_of_two_visits_at_once_only_one_calls() -> None:
@@ -279,14 +279,14 @@ def test_lines_that_may_not_have_been_written_are_written_by_the_next_visit_afte
     fakes = Fakes()
     fakes.keys.trouble = REFUSED
     fakes.visit()
-    fakes.records.put(replace(fakes.status, saying_since=fakes.clock.now))
+    fakes.records.put(changed_status(fakes.status, saying_since=fakes.clock.now))
     fakes.clock.now += MINUTE
     fakes.visit()
     assert len(fakes.log.of(Event.CLUSTER_ATTENTION)) == 1
     fakes.clock.now += MINUTE
     fakes.visit()
     assert len(fakes.log.of(Event.CLUSTER_ATTENTION)) == 2
-    assert fakes.status.saying_since is None
+    assert fakes.status.alerts.saying_since is None
 
 
 # --- what calls an alarm off -----------------------------------------------------------------------------------------

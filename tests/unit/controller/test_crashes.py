@@ -1,7 +1,5 @@
 """Processes that die, visits that meet, and records that lie: what heals, and how."""
 
-from dataclasses import replace
-
 import pytest
 
 from cmk_rotation.controller import visit
@@ -18,6 +16,8 @@ from tests.unit.support.builders import (
     V1,
     V2,
     V3,
+    changed,
+    changed_status,
     claimed,
     cluster,
     over,
@@ -61,7 +61,7 @@ def test_a_crash_after_any_effect_heals(place: int, *, redelivered: bool) -> Non
     fakes.key_changed()
     fakes.run(3 * HOUR)
     assert (fakes.rotation.stage, fakes.rotation.verified) == (Stage.SUCCEEDED, True)
-    assert (fakes.rotation.announced, fakes.rotation.published) == (True, True)
+    assert (fakes.rotation.outcome.announced, fakes.rotation.outcome.published) == (True, True)
     assert steps(fakes).count("finished") == 1
     assert 1 <= len(fakes.clusters.sent) <= 2
     assert len(fakes.clusters.patches) <= 2
@@ -138,7 +138,7 @@ def test_a_visit_whose_end_of_a_rotation_met_a_mere_note_ends_it_at_the_next_loo
     def a_spare_notes_progress(row: object) -> None:
         if notes and isinstance(row, type(rotation())):
             notes.pop()
-            fakes.records.put(replace(fakes.rotation, operation_status="Succeeded"))
+            fakes.records.put(changed(fakes.rotation, operation_status="Succeeded"))
 
     fakes.records.before_save = a_spare_notes_progress
     fakes.requests.pending.clear()
@@ -164,11 +164,11 @@ def test_a_row_that_changes_under_every_look_is_left_to_reconcile() -> None:
 
 def test_an_operation_is_not_lost_to_a_visit_that_wrote_meanwhile() -> None:
     fakes = Fakes()
-    fakes.clusters.on_patch = lambda: fakes.records.put(replace(fakes.rotation, message="looked meanwhile"))
+    fakes.clusters.on_patch = lambda: fakes.records.put(changed(fakes.rotation, message="looked meanwhile"))
     fakes.visit()
-    assert fakes.rotation.operation_id == "operation-1"
-    assert fakes.rotation.operation_url
-    assert fakes.rotation.accepted_at == NOW + SECOND
+    assert fakes.rotation.attempt.operation_id == "operation-1"
+    assert fakes.rotation.attempt.operation_url
+    assert fakes.rotation.attempt.accepted_at == NOW + SECOND
 
 
 def test_an_operation_s_id_is_added_to_a_rotation_that_ended_meanwhile() -> None:
@@ -176,22 +176,22 @@ def test_an_operation_s_id_is_added_to_a_rotation_that_ended_meanwhile() -> None
 
     def somebody_ends_it() -> None:
         fakes.records.put(
-            replace(fakes.rotation, stage=Stage.SUPERSEDED, finished_at=NOW, announced=True, published=True)
+            changed(fakes.rotation, stage=Stage.SUPERSEDED, finished_at=NOW, announced=True, published=True)
         )
 
     fakes.clusters.on_patch = somebody_ends_it
     fakes.visit()
-    assert (fakes.rotation.stage, fakes.rotation.operation_id) == (Stage.SUPERSEDED, "operation-1")
-    assert fakes.rotation.operation_url is None
+    assert (fakes.rotation.stage, fakes.rotation.attempt.operation_id) == (Stage.SUPERSEDED, "operation-1")
+    assert fakes.rotation.attempt.operation_url is None
 
 
 def test_the_operation_of_a_later_attempt_is_not_overwritten_by_an_earlier_one() -> None:
     fakes = Fakes()
     fakes.clusters.on_patch = lambda: fakes.records.put(
-        replace(fakes.rotation, attempt_id="another", operation_id="theirs", correlation_id="theirs")
+        changed(fakes.rotation, id="another", operation_id="theirs", correlation_id="theirs")
     )
     fakes.visit()
-    assert (fakes.rotation.operation_id, fakes.rotation.correlation_id) == ("theirs", "theirs")
+    assert (fakes.rotation.attempt.operation_id, fakes.rotation.attempt.correlation_id) == ("theirs", "theirs")
 
 
 def test_a_row_that_vanishes_under_an_update_is_left_to_the_next_visit() -> None:
@@ -207,7 +207,7 @@ def test_a_row_that_changes_at_every_try_is_left_to_the_next_visit_and_the_log_s
     fakes = Fakes()
 
     def always_changed(row: object) -> None:
-        if isinstance(row, type(rotation())) and row.accepted_at is not None:
+        if isinstance(row, type(rotation())) and row.attempt.accepted_at is not None:
             fakes.records.put(fakes.rotation)
 
     fakes.records.before_save = always_changed
@@ -227,16 +227,16 @@ def test_a_row_that_changes_while_its_end_is_announced_is_announced_late_once_mo
     fakes.clock.now += 5 * MINUTE
 
     def somebody_writes(row: object) -> None:
-        if isinstance(row, type(rotation())) and row.announced:
+        if isinstance(row, type(rotation())) and row.outcome.announced:
             fakes.records.before_save = None
             fakes.records.put(fakes.rotation)
 
     fakes.records.before_save = somebody_writes
     fakes.visit()
     assert fakes.finished == [Stage.SUCCEEDED]
-    assert not fakes.rotation.announced
+    assert not fakes.rotation.outcome.announced
     fakes.run(HOUR)
-    assert (fakes.finished, fakes.rotation.announced) == ([Stage.SUCCEEDED] * 2, True)
+    assert (fakes.finished, fakes.rotation.outcome.announced) == ([Stage.SUCCEEDED] * 2, True)
     assert len({id_ for id_, _, _ in fakes.outcomes.published}) == 1, "the same news"
 
 
@@ -256,7 +256,7 @@ def test_of_visits_that_find_an_end_unannounced_at_the_same_time_one_announces_i
     fakes.visit()
     assert fakes.finished == [Stage.SUCCEEDED]
     assert len(fakes.outcomes.published) == 1
-    assert fakes.rotation.claimed_until is None
+    assert fakes.rotation.outcome.announcing_until is None
 
 
 def test_a_crash_while_an_end_is_announced_late_is_healed_by_a_visit_two_minutes_later() -> None:
@@ -300,10 +300,10 @@ def test_progress_that_another_look_noted_first_is_left_to_it() -> None:
     fakes = Fakes()
     fakes.visit()
     fakes.run(MINUTE, reconcile=False)
-    fakes.records.put(replace(fakes.rotation, operation_status="Accepted"))
+    fakes.records.put(changed(fakes.rotation, operation_status="Accepted"))
     meet_a_rival(fakes, Stage.UPDATING)
     fakes.visit()
-    assert fakes.rotation.operation_status == "Accepted"
+    assert fakes.rotation.attempt.operation_status == "Accepted"
     assert fakes.status.looked_at == fakes.clock.now
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
@@ -326,7 +326,7 @@ def test_an_announcement_that_another_visit_noted_first_is_left_to_it() -> None:
     rivals = [1]
 
     def another_visit_notes_it(row: object) -> None:
-        if rivals and isinstance(row, type(rotation())) and row.announced:
+        if rivals and isinstance(row, type(rotation())) and row.outcome.announced:
             rivals.pop()
             fakes.records.put(row)
 
@@ -341,7 +341,7 @@ def test_the_end_of_an_old_version_s_time_that_another_visit_noted_first_is_left
     fakes = Fakes()
     fakes.visit()
     fakes.run(HOUR)
-    fakes.records.put(replace(fakes.rotation, keep_old_version_until=None))
+    fakes.records.put(changed(fakes.rotation, keep_old_version_until=None))
     meet_a_rival(fakes, Stage.SUCCEEDED)
     fakes.reconcile()
     assert "old version free" not in steps(fakes)
@@ -369,8 +369,8 @@ def test_times_in_the_far_future_delay_nothing_for_long() -> None:
     fakes = Fakes()
     fakes.visit()
     fakes.records.put(
-        replace(fakes.rotation, claimed_until=far, started_at=far, requested_at=far, at_target_since=far),
-        replace(fakes.status, since=far, looked_at=far, next_visit_at=far, attention_at=far, saying_since=far),
+        changed(fakes.rotation, claimed_until=far, started_at=far, requested_at=far, at_target_since=far),
+        changed_status(fakes.status, since=far, looked_at=far, next_visit_at=far, attention_at=far, saying_since=far),
     )
     fakes.requests.pending.clear()
     fakes.run(HOUR)
@@ -382,8 +382,10 @@ def test_times_in_the_far_past_break_nothing() -> None:
     fakes = Fakes()
     fakes.visit()
     fakes.records.put(
-        replace(fakes.rotation, claimed_until=past, started_at=past, requested_at=past),
-        replace(fakes.status, since=past, looked_at=past, next_visit_at=past, attention_at=past, saying_since=past),
+        changed(fakes.rotation, claimed_until=past, started_at=past, requested_at=past),
+        changed_status(
+            fakes.status, since=past, looked_at=past, next_visit_at=past, attention_at=past, saying_since=past
+        ),
     )
     fakes.requests.pending.clear()
     fakes.run(HOUR)
@@ -421,4 +423,4 @@ def test_two_reads_that_confirm_must_belong_to_the_same_attempt() -> None:
     fakes.clusters.without_operation = True
     fakes.records.put(claimed(at_target_since=NOW - HOUR, claimed_until=NOW - MINUTE))
     fakes.visit()
-    assert fakes.rotation.at_target_since is None
+    assert fakes.rotation.attempt.at_target_since is None

@@ -3,10 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmk_rotation.controller.visit import settle
-from cmk_rotation.decisions.observation import Finish, Situation, same_version
-from cmk_rotation.decisions.policy import decide
-from cmk_rotation.domain.model import Cluster, Operation, OperationError, Workspace
+from cmk_rotation.decisions.observation import Finish, Situation
+from cmk_rotation.decisions.policy import decide, settle
+from cmk_rotation.domain.azure_resources import Cluster, Operation, OperationError, Workspace, same_version
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
     BLOCKED,
@@ -64,6 +63,7 @@ ROTATIONS = st.builds(
     finished_at=MOMENTS,
     accepted_at=MOMENTS,
     claimed_until=MOMENTS,
+    announcing_until=MOMENTS,
     at_target_since=MOMENTS,
     elsewhere_since=MOMENTS,
     silent_since=MOMENTS,
@@ -117,11 +117,13 @@ def test_whatever_the_situation_deciding_ends_and_an_update_only_goes_forward(se
     assert in_use.created_at < target.created_at or is_tried_again_at_the_target(settled, now_has)
     assert not now_has.busy
     assert not now_has.deleting
-    ours = {found.stage for found in settled.rotations if found.started_at is not None}
+    ours = {found.stage for found in settled.rotations if found.attempt.started_at is not None}
     assert not now_has.failed or ours & {Stage.UPDATING, Stage.FAILED}
     known = settled.toward(target.version)
     assert known is None or known.stage is not Stage.SUCCEEDED
-    assert all(rotation.accepted_at is None for rotation in settled.rotations if rotation.stage is Stage.UPDATING)
+    assert all(
+        rotation.attempt.accepted_at is None for rotation in settled.rotations if rotation.stage is Stage.UPDATING
+    )
 
 
 @settings(deadline=None)
@@ -139,5 +141,5 @@ def test_whatever_the_situation_a_rotation_that_ended_well_was_seen_at_its_targe
 def test_whatever_the_situation_an_end_blanks_the_signed_url(seen: Situation) -> None:
     decision = decide(seen)
     if isinstance(decision, Finish):
-        assert decision.rotation.operation_url is None
-        assert decision.rotation.finished_at == NOW
+        assert decision.rotation.attempt.operation_url is None
+        assert decision.rotation.outcome.finished_at == NOW

@@ -10,8 +10,9 @@ import pytest
 from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
 from cmk_rotation.controller.reconcile import key_changed, plan, reconcile, survey
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
 from cmk_rotation.domain.identifiers import Key, Scope
-from cmk_rotation.domain.model import Cluster, KeyVersion, PoisonQueue, VisitRequest
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
     CLUSTER,
@@ -30,6 +31,8 @@ from tests.unit.support.builders import (
     V2,
     V3,
     WORKSPACE,
+    changed,
+    changed_status,
     cluster,
     cluster_id,
     must,
@@ -201,7 +204,7 @@ def test_no_visit_is_requested_while_one_is_due() -> None:
 
 def test_a_visit_that_was_due_and_never_came_is_requested_again() -> None:
     fakes = settled()
-    fakes.records.put(replace(fakes.status, next_visit_at=fakes.clock.now - HOUR))
+    fakes.records.put(changed_status(fakes.status, next_visit_at=fakes.clock.now - HOUR))
     assert requested(fakes) == 1
 
 
@@ -226,14 +229,14 @@ def test_a_cluster_that_changed_is_visited(case: str, mode: Mode) -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 def test_a_rotation_that_has_not_ended_is_visited(stage: Stage, mode: Mode) -> None:
     fakes = settled(mode=mode)
-    fakes.records.put(replace(fakes.rotation, stage=stage))
+    fakes.records.put(changed(fakes.rotation, stage=stage))
     assert requested(fakes) == 1
 
 
 @pytest.mark.parametrize("owed", ["announced", "published"])
 def test_an_end_that_nobody_heard_of_is_visited(owed: str) -> None:
     fakes = settled()
-    fakes.records.put(replace(fakes.rotation, announced=owed != "announced", published=owed != "published"))
+    fakes.records.put(changed(fakes.rotation, announced=owed != "announced", published=owed != "published"))
     assert requested(fakes) == 1
 
 
@@ -373,7 +376,7 @@ def test_fifty_clusters_on_one_key_are_read_with_one_call_to_key_vault_and_all_m
     assert len(fakes.clusters.sent) == 50
     assert fakes.finished == [Stage.SUCCEEDED] * 50
     assert fakes.requests.pending == []
-    assert all(row.keep_old_version_until is not None for row in fakes.records.rotations.values())
+    assert all(row.outcome.keep_old_version_until is not None for row in fakes.records.rotations.values())
 
 
 def test_the_same_key_in_different_spelling_is_read_once() -> None:
@@ -461,7 +464,7 @@ def test_an_update_of_a_cluster_that_is_taken_out_of_scope_is_let_go_of(lasts: t
     fakes.visit()
     fakes.scopes = (OTHER,)
     fakes.run(2 * HOUR)
-    assert (fakes.rotation.stage, fakes.rotation.operation_url) == (Stage.SUPERSEDED, None)
+    assert (fakes.rotation.stage, fakes.rotation.attempt.operation_url) == (Stage.SUPERSEDED, None)
     assert "taken out of CLUSTER_SCOPES" in fakes.rotation.message
     assert "look at the cluster yourself" in (fakes.rotation.remedy or "")
     assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 1
@@ -505,11 +508,11 @@ def test_the_old_version_must_stay_without_an_end_while_another_cluster_pins_it(
     other = cluster_id("law-two")
     fakes.clusters.there[other] = cluster(id=other, held=True)
     fakes.run(2 * HOUR)
-    assert fakes.rotation.keep_old_version_until is None
+    assert fakes.rotation.outcome.keep_old_version_until is None
     fakes.clusters.there[other] = cluster(id=other, key_version=V2)
     freed_at = fakes.clock.now
     fakes.run(HOUR)
-    until = fakes.records.rotations[(CLUSTER, KEY, V2)].keep_old_version_until
+    until = fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until
     assert freed_at + DAY <= must(until) <= freed_at + DAY + HOUR
     assert [step.name for step in fakes.records.history(CLUSTER)][-1] == "old version free"
     fakes.requests.requested.clear()
@@ -521,11 +524,11 @@ def test_the_old_version_must_stay_without_an_end_while_another_cluster_pins_it(
 def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) -> None:
     fakes = Fakes()
     fakes.run(2 * HOUR)
-    assert fakes.rotation.keep_old_version_until is not None
+    assert fakes.rotation.outcome.keep_old_version_until is not None
     back = cluster() if who == "the cluster itself" else cluster(id=cluster_id("law-two"), held=True)
     fakes.clusters.there[back.id] = back
     fakes.run(HOUR)
-    assert fakes.records.rotations[(CLUSTER, KEY, V2)].keep_old_version_until is None
+    assert fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until is None
     assert [step.name for step in fakes.records.history(CLUSTER)][-1] == "old version in use again"
     fakes.requests.requested.clear()
     fakes.run(10 * HOUR)
@@ -533,7 +536,7 @@ def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) 
     fakes.clusters.there[back.id] = replace(back, key_version=V2, held=False)
     left_at = fakes.clock.now
     fakes.run(HOUR)
-    assert must(fakes.records.rotations[(CLUSTER, KEY, V2)].keep_old_version_until) >= left_at + DAY
+    assert must(fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until) >= left_at + DAY
 
 
 @pytest.mark.parametrize("how", ["deleted", "another key", "automatic rotation", "out of scope"])
@@ -542,7 +545,7 @@ def test_a_cluster_that_left_the_old_version_in_another_way_no_longer_holds_it(h
     other = cluster_id("law-two", group="rg-other")
     fakes.clusters.there[other] = cluster(id=other, held=True)
     fakes.run(2 * HOUR)
-    assert fakes.rotation.keep_old_version_until is None
+    assert fakes.rotation.outcome.keep_old_version_until is None
     if how == "deleted":
         del fakes.clusters.there[other]
     elif how == "another key":
@@ -552,13 +555,13 @@ def test_a_cluster_that_left_the_old_version_in_another_way_no_longer_holds_it(h
     else:
         fakes.scopes = (GROUP,)
     fakes.run(HOUR)
-    assert fakes.records.rotations[(CLUSTER, KEY, V2)].keep_old_version_until is not None
+    assert fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until is not None
 
 
 def test_clusters_that_move_at_the_same_time_do_not_hold_the_old_version_for_each_other_forever() -> None:
     fakes = fleet(3)
     fakes.run(3 * HOUR)
-    untils = sorted(must(row.keep_old_version_until) for row in fakes.records.rotations.values())
+    untils = sorted(must(row.outcome.keep_old_version_until) for row in fakes.records.rotations.values())
     assert len(untils) == 3
     assert all(later - earlier <= HOUR for earlier, later in pairwise(untils))
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from cmk_rotation.controller import visit
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.controller.requeue import visit_may_come
-from cmk_rotation.domain.model import ClusterStatus, Rotation, VisitRequest
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
@@ -27,7 +29,9 @@ from tests.unit.support.builders import (
     V1,
     V2,
     VAULT,
+    changed_status,
     cluster,
+    must,
     status,
     version,
 )
@@ -145,7 +149,7 @@ def test_a_look_that_wants_another_soon_does_not_wait_for_one_that_is_due_late()
     fakes.clusters.get_trouble = UNAVAILABLE
     fakes.records.put(status(reason=Reason.CLUSTER_UNREACHABLE, since=NOW, next_visit_at=NOW + 30 * MINUTE))
     fakes.visit()
-    assert fakes.status.next_visit_at == NOW + MINUTE
+    assert must(fakes.status.next_visit).at == NOW + MINUTE
     fakes.visit()
     assert len(fakes.requests.requested) == 1
 
@@ -154,14 +158,14 @@ def test_a_look_that_wants_no_other_forgets_one_that_is_long_due() -> None:
     fakes = on_hold()
     fakes.records.put(status(next_visit_at=NOW - HOUR, next_visit_asked_at=NOW - 2 * HOUR))
     fakes.visit()
-    assert (fakes.status.next_visit_at, fakes.status.next_visit_asked_at) == (None, None)
+    assert fakes.status.next_visit is None
 
 
 def test_a_look_that_wants_no_other_leaves_one_that_is_to_come() -> None:
     fakes = on_hold()
     fakes.records.put(status(next_visit_at=NOW + MINUTE, next_visit_asked_at=NOW - MINUTE))
     fakes.visit()
-    assert fakes.status.next_visit_at == NOW + MINUTE
+    assert must(fakes.status.next_visit).at == NOW + MINUTE
 
 
 # --- two looks at once ----------------------------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ def test_the_later_of_two_looks_wins() -> None:
     earlier = status(reason=Reason.CLUSTER_BUSY, looked_at=NOW - SECOND, disabled_early_version=V1)
     before_status(fakes, lambda: fakes.records.put(earlier))
     fakes.visit()
-    assert (fakes.status.reason, fakes.status.disabled_early_version) == (Reason.ON_HOLD, V1)
+    assert (fakes.status.reason, fakes.status.alerts.disabled_early_version) == (Reason.ON_HOLD, V1)
 
 
 def test_the_earlier_of_two_looks_yields() -> None:
@@ -194,8 +198,8 @@ def test_the_earlier_of_two_looks_still_notes_the_visit_that_it_requested() -> N
     before_status(fakes, lambda: fakes.records.put(replace(due, looked_at=NOW + SECOND, message="the spare's")))
     visit.visit(fakes.world, VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=CLUSTER))
     (requested,) = fakes.requests.pending
-    assert fakes.status.next_visit_asked_at == requested.visit.requested_at
-    assert fakes.status.next_visit_at == requested.due
+    assert must(fakes.status.next_visit).asked_at == requested.visit.requested_at
+    assert must(fakes.status.next_visit).at == requested.due
     assert fakes.status.message == "the spare's", "the later look wins"
 
 
@@ -206,11 +210,11 @@ def test_a_visit_that_comes_before_it_was_noted_requests_the_next_one_all_the_sa
     older, asked_at = NOW - 2 * MINUTE, NOW - MINUTE
     row = status(reason=Reason.CLUSTER_UNREACHABLE, next_visit_at=NOW - SECOND, next_visit_asked_at=older)
     fakes.records.put(row)
-    noted_late = replace(row, next_visit_at=NOW, next_visit_asked_at=asked_at)
+    noted_late = changed_status(row, next_visit_at=NOW, next_visit_asked_at=asked_at)
     before_status(fakes, lambda: fakes.records.put(noted_late))
     visit.visit(fakes.world, VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=CLUSTER))
     (requested,) = fakes.requests.pending
-    assert fakes.status.next_visit_asked_at == requested.visit.requested_at
+    assert must(fakes.status.next_visit).asked_at == requested.visit.requested_at
 
 
 @pytest.mark.parametrize(("requested", "successors"), [(-SECOND, 0), (SECOND, 1)], ids=["a spare", "the successor"])
@@ -237,7 +241,7 @@ def test_of_two_looks_that_each_requested_a_visit_the_row_keeps_the_one_that_is_
     )
     before_status(fakes, lambda: fakes.records.put(theirs))
     fakes.visit()
-    assert fakes.status.next_visit_asked_at == NOW - SECOND
+    assert must(fakes.status.next_visit).asked_at == NOW - SECOND
     assert fakes.status.reason is Reason.CLUSTER_UNREACHABLE
 
 
@@ -256,7 +260,7 @@ def test_a_visit_that_ends_together_with_a_dozen_others_still_notes_the_next_one
     before_status(fakes, lambda: fakes.records.put(status(looked_at=NOW - SECOND)), times=12)
     fakes.visit()
     (requested,) = fakes.requests.pending
-    assert fakes.status.next_visit_asked_at == requested.visit.requested_at
+    assert must(fakes.status.next_visit).asked_at == requested.visit.requested_at
 
 
 def test_a_row_that_vanishes_is_not_written_over_nothing() -> None:
@@ -271,7 +275,7 @@ def test_that_something_was_said_is_noted_on_top_of_what_others_wrote() -> None:
     fakes = Fakes()
     fakes.keys.trouble = REFUSED
     fakes.visit()
-    fakes.records.put(replace(fakes.status, attention_at=NOW - 2 * DAY))
+    fakes.records.put(changed_status(fakes.status, attention_at=NOW - 2 * DAY))
     saves: list[ClusterStatus] = []
 
     def somebody_writes_between_the_two(row: Rotation | ClusterStatus) -> None:
@@ -282,7 +286,7 @@ def test_that_something_was_said_is_noted_on_top_of_what_others_wrote() -> None:
 
     fakes.records.before_save = somebody_writes_between_the_two
     fakes.visit()
-    assert (fakes.status.message, fakes.status.saying_since) == ("looked meanwhile", None)
+    assert (fakes.status.message, fakes.status.alerts.saying_since) == ("looked meanwhile", None)
 
 
 @pytest.mark.parametrize("meanwhile", ["gone", "said by another", "always changing"])
@@ -299,7 +303,7 @@ def test_that_something_was_said_is_not_noted_where_others_have_taken_over(meanw
         if meanwhile == "gone":
             fakes.records.statuses.clear()
         elif meanwhile == "said by another":
-            fakes.records.put(replace(fakes.status, saying_since=NOW + SECOND))
+            fakes.records.put(changed_status(fakes.status, saying_since=NOW + SECOND))
         else:
             fakes.records.put(fakes.status)
 
@@ -354,8 +358,8 @@ def test_crashes_storage_failures_and_stray_visits_in_any_mixture_end_in_one_ver
     assert (fakes.rotation.stage, fakes.rotation.verified) == (Stage.SUCCEEDED, True)
     assert [step.name for step in fakes.records.steps].count("finished") == 1
     assert len(fakes.clusters.patches) == 1
-    assert fakes.rotation.announced
-    assert fakes.rotation.published
+    assert fakes.rotation.outcome.announced
+    assert fakes.rotation.outcome.published
     assert 1 <= len(fakes.finished) <= 1 + len(crashes) + len(failing)
     assert fakes.status.reason is Reason.UP_TO_DATE
     assert fakes.requests.pending == []
@@ -366,7 +370,7 @@ def test_a_line_that_a_dead_visit_noted_in_the_far_future_is_said_all_the_same()
     fakes.keys = FakeKeys({KEY: (version(V1, enabled=False), version(V2))})
     fakes.visit()
     assert fakes.log.errors == ["cluster.attention"]
-    fakes.records.statuses[CLUSTER] = replace(fakes.status, saying_since=fakes.clock.now + 1000 * DAY)
+    fakes.records.statuses[CLUSTER] = changed_status(fakes.status, saying_since=fakes.clock.now + 1000 * DAY)
     fakes.visit()
     assert fakes.log.errors == ["cluster.attention"] * 2
-    assert fakes.status.saying_since is None
+    assert fakes.status.alerts.saying_since is None

@@ -23,7 +23,7 @@ def rows_read_by_a_rotation(fleet: int) -> int:
     before = fakes.records.rows_read
     fakes.run(HOUR, reconcile=False)
     assert fakes.finished == [Stage.SUCCEEDED]
-    assert fakes.rotation.keep_old_version_until is None
+    assert fakes.rotation.outcome.keep_old_version_until is None
     return fakes.records.rows_read - before
 
 

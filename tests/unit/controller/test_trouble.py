@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cmk_rotation.controller.ports import StorageUnavailableError
-from cmk_rotation.domain.model import Operation, OperationError, Trouble
+from cmk_rotation.domain.azure_resources import Operation, OperationError, Trouble
 from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind
 from tests.unit.support.builders import (
     CLUSTER,
@@ -277,7 +277,7 @@ def test_an_outcome_that_cannot_be_published_is_published_later_under_the_same_i
     fakes.outcomes.trouble = None
     fakes.run(30 * MINUTE)
     assert len(fakes.outcomes.published) == 1
-    assert fakes.rotation.published
+    assert fakes.rotation.outcome.published
     assert fakes.finished == [Stage.SUCCEEDED]
 
 
@@ -288,7 +288,7 @@ def test_an_outcome_that_cannot_be_published_for_a_day_is_given_up_and_that_is_s
     fakes.run(2 * DAY)
     assert fakes.log.errors == ["visit.failed"] * 2
     assert "given up" in str(fakes.log.of(Event.VISIT_FAILED)[-1].fields["message"])
-    assert fakes.rotation.published
+    assert fakes.rotation.outcome.published
 
 
 # --- storage ----------------------------------------------------------------------------------------------------------------

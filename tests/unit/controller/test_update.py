@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cmk_rotation.controller.ports import StorageUnavailableError
-from cmk_rotation.domain.model import ClusterStatus, Rotation
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import CLAIM_LASTS
 from cmk_rotation.domain.vocabulary import Reason, Stage
 from tests.unit.support.builders import CLUSTER, DAY, HOUR, KEY, MINUTE, SECOND, UNAVAILABLE, V1, V2, cluster, version

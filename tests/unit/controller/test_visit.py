@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from cmk_rotation.controller.visit import visit
+from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.model import Operation, OperationError, VisitRequest, Workspace
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
@@ -22,6 +23,7 @@ from tests.unit.support.builders import (
     V2,
     V3,
     WORKSPACE,
+    changed,
     claimed,
     cluster,
     cluster_id,
@@ -57,7 +59,11 @@ def test_an_event_leads_to_a_verified_update() -> None:
     end = fakes.rotation
     assert (end.stage, end.reason, end.verified, end.attempts) == (Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, True, 1)
     assert (end.from_version, end.to_version, end.event_id) == (V1, V2, "event-1")
-    assert (end.operation_id, end.operation_url, end.operation_status) == ("operation-1", None, "Succeeded")
+    assert (end.attempt.operation_id, end.attempt.operation_url, end.attempt.operation_status) == (
+        "operation-1",
+        None,
+        "Succeeded",
+    )
     assert fakes.clusters.patches == [(CLUSTER, V2)]
     assert steps(fakes) == ["claimed", "accepted", "progress", "finished"]
     assert (fakes.status.reason, fakes.status.key_version) == (Reason.UP_TO_DATE, V2)
@@ -70,11 +76,11 @@ def test_a_verified_end_says_how_long_the_old_version_must_stay_and_how_long_the
     fakes.visit()
     fakes.run(HOUR)
     end = fakes.rotation
-    assert end.finished_at is not None
-    assert end.keep_old_version_until == end.finished_at + DAY
+    assert end.outcome.finished_at is not None
+    assert end.outcome.keep_old_version_until == end.outcome.finished_at + DAY
     assert 600 <= (end.seconds_to_verify or 0) <= 720
     (line,) = fakes.log.of(Event.ROTATION_FINISHED)
-    assert line.fields["keepOldVersionUntil"] == end.keep_old_version_until
+    assert line.fields["keepOldVersionUntil"] == end.outcome.keep_old_version_until
     assert line.fields["remedy"]
 
 
@@ -107,7 +113,7 @@ def test_without_a_topic_nothing_is_published_and_nothing_stays_owed() -> None:
     fakes = Fakes(with_topic=False)
     fakes.visit()
     fakes.run(HOUR)
-    assert fakes.rotation.published
+    assert fakes.rotation.outcome.published
     assert fakes.outcomes.published == []
 
 
@@ -135,7 +141,7 @@ def test_an_operation_on_another_host_is_never_asked(host: str) -> None:
     fakes = Fakes()
     fakes.clusters.url_host = host
     fakes.visit()
-    assert (fakes.rotation.operation_id, fakes.rotation.operation_url) == (None, None)
+    assert (fakes.rotation.attempt.operation_id, fakes.rotation.attempt.operation_url) == (None, None)
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CONFIRMED_BY_CLUSTER
 
@@ -147,7 +153,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
     fakes.clusters.there[CLUSTER] = cluster(state="Updating")
     fakes.clusters.operation_trouble = UNAVAILABLE  # would be seen, had it been asked
     fakes.visit()
-    assert fakes.rotation.silent_since is None
+    assert fakes.rotation.attempt.silent_since is None
     assert fakes.rotation.stage is Stage.UPDATING
 
 
@@ -185,7 +191,7 @@ def test_an_update_that_fails_is_put_on_record_with_its_error_and_tried_again_af
     fakes.visit()
     fakes.run(50 * MINUTE)
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.FAILED, Reason.UPDATE_FAILED)
-    assert fakes.rotation.operation_error == OperationError("BadKey", "no right")
+    assert fakes.rotation.attempt.operation_error == OperationError("BadKey", "no right")
     assert len(fakes.clusters.patches) == 1
     assert fakes.log.errors == ["rotation.finished"]
     fakes.run(HOUR)
@@ -211,7 +217,7 @@ def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_o
     fakes.visit()
     fakes.run(2 * HOUR)
     expected = (Workspace(WORKSPACE, "Failed"), Workspace(WORKSPACE + "2", None), Workspace(WORKSPACE + "3", None))
-    assert fakes.rotation.linked_workspaces == expected
+    assert fakes.rotation.outcome.linked_workspaces == expected
     assert reason(fakes) is Reason.WORKSPACE_FAILED
     assert fakes.log.errors == ["cluster.attention"]
     fakes.clusters.workspaces[WORKSPACE] = UNAVAILABLE
@@ -230,8 +236,8 @@ def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost(
     fakes.clusters.answer_lost = UNAVAILABLE
     fakes.visit()
     fakes.run(2 * HOUR)
-    assert fakes.rotation.accepted_at is None
-    assert fakes.rotation.linked_workspaces == (Workspace(WORKSPACE, "Succeeded"),)
+    assert fakes.rotation.attempt.accepted_at is None
+    assert fakes.rotation.outcome.linked_workspaces == (Workspace(WORKSPACE, "Succeeded"),)
 
 
 def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> None:
@@ -240,7 +246,7 @@ def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> Non
     fakes.clusters.workspaces[WORKSPACE] = GONE
     fakes.visit()
     fakes.run(HOUR)
-    assert fakes.rotation.linked_workspaces == (Workspace(WORKSPACE + "2", "Succeeded"),)
+    assert fakes.rotation.outcome.linked_workspaces == (Workspace(WORKSPACE + "2", "Succeeded"),)
 
 
 # --- visits never multiply --------------------------------------------------------------------------------------------
@@ -368,10 +374,10 @@ def test_observe_leaves_a_rotation_as_it_is_when_its_old_version_becomes_free() 
     fakes.visit()
     fakes.run(HOUR)
     key = next(iter(fakes.records.rotations))
-    fakes.records.rotations[key] = replace(fakes.rotation, keep_old_version_until=None)
+    fakes.records.rotations[key] = changed(fakes.rotation, keep_old_version_until=None)
     fakes.mode = Mode.OBSERVE
     fakes.reconcile()
-    assert fakes.rotation.keep_old_version_until is None
+    assert fakes.rotation.outcome.keep_old_version_until is None
     assert "old version free" not in steps(fakes)
 
 
@@ -412,7 +418,7 @@ def test_a_cluster_given_another_key_under_an_update_is_never_moved_back() -> No
     fakes = Fakes()
     fakes.visit()
     fakes.run(15 * MINUTE, reconcile=False)
-    fakes.records.put(replace(fakes.rotation, stage=Stage.UPDATING))
+    fakes.records.put(changed(fakes.rotation, stage=Stage.UPDATING))
     fakes.clusters.there[CLUSTER] = cluster(key_name="other", key_version=V3)
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CHANGED_BY_OTHERS

@@ -2,11 +2,11 @@
 
 import pytest
 
-from cmk_rotation.controller.visit import settle
 from cmk_rotation.decisions.key_rules import order_is_unknown
 from cmk_rotation.decisions.observation import Decision, Situation
-from cmk_rotation.decisions.policy import decide
-from cmk_rotation.domain.model import KeyVersion, Rotation
+from cmk_rotation.decisions.policy import decide, settle
+from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Reason, Stage, Verdict
 from tests.unit.support.builders import (
     CREATED,

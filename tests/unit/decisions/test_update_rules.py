@@ -8,7 +8,8 @@ import pytest
 
 from cmk_rotation.decisions.observation import Decision, Finish, Situation
 from cmk_rotation.decisions.policy import decide
-from cmk_rotation.domain.model import Operation, OperationError, Rotation
+from cmk_rotation.domain.azure_resources import Operation, OperationError
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Reason, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
     BLOCKED,
@@ -228,13 +229,19 @@ def test_an_update_ends_when(case: str) -> None:
     end = finish(seen)
     assert (end.stage, end.reason) == (stage, reason)
     assert end.verified is (stage is SUCCEEDED)
-    assert end.finished_at == NOW
+    assert end.outcome.finished_at == NOW
     assert end.remedy
     assert all(word in end.message for word in ("law-one", V1, V2))
-    blanked = (end.operation_url, end.claimed_until, end.at_target_since, end.elsewhere_since, end.silent_since)
+    blanked = (
+        end.attempt.operation_url,
+        end.attempt.claimed_until,
+        end.attempt.at_target_since,
+        end.attempt.elsewhere_since,
+        end.attempt.silent_since,
+    )
     assert blanked == (None,) * 5
-    assert not end.announced
-    assert not end.published
+    assert not end.outcome.announced
+    assert not end.outcome.published
 
 
 GOES_ON: dict[str, Situation] = {
@@ -280,8 +287,8 @@ def test_an_update_goes_on_while(case: str) -> None:
 def test_an_error_of_the_operation_is_kept_whatever_the_end() -> None:
     failed = finish(seen(cluster=AT_OLD, operation=FAILED))
     despite = finish(seen(cluster=AT_TARGET, operation=FAILED))
-    assert failed.operation_error == despite.operation_error == FAILED.error
-    assert failed.operation_status == despite.operation_status == "Failed"
+    assert failed.attempt.operation_error == despite.attempt.operation_error == FAILED.error
+    assert failed.attempt.operation_status == despite.attempt.operation_status == "Failed"
     assert "BadKey: Failed to validate key" in failed.message
 
 
@@ -291,33 +298,37 @@ def test_a_known_error_of_the_operation_decides_the_remedy_of_a_failure() -> Non
 
 def test_an_end_without_the_operation_s_word_keeps_what_was_known_of_it() -> None:
     told = rotation(operation_status="Updating", **SECOND_READ)
-    assert finish(seen(told, cluster=AT_TARGET, operation=GONE)).operation_status == "Updating"
+    assert finish(seen(told, cluster=AT_TARGET, operation=GONE)).attempt.operation_status == "Updating"
 
 
 def test_the_first_look_at_the_target_asks_for_a_second_one_a_minute_later() -> None:
     opinion = decision(seen(rotation(operation_url=None), cluster=AT_TARGET))
     assert opinion.look_after == MINUTE
     assert opinion.progress is not None
-    assert opinion.progress.at_target_since == NOW
+    assert opinion.progress.attempt.at_target_since == NOW
 
 
 def test_an_early_second_look_waits_for_the_rest_of_the_minute() -> None:
     early = rotation(operation_url=None, at_target_since=NOW - 20 * SECOND)
     assert decision(seen(early, cluster=AT_TARGET)).look_after == 40 * SECOND
-    assert progress(seen(early, cluster=AT_TARGET)).at_target_since == NOW - 20 * SECOND
+    assert progress(seen(early, cluster=AT_TARGET)).attempt.at_target_since == NOW - 20 * SECOND
 
 
 def test_a_first_read_in_the_future_counts_as_now() -> None:
     forged = rotation(operation_url=None, at_target_since=NOW + DAY, elsewhere_since=NOW + DAY)
-    assert progress(seen(forged, cluster=AT_TARGET)).at_target_since == NOW
-    assert progress(seen(forged, cluster=AT_OLD)).elsewhere_since == NOW
+    assert progress(seen(forged, cluster=AT_TARGET)).attempt.at_target_since == NOW
+    assert progress(seen(forged, cluster=AT_OLD)).attempt.elsewhere_since == NOW
 
 
 def test_two_reads_of_the_target_count_only_without_a_contradiction_between_them() -> None:
     doubted = rotation(operation_url=None, **SECOND_READ)
-    assert progress(seen(doubted, cluster=AT_OLD)).at_target_since is None
-    assert progress(seen(rotation(operation_url=None, **TEN_MINUTES), cluster=AT_TARGET)).elsewhere_since is None
-    assert progress(seen(rotation(**TEN_MINUTES), cluster=BUSY_AT_OLD, operation=RUNNING)).elsewhere_since is None
+    assert progress(seen(doubted, cluster=AT_OLD)).attempt.at_target_since is None
+    assert (
+        progress(seen(rotation(operation_url=None, **TEN_MINUTES), cluster=AT_TARGET)).attempt.elsewhere_since is None
+    )
+    assert (
+        progress(seen(rotation(**TEN_MINUTES), cluster=BUSY_AT_OLD, operation=RUNNING)).attempt.elsewhere_since is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -327,18 +338,20 @@ def test_a_silent_operation_is_asked_again_after_1_to_15_minutes(silent_for: tim
     opinion = decision(seen(rotation(silent_since=NOW - silent_for), cluster=BUSY_AT_OLD, operation=UNAVAILABLE))
     assert opinion.look_after == after
     assert opinion.progress is not None
-    assert opinion.progress.silent_since == NOW - silent_for
+    assert opinion.progress.attempt.silent_since == NOW - silent_for
 
 
 def test_an_operation_that_answers_again_is_no_longer_silent() -> None:
     silent = rotation(silent_since=NOW - 5 * MINUTE)
-    assert progress(seen(silent, cluster=BUSY_AT_OLD, operation=RUNNING)).silent_since is None
-    assert progress(seen(silent, cluster=BUSY_AT_OLD, operation=GONE)).silent_since == silent.silent_since
+    assert progress(seen(silent, cluster=BUSY_AT_OLD, operation=RUNNING)).attempt.silent_since is None
+    assert (
+        progress(seen(silent, cluster=BUSY_AT_OLD, operation=GONE)).attempt.silent_since == silent.attempt.silent_since
+    )
 
 
 def test_a_silence_said_to_begin_in_the_future_begins_now() -> None:
     forged = rotation(silent_since=NOW + DAY)
-    assert progress(seen(forged, cluster=AT_TARGET, operation=UNAVAILABLE)).silent_since == NOW
+    assert progress(seen(forged, cluster=AT_TARGET, operation=UNAVAILABLE)).attempt.silent_since == NOW
 
 
 def test_a_retry_after_of_the_operation_becomes_the_delay_of_the_next_look() -> None:
@@ -350,8 +363,11 @@ def test_a_retry_after_of_the_operation_becomes_the_delay_of_the_next_look() -> 
 
 def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None:
     learned = progress(seen(cluster=BUSY_AT_OLD, operation=RUNNING))
-    assert (learned.operation_status, learned.cluster_state) == ("Updating", "Updating")
-    assert progress(seen(rotation(operation_status="Updating"), cluster=BUSY_AT_OLD)).operation_status == "Updating"
+    assert (learned.attempt.operation_status, learned.cluster_state) == ("Updating", "Updating")
+    assert (
+        progress(seen(rotation(operation_status="Updating"), cluster=BUSY_AT_OLD)).attempt.operation_status
+        == "Updating"
+    )
 
 
 # --- a claim of which nothing more is known --------------------------------------------------------------------------
@@ -435,7 +451,7 @@ def test_of_two_updating_rows_the_one_requested_last_is_followed() -> None:
 def test_a_rotation_that_waited_beside_the_one_that_ended_does_not_get_its_operation_s_error() -> None:
     elsewhere = cluster(key_name="other")
     end = finish(situation(waiting(to_version=V3), rotation(), cluster=elsewhere, operation=FAILED))
-    assert (end.to_version, end.operation_error) == (V3, None)
+    assert (end.to_version, end.attempt.operation_error) == (V3, None)
 
 
 def test_a_finished_rotation_is_not_followed() -> None:

@@ -2,6 +2,7 @@ from datetime import timedelta, timezone
 
 import pytest
 
+from cmk_rotation.domain.azure_resources import OperationError, Workspace
 from cmk_rotation.domain.documents import (
     cluster_json,
     clusters_text,
@@ -13,7 +14,8 @@ from cmk_rotation.domain.documents import (
     span,
     step_json,
 )
-from cmk_rotation.domain.model import OperationError, PoisonQueue, Step, Workspace
+from cmk_rotation.domain.rotation import Step
+from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage, Verdict
 from tests.unit.support.builders import (
     CLUSTER,

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from cmk_rotation.domain.model import OperationError
+from cmk_rotation.domain.azure_resources import OperationError
 from cmk_rotation.domain.remedies import KNOWN_ERRORS, REMEDIES, remedy_for
 from cmk_rotation.domain.vocabulary import Reason
 

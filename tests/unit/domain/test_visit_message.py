@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.model import VisitRequest
-from cmk_rotation.domain.visit_message import from_text, to_text
+from cmk_rotation.domain.visit_message import VisitRequest, from_text, to_text
 from cmk_rotation.domain.vocabulary import RequestedBy
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -1,12 +1,14 @@
 """Values with good defaults: a cluster on the first of its key's two versions, and an update to the second under way."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cmk_rotation.decisions.observation import Situation
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.model import Cluster, ClusterStatus, KeyVersion, Rotation, Trouble
+from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation
 from cmk_rotation.domain.timing import Pace
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind
 
@@ -23,6 +25,7 @@ OPERATION = "11111111-2222-3333-4444-555555555555"
 WORKSPACE = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-logs/providers/Microsoft.OperationalInsights/workspaces/ws-one"
 )
+ATTEMPT, OUTCOME, ALERTS = ({one.name for one in fields(part)} for part in (Attempt, Outcome, AlertState))
 
 
 def must[T](value: T | None) -> T:
@@ -74,13 +77,27 @@ def rotation(**changes: Any) -> Rotation:
         requested_at=NOW - 11 * MINUTE,
         requested_by=RequestedBy.EVENT,
         attempts=1,
-        attempt_id="attempt-1",
-        started_at=NOW - 10 * MINUTE,
-        accepted_at=NOW - 10 * MINUTE,
-        operation_id=OPERATION,
-        operation_url=operation_url(),
+        attempt=Attempt(
+            id="attempt-1",
+            started_at=NOW - 10 * MINUTE,
+            accepted_at=NOW - 10 * MINUTE,
+            operation_id=OPERATION,
+            operation_url=operation_url(),
+        ),
     )
-    return replace(under_way, **changes)
+    return changed(under_way, **changes)
+
+
+def changed(before: Rotation, **changes: Any) -> Rotation:
+    """A rotation with other values, be they its own, of its attempt or of its outcome."""
+    attempt = {name: value for name, value in changes.items() if name in ATTEMPT}
+    outcome = {name: value for name, value in changes.items() if name in OUTCOME}
+    return replace(
+        before,
+        attempt=replace(before.attempt, **attempt),
+        outcome=replace(before.outcome, **outcome),
+        **{name: value for name, value in changes.items() if name not in ATTEMPT | OUTCOME},
+    )
 
 
 def claimed(**changes: Any) -> Rotation:
@@ -101,7 +118,6 @@ def over(stage: Stage, reason: Reason, **changes: Any) -> Rotation:
         "stage": stage,
         "reason": reason,
         "finished_at": NOW - 5 * MINUTE,
-        "verified": stage is Stage.SUCCEEDED,
         "operation_url": None,
         "announced": True,
         "published": True,
@@ -125,7 +141,17 @@ def status(**changes: Any) -> ClusterStatus:
         newest_version=V1,
         cluster_state="Succeeded",
     )
-    return replace(row, **changes)
+    return changed_status(row, **changes)
+
+
+def changed_status(before: ClusterStatus, **changes: Any) -> ClusterStatus:
+    """A cluster's row with other values, be they its own, of the visit it waits for or of what was said."""
+    said = {name: changes.pop(name) for name in ALERTS & set(changes)}
+    if "next_visit_at" in changes:
+        asked_at = before.next_visit.asked_at if before.next_visit else None
+        due, asked_at = changes.pop("next_visit_at"), changes.pop("next_visit_asked_at", asked_at)
+        changes["next_visit"] = NextVisit(due, asked_at) if due else None
+    return replace(before, alerts=replace(before.alerts, **said), **changes)
 
 
 def situation(*rotations: Rotation, **changes: Any) -> Situation:

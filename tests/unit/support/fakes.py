@@ -11,20 +11,11 @@ from itertools import count
 
 from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
 from cmk_rotation.domain import visit_message
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, Operation, Trouble
+from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.model import (
-    Accepted,
-    Cluster,
-    ClusterStatus,
-    KeyVersion,
-    Operation,
-    PoisonQueue,
-    Record,
-    Rotation,
-    Step,
-    Trouble,
-    VisitRequest,
-)
+from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Event, TroubleKind
 from tests.unit.support.builders import ARM, MINUTE, NOW, SECOND, operation_url
 

@@ -7,9 +7,11 @@ from itertools import count
 
 from cmk_rotation.controller import reconcile, visit
 from cmk_rotation.controller.ports import StorageUnavailableError, World
+from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Scope
-from cmk_rotation.domain.model import ClusterStatus, Rotation, VisitRequest
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode, RequestedBy, Stage
 from tests.unit.support.builders import ARM, CLUSTER, KEY, MINUTE, SCOPE, SECOND, V1, V2, cluster, version
 from tests.unit.support.fakes import (

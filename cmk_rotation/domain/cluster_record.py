@@ -1,0 +1,69 @@
+"""All that is on record about one cluster: what was last seen of it, what it waits for, and its rotations. All times are UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.vocabulary import KeyMode, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class NextVisit:
+    """The visit that a cluster waits for."""
+
+    at: datetime
+    """When it is due."""
+    asked_at: datetime | None
+    """When it was requested, to the millisecond: by this the visit is known when it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """What was said of a cluster, so that it is not said again before its time."""
+
+    attention_reason: Reason | None = None
+    """What a person was last called for; None once that is over."""
+    attention_at: datetime | None = None
+    expiry_warned_at: datetime | None = None
+    disabled_early_version: str | None = None
+    """The old versions whose early end was called out, separated by commas."""
+    saying_since: datetime | None = None
+    """When a visit noted here that it says something; None once it has said it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """What was last found out about a cluster, and what it waits for."""
+
+    cluster_id: ClusterId
+    mode: KeyMode | None
+    """None until the cluster could be read once."""
+    reason: Reason
+    since: datetime
+    message: str
+    remedy: str | None
+    looked_at: datetime
+    key_vault_uri: str | None = None
+    key_name: str | None = None
+    key_version: str | None = None
+    key_version_expires_at: datetime | None = None
+    newest_version: str | None = None
+    cluster_state: str | None = None
+    next_visit: NextVisit | None = None
+    """None if none was requested."""
+    alerts: AlertState = AlertState()
+    etag: str | None = None
+
+    @property
+    def key(self) -> Key | None:
+        """The key, in the form made for comparing."""
+        return Key.of(self.key_vault_uri, self.key_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is on record about one cluster, history left out."""
+
+    status: ClusterStatus | None = None
+    rotations: tuple[Rotation, ...] = ()
