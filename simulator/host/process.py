@@ -3,9 +3,11 @@
 import json
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -114,6 +116,8 @@ class HostProcess:
         folder = self.spec.folder.absolute()  # The child works elsewhere.
         folder.mkdir(parents=True, exist_ok=True)
         self._common.mkdir(parents=True, exist_ok=True)
+        if not self.port:
+            self._reserve_port()
         self._launches += 1
         self._launched_at = self.spec.clock.timestamp()
         arguments = [
@@ -149,6 +153,20 @@ class HostProcess:
         self.port, self.functions, self.errors = answer["port"], answer["functions"], answer["errors"]
         self._child, self._shared = child, shared
         threading.Thread(target=self._watch, args=(child,), daemon=True).start()
+
+    def _reserve_port(self) -> None:
+        """Keep the port for as long as this is there, so that nobody else is given it while no host is.
+
+        On Linux the host may listen at it all the same, because this socket does not; where that is not so, it is a port that
+        was free a moment ago.
+        """
+        reserved = socket.socket()
+        weakref.finalize(self, reserved.close)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        self.port = reserved.getsockname()[1]
+        if sys.platform != "linux":
+            reserved.close()
 
     def _process(self, arguments: list[str], stderr: BinaryIO) -> "Child | subprocess.Popen[bytes]":
         if self.spec.copied_with and sys.platform == "linux":
