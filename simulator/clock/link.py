@@ -6,7 +6,7 @@ import mmap
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,16 +20,17 @@ THREAD = "simulator-host"
 """How the names of the threads begin that do what is due."""
 
 
-def join(argument: str) -> Clock:
-    """The clock that another process shares."""
+def join(argument: str, gone: Callable[[], object] = lambda: None) -> Clock:
+    """The clock that another process shares; `gone` is called should that process end without ending this one."""
     told = json.loads(argument)
-    return LinkedClock(told) if "port" in told else RunningClock(**told)
+    return LinkedClock(told, gone) if "port" in told else RunningClock(**told)
 
 
 class LinkedClock:
     """A waiting clock that lives in another process: shows its time, and tells it what is done and due here."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], gone: Callable[[], object] = lambda: None) -> None:
+        self._gone = gone
         self.skew: float = told["skew"]
         with Path(told["file"]).open("rb") as file:
             self._shown = mmap.mmap(file.fileno(), MOMENT.size, access=mmap.ACCESS_READ)
@@ -122,17 +123,22 @@ class LinkedClock:
             self._connection.sendall(line)
 
     def _listen(self) -> None:
-        for line in self._connection.makefile("r", encoding="utf-8"):
-            heard = json.loads(line)
-            number = heard.get("ring") or heard["begun"]
-            with self._guard:
-                event, action = self._events.pop(number, None), self._actions.pop(number, None)
-            if event is not None:
-                event.set()
-            elif action is not None:
-                threading.Thread(target=self._run, args=(number, action), name=THREAD, daemon=True).start()
-            else:
-                self._say(say="end", number=number)
+        with suppress(OSError):
+            for line in self._connection.makefile("r", encoding="utf-8"):
+                self._hear(line)
+        self._gone()
+
+    def _hear(self, line: str) -> None:
+        heard = json.loads(line)
+        number = heard.get("ring") or heard["begun"]
+        with self._guard:
+            event, action = self._events.pop(number, None), self._actions.pop(number, None)
+        if event is not None:
+            event.set()
+        elif action is not None:
+            threading.Thread(target=self._run, args=(number, action), name=THREAD, daemon=True).start()
+        else:
+            self._say(say="end", number=number)
 
     def _run(self, number: int, action: Callable[[], object]) -> None:
         try:

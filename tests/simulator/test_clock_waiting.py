@@ -14,6 +14,7 @@ from simulator.clock.conductor import StuckError
 from simulator.clock.link import LinkedClock, join
 from simulator.clock.running import RunningClock
 from simulator.clock.waiting import START, WaitingClock
+from tests.patience import HANG
 
 WEEK = 7 * 86_400.0
 
@@ -148,6 +149,14 @@ def test_a_process_with_a_wrong_clock_does_things_when_they_are_due_for_it(clock
     clock.sleep(120)
     assert happened == [START.timestamp() + 60]
     wrong.close()
+
+
+def test_a_process_hears_that_whoever_keeps_the_time_is_gone(clock: WaitingClock) -> None:
+    gone = threading.Event()
+    other = join(clock.share().argument, gone.set)
+    clock.close()
+    assert gone.wait(HANG)
+    other.close()
 
 
 def test_a_stranger_at_the_door_is_not_let_in(clock: WaitingClock) -> None:

@@ -3,12 +3,18 @@
 Measured on Microsoft.Azure.WebJobs 3.0.48 and Extensions.Storage.Queues 5.3.10 on 2026-11-25.
 """
 
+import subprocess
+import sys
 from pathlib import Path
+
+import requests
 
 from simulator.clock.running import RunningClock
 from simulator.host.exit_codes import STOPPED
+from tests.patience import HANG
 from tests.simulator.hosting import HOST_JSON, messages_of, post_events, running, spec, storage, wait_until
 
+ROOT = Path(__file__).parents[2]
 APP = """
     import logging
     import azure.functions as func
@@ -154,3 +160,35 @@ def test_a_host_that_has_nothing_to_finish_ends_at_once(tmp_path: Path) -> None:
         assert host.stop() == STOPPED
         assert host.stop() == STOPPED
         assert store.clock.timestamp() == told_at
+
+
+def test_a_host_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
+    """A test run that is killed leaves nothing behind."""
+    program = f"""
+import time
+from pathlib import Path
+from tests.simulator.hosting import spec, storage
+from tests.simulator.test_host_end import APP
+from simulator.host.process import HostProcess
+
+with storage() as store:
+    host = HostProcess(spec(Path({str(tmp_path)!r}), APP, clock=store.clock, settings=store.settings))
+    host.start()
+    print(host.url, flush=True)
+    time.sleep({HANG})
+"""
+    starter = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8")
+    assert starter.stdout is not None
+    with starter.stdout as told:
+        url = told.readline().strip()
+    starter.kill()
+    starter.wait()
+
+    def is_there() -> bool:
+        try:
+            requests.get(url, timeout=HANG)
+        except requests.ConnectionError:
+            return False
+        return True
+
+    assert RunningClock().until(lambda: not is_there(), within=HANG)
