@@ -119,13 +119,14 @@ class LinkedClock:
 
     def _say(self, **what: Any) -> None:
         line = json.dumps(what).encode() + b"\n"
-        with self._guard:
+        with self._guard, suppress(OSError):  # Whoever keeps the time may be gone: then nobody minds what is said.
             self._connection.sendall(line)
 
     def _listen(self) -> None:
         with suppress(OSError):
             for line in self._connection.makefile("r", encoding="utf-8"):
                 self._hear(line)
+        self._connection.close()
         self._gone()
 
     def _hear(self, line: str) -> None:

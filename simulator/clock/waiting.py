@@ -193,7 +193,7 @@ class _Sharing:
                 connection.close()
                 continue
             link = self._links[first["link"]]
-            link.connection = connection
+            link.connect(connection)
             threading.Thread(target=link.listen, args=(lines,), daemon=True, name="simulated-time-link").start()
 
 
@@ -215,6 +215,13 @@ class _Link:
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
 
+    def connect(self, connection: socket.socket) -> None:
+        """Talk to the process from now on; or hang up at once, if all was over before it came."""
+        with self._guard:
+            self.connection = connection
+            if self._closed:
+                self._hang_up(connection)
+
     def listen(self, lines: Any) -> None:
         """Take what the process says, until it is gone."""
         with suppress(OSError):
@@ -227,7 +234,14 @@ class _Link:
             self._closed = True
             self.conductor.forget(list(self._work.values()), [*self._due.values(), *self._idle.values()])
             if self.connection is not None:
-                self.connection.close()
+                self._hang_up(self.connection)
+
+    @staticmethod
+    def _hang_up(connection: socket.socket) -> None:
+        # Closing alone would leave it open for as long as somebody reads from it.
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
     def _hear(self, said: dict[str, Any]) -> None:
         with self._guard:

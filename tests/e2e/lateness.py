@@ -28,7 +28,14 @@ INSTANCES = ("always there", COME_AND_GO)
 OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
 HEADINGS = (
     *("instances", "clusters", "Azure takes", "first update sent after", "last update sent after"),
-    *("on record after its end, median", "on record after its end, longest", "visits", "updates", "times woken"),
+    *(
+        "on record after its end, median",
+        "on record after its end, longest",
+        "visits",
+        "messages",
+        "updates",
+        "times woken",
+    ),
 )
 
 
@@ -41,6 +48,8 @@ class Lateness:
     recorded: tuple[float, ...]
     """From the end of each cluster's operation to its being on record."""
     visits: int
+    messages: int
+    """Visits that were requested; each is a message."""
     updates: int
     woken: int
     """How often instances for visits came from nothing."""
@@ -49,7 +58,7 @@ class Lateness:
         """As the table has it."""
         for seconds in (min(self.sent), max(self.sent), statistics.median(self.recorded), max(self.recorded)):
             yield f"{seconds:.0f} s"
-        yield from (str(self.visits), str(self.updates), str(self.woken))
+        yield from (str(self.visits), str(self.messages), str(self.updates), str(self.woken))
 
 
 def main() -> int:
@@ -103,8 +112,9 @@ def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) 
         recorded.append(_timestamp(row["finishedAt"]) - first - update_seconds)
         updates += len(patches)
     visits = [line for line in story.host.log_lines() if line["message"].startswith("Executing 'Functions.on_visit'")]
+    requests = [one for one in story.azure.exchanges if one.method == "POST" and "/cluster-visits/" in one.path]
     woken = story.host.comings["on_visit"] if isinstance(story.host, ScaleController) else 0
-    return Lateness(tuple(sent), tuple(recorded), len(visits), updates, woken)
+    return Lateness(tuple(sent), tuple(recorded), len(visits), len(requests), updates, woken)
 
 
 def _timestamp(value: datetime | str) -> float:

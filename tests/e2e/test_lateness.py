@@ -15,7 +15,9 @@ def test_a_rotation_is_minutes_later_where_instances_come_and_go(tmp_path: Path)
     assert max(flex.recorded) <= 11 * 60
     assert warm.updates == flex.updates == 2
     assert flex.woken > warm.woken == 0
-    assert flex.visits <= 4 * warm.visits
+    # Instances that come late make no spare looks the rule: a visit counts as lost only when it is five minutes late.
+    assert flex.visits <= warm.visits
+    assert flex.messages <= warm.messages
 
 
 def test_the_table_is_the_same_whenever_it_is_made(tmp_path: Path) -> None:
