@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from cmk_rotation.controller.reconcile import reconcile
-from cmk_rotation.controller.retention import keep_old_version_until
+from cmk_rotation.controller.retention import keep_old_version_until, pinned_by
+from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.vocabulary import Event, KeyMode, Reason, Stage
-from tests.unit.support.builders import CLUSTER, DAY, HOUR, NOW, V1, cluster, cluster_id, over, status
+from tests.unit.support.builders import CLUSTER, DAY, HOUR, MINUTE, NOW, SECOND, V1, cluster, cluster_id, over, status
 from tests.unit.support.worlds import Fakes
 
 TWO = cluster_id("law-two")
@@ -52,6 +54,27 @@ def test_dozens_of_clusters_that_are_gone_do_not_hide_one_that_pins_the_version(
     assert keep_old_version_until(fakes.world, SUCCEEDED) is not None
     fakes.records.put(status(cluster_id=cluster_id("law-last"), mode=KeyMode.PINNED, key_version=V1))
     assert keep_old_version_until(fakes.world, SUCCEEDED) is None
+
+
+@pytest.mark.parametrize(
+    ("finished", "pins"),
+    [(NOW - 6 * MINUTE, True), (NOW - 5 * MINUTE, False), (NOW - 4 * MINUTE, False), (None, False)],
+    ids=["before its row was written", "at that moment", "since", "nobody knows when"],
+)
+def test_a_cluster_that_has_left_since_its_row_was_written_pins_nothing(
+    finished: datetime | None, *, pins: bool
+) -> None:
+    """Before: then it went back to the version that its row shows."""
+    fakes = Fakes()
+    left = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, finished_at=finished)
+    record = Record(status(mode=KeyMode.PINNED, key_version=V1), (left,))
+    assert bool(pinned_by(fakes.world, {CLUSTER: record})) is pins
+
+
+@pytest.mark.parametrize(("since", "pins"), [(NOW - MINUTE + SECOND, True), (NOW - MINUTE, False)])
+def test_one_answer_that_a_cluster_is_gone_may_be_wrong(since: datetime, *, pins: bool) -> None:
+    gone = status(mode=KeyMode.PINNED, key_version=V1, reason=Reason.CLUSTER_GONE, since=since)
+    assert bool(pinned_by(Fakes().world, {CLUSTER: Record(gone)})) is pins
 
 
 def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:
