@@ -40,7 +40,7 @@ def world(told: Settings, credential: "TokenCredential", storage_credential: "To
         new_id=lambda: str(uuid.uuid4()),
         mode=told.mode,
         scopes=told.scopes,
-        pace=told.pace,
+        timing=told.timing,
         arm_host=told.cloud.arm_host,
         vault_suffixes=told.cloud.vault_suffixes,
         telemetry_workspace=told.telemetry_workspace,

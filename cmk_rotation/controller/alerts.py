@@ -14,7 +14,7 @@ from cmk_rotation.decisions.observation import Decision, Situation, Unseen
 from cmk_rotation.domain.azure_resources import KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.timing import REMIND_EVERY, believed
+from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Reason, Verdict
 
@@ -92,7 +92,7 @@ def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decisio
     """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
     if decision.verdict is not Verdict.ATTENTION:
         return False
-    last = believed(status.alerts.attention_at, latest=status.looked_at)
+    last = plausible(status.alerts.attention_at, latest=status.looked_at)
     if status.alerts.attention_reason is not decision.reason or last is None:
         return True
     if decision.reason is Reason.UPDATE_OVERDUE:
@@ -116,8 +116,8 @@ def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion
     in_use = situation.in_use
     if in_use is None or in_use.expires_at is None or not in_use.enabled or in_use.expired(situation.now):
         return None
-    last = believed(status.alerts.expiry_warned_at, latest=situation.now)
-    soon = in_use.expires_at - situation.now <= situation.pace.expiry_warning
+    last = plausible(status.alerts.expiry_warned_at, latest=situation.now)
+    soon = in_use.expires_at - situation.now <= situation.timing.expiry_warning
     return in_use if soon and (last is None or situation.now - last >= REMIND_EVERY) else None
 
 

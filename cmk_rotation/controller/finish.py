@@ -21,7 +21,7 @@ from cmk_rotation.domain.rotation import (
     old_version_kept,
     workspaces_seen,
 )
-from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
 from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
 
 
@@ -40,8 +40,8 @@ def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> R
 def announcement_owed(rotation: Rotation, now: datetime) -> bool:
     """Whether a rotation has ended, not everybody has heard, and the visit that ended it must have died."""
     heard = rotation.outcome.announced and rotation.outcome.published
-    finished_at = believed(rotation.outcome.finished_at, latest=now + CLOCKS_DIFFER)
-    taken = believed(rotation.outcome.announcing_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
+    finished_at = plausible(rotation.outcome.finished_at, latest=now + CLOCKS_DIFFER)
+    taken = plausible(rotation.outcome.announcing_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
     quiet = (finished_at is not None and now - finished_at < ANNOUNCED_WITHIN) or (taken is not None and now < taken)
     return rotation.stage not in OPEN and not heard and not quiet
 
@@ -87,7 +87,7 @@ def _publish(world: World, rotation: Rotation) -> bool:
     """Publish an ended rotation; False if that must be tried again. After a day it is given up, and said so."""
     if world.outcomes is None:
         return True
-    finished_at = believed(rotation.outcome.finished_at, latest=world.now()) or rotation.requested_at
+    finished_at = plausible(rotation.outcome.finished_at, latest=world.now()) or rotation.requested_at
     # With its stage: a failed attempt that somebody else completes ends a second time, and is not the same news.
     attempt = f"{rotation.cluster_id.key}/{rotation.key_vault_uri}/{rotation.key_name}/{rotation.to_version}"
     try:

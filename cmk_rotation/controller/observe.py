@@ -36,7 +36,7 @@ def assemble(
     """A situation from a cluster and its key's versions, however they were read."""
     return Situation(
         now=world.now(),
-        pace=world.pace,
+        timing=world.timing,
         by=by,
         cluster=cluster,
         versions=versions,

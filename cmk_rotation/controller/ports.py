@@ -9,7 +9,7 @@ from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, O
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Rotation, Step
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode
 
@@ -142,7 +142,7 @@ class World:
     new_id: Callable[[], str]
     mode: Mode
     scopes: tuple[Scope, ...]
-    pace: Pace
+    timing: Timing
     arm_host: str
     vault_suffixes: tuple[str, ...]
     """With their leading dot, lower case: `.vault.azure.net`."""

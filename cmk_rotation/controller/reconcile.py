@@ -19,7 +19,7 @@ from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import superseded
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, believed, trouble_after
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, plausible, unavailable_backoff
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
 
@@ -66,13 +66,13 @@ def key_changed(world: World, request: VisitRequest) -> None:
     for cluster in using:
         visit = VisitRequest(request.by, world.now(), cluster=cluster.id, event_id=request.event_id)
         world.requests.request(visit)
-    elapsed = world.now() - (believed(request.requested_at, latest=world.now()) or world.now())
+    elapsed = world.now() - (plausible(request.requested_at, latest=world.now()) or world.now())
     unavailable = [trouble for trouble in found.failed.values() if trouble.kind is TroubleKind.UNAVAILABLE]
     again = bool(unavailable) and elapsed < CALL_OUT_AFTER
     if again:
         # Later than that, reconcile has found them, and has called out the scope.
-        longest = max(unavailable, key=lambda trouble: trouble_after(elapsed, trouble.retry_after))
-        world.requests.request(request, trouble_after(elapsed, longest.retry_after))
+        longest = max(unavailable, key=lambda trouble: unavailable_backoff(elapsed, trouble.retry_after))
+        world.requests.request(request, unavailable_backoff(elapsed, longest.retry_after))
     names = ", ".join(sorted(cluster.id.name for cluster in using)) or "none"
     world.log(
         Event.KEY_MATCHED,
@@ -173,7 +173,7 @@ def wants_visit(
     status, now = seen.status, seen.now
     if status is None:
         return True
-    if visit_may_come(status, now, world.pace.longest_wait):
+    if visit_may_come(status, now, world.timing.longest_wait):
         return False
     after = looked(settled, decision, now)
     _, lines = owed(after, settled, decision, announced=False)
@@ -286,7 +286,7 @@ def _poison(world: World, now: datetime) -> PoisonQueue | None:
     """
     try:
         poison = world.requests.poison_queue()
-        since = (believed(poison.since, latest=now) or now) if poison.messages else None
+        since = (plausible(poison.since, latest=now) or now) if poison.messages else None
         if since != poison.since:
             world.requests.note_poison(since)
     except StorageUnavailableError:

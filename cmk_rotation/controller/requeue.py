@@ -9,7 +9,7 @@ from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavaila
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy
 
@@ -21,7 +21,7 @@ this is how many visits to one cluster may end at once without one of them losin
 def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
     """Whether a requested visit is still to come, be it a little late."""
     visit = status.next_visit if status else None
-    due = believed(visit.at, latest=now + longest_wait + CLOCKS_DIFFER) if visit else None
+    due = plausible(visit.at, latest=now + longest_wait + CLOCKS_DIFFER) if visit else None
     return due is not None and now < due + VISIT_COMES_WITHIN
 
 
@@ -39,9 +39,13 @@ def note_looked(
     try:
         for _ in range(_TRIES):
             due = _still_to_come(world, there, request, look.looked_at)
-            if requested is None and decision.look_after is not None and not _in_time(due, look, decision.look_after):
-                requested = _request_visit(world, look, decision.look_after)
-            visit = requested if requested and not _in_time(due, look, decision.look_after) else due
+            if (
+                requested is None
+                and decision.requeue_after is not None
+                and not _in_time(due, look, decision.requeue_after)
+            ):
+                requested = _request_visit(world, look, decision.requeue_after)
+            visit = requested if requested and not _in_time(due, look, decision.requeue_after) else due
             lines: list[Line] = []
             if there is None or _is_later(look, there):
                 row = _on_top_of(there, look)
@@ -62,7 +66,7 @@ def note_looked(
 
 def _is_later(look: ClusterStatus, there: ClusterStatus) -> bool:
     """Whether a look is later than the one on record, whose time is not believed if it lies ahead."""
-    last = believed(there.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
+    last = plausible(there.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
     return last is None or last <= look.looked_at
 
 
@@ -91,7 +95,7 @@ def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequ
         and request.by is RequestedBy.FOLLOW
         and (request.requested_at == visit.asked_at or request.requested_at >= visit.at)
     )
-    return visit if visit_may_come(there, now, world.pace.longest_wait) and not is_this_one else None
+    return visit if visit_may_come(there, now, world.timing.longest_wait) and not is_this_one else None
 
 
 def _in_time(due: NextVisit | None, look: ClusterStatus, after: timedelta | None) -> bool:
@@ -166,7 +170,7 @@ def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus
     """The row without the lines that a visit noted and, having died, may never have written."""
     if status is None or status.alerts.saying_since is None:
         return status
-    began = believed(status.alerts.saying_since, latest=now + CLOCKS_DIFFER)
+    began = plausible(status.alerts.saying_since, latest=now + CLOCKS_DIFFER)
     if began is not None and now - began < ANNOUNCED_WITHIN:
         return status
     return replace(status, alerts=AlertState())

@@ -73,7 +73,7 @@ def _retention_changes(world: World, pinned: PinnedBy, situation: Situation) -> 
 
 
 def _from_now(world: World) -> datetime:
-    return world.now() + world.pace.keep_old_version
+    return world.now() + world.timing.keep_old_version
 
 
 def _pins(world: World, status: ClusterStatus) -> bool:

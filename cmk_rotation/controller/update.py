@@ -31,7 +31,7 @@ from cmk_rotation.domain.rotation import (
     same_rotation,
     unanswered,
 )
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, trouble_after
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, unavailable_backoff
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
@@ -105,7 +105,7 @@ def _look_again(situation: Situation, target: KeyVersion) -> Decision:
         Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT,
         reason,
         f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_NOT_SENT}",
-        look_after=trouble_after(lasted),
+        requeue_after=unavailable_backoff(lasted),
         remedy="Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key.",
     )
 
@@ -178,31 +178,31 @@ def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accep
     # Said before it is noted: should the table fail now, the log still knows the operation.
     world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("accepted", now, noted))
-    after = situation.pace.look_after(now - (claim.attempt.started_at or now), answer.retry_after)
-    return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
+    after = situation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
+    return Decision(Verdict.WAIT, noted.reason, noted.message, requeue_after=after)
 
 
 def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
     """Not a refusal: look again, and send again only once what runs has ended."""
     now, late = world.now(), overdue(situation)
-    pace = situation.pace.look_after(now - (claim.attempt.started_at or now), trouble.retry_after)
-    after = max(pace, TROUBLE_CEILING if late else CLAIM_LASTS)
+    timing = situation.timing.poll_interval(now - (claim.attempt.started_at or now), trouble.retry_after)
+    after = max(timing, TROUBLE_CEILING if late else CLAIM_LASTS)
     noted = found_busy(claim, trouble, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("busy", now, noted))
     verdict = Verdict.ATTENTION if late else Verdict.WAIT
-    return Decision(verdict, noted.reason, noted.message, look_after=after)
+    return Decision(verdict, noted.reason, noted.message, requeue_after=after)
 
 
 def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
     """Look before sending it again."""
     now = world.now()
     lasted = now - since(situation.status, Reason.CLUSTER_UNREACHABLE, now)
-    after = max(trouble_after(lasted, trouble.retry_after), CLAIM_LASTS)
+    after = max(unavailable_backoff(lasted, trouble.retry_after), CLAIM_LASTS)
     noted = unanswered(claim, trouble, now + after)
     _note(world, noted, Step("unanswered", now, noted))
     verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    return Decision(verdict, noted.reason, noted.message, look_after=after)
+    return Decision(verdict, noted.reason, noted.message, requeue_after=after)
 
 
 def _refused(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Rotation:

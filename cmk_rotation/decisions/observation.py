@@ -16,7 +16,14 @@ from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import Rotation, same_rotation
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, LONGEST_RETRY_AFTER, Pace, believed, trouble_after
+from cmk_rotation.domain.timing import (
+    CALL_OUT_AFTER,
+    CLOCKS_DIFFER,
+    LONGEST_RETRY_AFTER,
+    Timing,
+    plausible,
+    unavailable_backoff,
+)
 from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage, Verdict
 
 
@@ -27,7 +34,7 @@ class Decision:
     verdict: Verdict
     reason: Reason
     message: str
-    look_after: timedelta | None = None
+    requeue_after: timedelta | None = None
     """When to look again; None leaves that to the next reconcile."""
     target: KeyVersion | None = None
     """The version to update to."""
@@ -49,7 +56,7 @@ class Situation:
     """One cluster, as seen in one look."""
 
     now: datetime
-    pace: Pace
+    timing: Timing
     by: RequestedBy
     cluster: Cluster
     versions: tuple[KeyVersion, ...] | Trouble
@@ -158,7 +165,7 @@ def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
 
 def may_be_in_flight(rotation: Rotation, now: datetime) -> bool:
     """Whether the update that was claimed may be on its way, or must rest because ARM said so."""
-    until = believed(rotation.attempt.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
+    until = plausible(rotation.attempt.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
     return until is not None and now < until
 
 
@@ -166,7 +173,7 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
     """Since when this has been the reason."""
     if status is None or status.reason is not reason:
         return now
-    return believed(status.since, latest=now) or now
+    return plausible(status.since, latest=now) or now
 
 
 def attention(situation: Situation, reason: Reason, said: str) -> Decision:
@@ -182,8 +189,8 @@ def nothing(situation: Situation, reason: Reason, said: str) -> Decision:
 def unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
     """Try again later; after an hour of that, call a person."""
     verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    after = trouble_after(lasted, trouble.retry_after)
-    return Decision(verdict, reason, said, look_after=after, remedy=remedy_of(reason, trouble))
+    after = unavailable_backoff(lasted, trouble.retry_after)
+    return Decision(verdict, reason, said, requeue_after=after, remedy=remedy_of(reason, trouble))
 
 
 def remedy_of(reason: Reason, trouble: Trouble) -> str:

@@ -24,7 +24,7 @@ from cmk_rotation.decisions.observation import (
 from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.azure_resources import KeyVersion, Trouble, same_version
 from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succeeded, superseded
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, believed
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, plausible
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
 
 type Seen = Situation | Unseen
@@ -58,7 +58,7 @@ def cluster_cannot_be_read(unseen: Seen) -> Decision | Finish | None:
         said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
         lasted = unseen.now - since(unseen.status, reason, unseen.now)
         if lasted < SECOND_READ_AFTER:  # one answer may be wrong
-            return Decision(Verdict.WAIT, reason, f"{name}: {said}", look_after=SECOND_READ_AFTER - lasted)
+            return Decision(Verdict.WAIT, reason, f"{name}: {said}", requeue_after=SECOND_READ_AFTER - lasted)
         for rotation in unseen.unfinished:
             return Finish(superseded(rotation, reason, said, unseen.now))
         return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
@@ -146,7 +146,7 @@ def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, st
     """What confirms a rotation that had been given up, or was never ours."""
     if known is None or known.attempt.accepted_at is None:
         return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
-    ended_at = believed(known.outcome.finished_at, latest=now + CLOCKS_DIFFER)
+    ended_at = plausible(known.outcome.finished_at, latest=now + CLOCKS_DIFFER)
     if known.reason is Reason.UPDATE_FAILED and ended_at is not None and now - ended_at < CALL_OUT_AFTER:
         said = (
             f"the cluster is on the new version although its operation is {known.attempt.operation_status or 'failed'}"
@@ -220,8 +220,8 @@ def failed_recently(situation: Situation) -> Decision | None:
     known = situation.toward(situation.target.version) if situation.target else None
     if known is None or known.stage is not Stage.FAILED or situation.by is RequestedBy.OPERATOR:
         return None
-    finished = believed(known.outcome.finished_at, latest=situation.now + CLOCKS_DIFFER)
-    again = finished + situation.pace.backoff(known.attempts) if finished else situation.now
+    finished = plausible(known.outcome.finished_at, latest=situation.now + CLOCKS_DIFFER)
+    again = finished + situation.timing.backoff(known.attempts) if finished else situation.now
     if again <= situation.now:
         return None
     said = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
@@ -308,9 +308,9 @@ def _wait_for_cluster(situation: Situation, said: str) -> Decision:
     """Look again while the cluster is busy; past the deadline, call a person and leave looking to reconcile."""
     stuck = situation.status is not None and situation.status.reason is Reason.CLUSTER_STUCK
     elapsed = situation.now - since(situation.status, Reason.CLUSTER_BUSY, situation.now)
-    if stuck or elapsed >= situation.pace.update_deadline:
+    if stuck or elapsed >= situation.timing.update_deadline:
         return Decision(Verdict.ATTENTION, Reason.CLUSTER_STUCK, said)
-    return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, look_after=situation.pace.look_after(elapsed))
+    return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, requeue_after=situation.timing.poll_interval(elapsed))
 
 
 def _call(situation: Situation) -> str:

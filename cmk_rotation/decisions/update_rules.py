@@ -20,7 +20,13 @@ from cmk_rotation.domain.rotation import (
     superseded,
     went_on,
 )
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CONTRADICTION_LASTS, SECOND_READ_AFTER, believed, trouble_after
+from cmk_rotation.domain.timing import (
+    CALL_OUT_AFTER,
+    CONTRADICTION_LASTS,
+    SECOND_READ_AFTER,
+    plausible,
+    unavailable_backoff,
+)
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, TroubleKind, Verdict
 
 type Rule = Callable[[Situation], Decision | Finish | None]
@@ -103,9 +109,9 @@ def operation_is_silent(situation: Situation) -> Decision | None:
     rotation, trouble = situation.open, situation.operation
     if rotation is None or not isinstance(trouble, Trouble) or _nobody_to_ask(situation):
         return None
-    first = believed(rotation.attempt.silent_since, latest=situation.now) or situation.now
+    first = plausible(rotation.attempt.silent_since, latest=situation.now) or situation.now
     said = f"update under way, but Azure does not answer for the operation ({trouble.code}: {trouble.message})"
-    after = trouble_after(situation.now - first, trouble.retry_after)
+    after = unavailable_backoff(situation.now - first, trouble.retry_after)
     return _running(situation, fell_silent(rotation, first), said, after)
 
 
@@ -114,7 +120,7 @@ def cluster_alone_confirms(situation: Situation) -> Decision | Finish | None:
     rotation = situation.open
     if rotation is None or not _nobody_to_ask(situation) or not _arrived(situation, rotation):
         return None
-    first = believed(rotation.attempt.at_target_since, latest=situation.now) or situation.now
+    first = plausible(rotation.attempt.at_target_since, latest=situation.now) or situation.now
     rests = situation.now - first
     if rests >= SECOND_READ_AFTER:
         said = "the cluster shows the new version, twice; its operation could not be read"
@@ -130,7 +136,7 @@ def cluster_contradicts(situation: Situation) -> Decision | Finish | None:
         return None
     if operation is None and (rotation.attempt.accepted_at is None or not _nobody_to_ask(situation)):
         return None
-    first = believed(rotation.attempt.elsewhere_since, latest=situation.now) or situation.now
+    first = plausible(rotation.attempt.elsewhere_since, latest=situation.now) or situation.now
     if situation.now - first >= CONTRADICTION_LASTS:
         if cluster.failed:
             return _ended(
@@ -171,17 +177,17 @@ def update_is_running(situation: Situation) -> Decision | None:
     in_flight = rotation.attempt.accepted_at is None and may_be_in_flight(rotation, situation.now)
     unanswered = in_flight and rotation.reason is Reason.CLUSTER_UNREACHABLE
     if overdue(situation) and not unanswered:  # that Azure does not answer is why, and is called out by itself
-        hours = f"{situation.pace.update_deadline.total_seconds() / 3600:g} hours"
+        hours = f"{situation.timing.update_deadline.total_seconds() / 3600:g} hours"
         status = operation.status if operation else "unknown"
         said = f"not finished after {hours}; operation {status}, cluster {situation.cluster.state}"
         progress = became_overdue(_learned(situation, rotation), said)
         return Decision(Verdict.ATTENTION, progress.reason, progress.message, progress=progress)
     if in_flight and rotation.attempt.claimed_until:
         # Not before the claim has lapsed: a look before that could decide nothing.
-        after = max(rotation.attempt.claimed_until - situation.now, situation.pace.poll_floor)
+        after = max(rotation.attempt.claimed_until - situation.now, situation.timing.poll_floor)
         lasted = situation.now - since(situation.status, rotation.reason, situation.now)
         verdict = Verdict.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Verdict.WAIT
-        return Decision(verdict, rotation.reason, rotation.message, look_after=after)
+        return Decision(verdict, rotation.reason, rotation.message, requeue_after=after)
     said = (
         f"update under way, operation {operation.status if operation else 'unknown'}, cluster {situation.cluster.state}"
     )
@@ -191,8 +197,8 @@ def update_is_running(situation: Situation) -> Decision | None:
 def overdue(situation: Situation) -> bool:
     """Whether the open rotation has not finished within the deadline."""
     rotation = situation.open
-    started = believed(rotation.attempt.started_at, latest=situation.now) if rotation else None
-    return started is not None and situation.now - started > situation.pace.update_deadline
+    started = plausible(rotation.attempt.started_at, latest=situation.now) if rotation else None
+    return started is not None and situation.now - started > situation.timing.update_deadline
 
 
 RULES: tuple[Rule, ...] = (
@@ -218,7 +224,7 @@ def _nobody_to_ask(situation: Situation) -> bool:
     rotation, operation = situation.open, situation.operation
     if operation is None or rotation is None:
         return True
-    first = believed(rotation.attempt.silent_since, latest=situation.now) or situation.now
+    first = plausible(rotation.attempt.silent_since, latest=situation.now) or situation.now
     return isinstance(operation, Trouble) and (
         operation.kind is not TroubleKind.UNAVAILABLE or situation.now - first >= CALL_OUT_AFTER
     )
@@ -243,8 +249,8 @@ def _learned(situation: Situation, rotation: Rotation) -> Rotation:
 
 def _running(situation: Situation, progress: Rotation, said: str, after: timedelta | None = None) -> Decision:
     operation = _read(situation)
-    elapsed = situation.now - (believed(progress.attempt.started_at, latest=situation.now) or situation.now)
+    elapsed = situation.now - (plausible(progress.attempt.started_at, latest=situation.now) or situation.now)
     if after is None:
-        after = situation.pace.look_after(elapsed, operation.retry_after if operation else None)
+        after = situation.timing.poll_interval(elapsed, operation.retry_after if operation else None)
     progress = went_on(progress, said)
-    return Decision(Verdict.WAIT, progress.reason, progress.message, look_after=after, progress=progress)
+    return Decision(Verdict.WAIT, progress.reason, progress.message, requeue_after=after, progress=progress)

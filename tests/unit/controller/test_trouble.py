@@ -104,7 +104,7 @@ def test_a_cluster_that_cannot_be_read_for_want_of_a_token_says_where_to_look() 
 
 
 def test_a_refused_cluster_calls_again_every_day_until_it_recovers() -> None:
-    fakes = Fakes(pace=replace(Fakes().pace, retry_floor=100 * DAY, retry_ceiling=100 * DAY))
+    fakes = Fakes(timing=replace(Fakes().timing, retry_floor=100 * DAY, retry_ceiling=100 * DAY))
     fakes.clusters.refuses = REFUSAL
     fakes.visit()
     fakes.run(3 * DAY + HOUR)

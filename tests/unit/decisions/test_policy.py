@@ -373,7 +373,7 @@ def test_the_decision_when(case: str) -> None:
     assert (decision.verdict, decision.reason) == (verdict, reason)
     assert decision.message.count("law-one") == 1, decision.message
     assert (decision.target is not None) is (verdict is Verdict.UPDATE)
-    assert (decision.look_after is not None) >= (verdict is Verdict.WAIT)
+    assert (decision.requeue_after is not None) >= (verdict is Verdict.WAIT)
 
 
 @pytest.mark.parametrize(
@@ -420,7 +420,7 @@ def test_many_failed_workspaces_are_named_up_to_five() -> None:
 )
 def test_a_busy_cluster_is_looked_at_again_after_a_tenth_of_the_time(busy_for: timedelta, after: timedelta) -> None:
     row = status(reason=Reason.CLUSTER_BUSY, since=NOW - busy_for)
-    assert decided(situation(cluster=cluster(state="Updating"), status=row)).look_after == after
+    assert decided(situation(cluster=cluster(state="Updating"), status=row)).requeue_after == after
 
 
 @pytest.mark.parametrize("lasted", [timedelta(), 5 * MINUTE, DAY])
@@ -431,7 +431,7 @@ def test_an_unavailable_key_vault_is_asked_again_in_1_to_15_minutes_or_when_it_s
     row = status(reason=Reason.KEY_UNREACHABLE, since=NOW - lasted)
     seen = situation(versions=trouble(TroubleKind.UNAVAILABLE, retry_after=asked), status=row)
     expected = asked or min(max(lasted, MINUTE), 15 * MINUTE)
-    assert decided(seen).look_after == expected
+    assert decided(seen).requeue_after == expected
 
 
 def test_a_since_in_the_future_counts_as_now() -> None:
@@ -574,8 +574,8 @@ def test_an_unavailable_cluster_is_waited_for_and_after_an_hour_called_out() -> 
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=NOW - lasted)
         decision = decided(unseen(rotation(), status=row))
         assert (decision.verdict, decision.reason) == (verdict, Reason.CLUSTER_UNREACHABLE)
-        assert decision.look_after == 15 * MINUTE
-    assert decided(unseen()).look_after == MINUTE
+        assert decision.requeue_after == 15 * MINUTE
+    assert decided(unseen()).requeue_after == MINUTE
 
 
 @pytest.mark.parametrize("kind", [TroubleKind.REFUSED, TroubleKind.BLOCKED])

@@ -280,8 +280,8 @@ GOES_ON: dict[str, Situation] = {
 def test_an_update_goes_on_while(case: str) -> None:
     opinion = decision(GOES_ON[case])
     assert (opinion.verdict, opinion.reason) == (Verdict.WAIT, Reason.UPDATE_RUNNING)
-    assert opinion.look_after is not None
-    assert opinion.look_after > timedelta()
+    assert opinion.requeue_after is not None
+    assert opinion.requeue_after > timedelta()
 
 
 def test_an_error_of_the_operation_is_kept_whatever_the_end() -> None:
@@ -303,14 +303,14 @@ def test_an_end_without_the_operation_s_word_keeps_what_was_known_of_it() -> Non
 
 def test_the_first_look_at_the_target_asks_for_a_second_one_a_minute_later() -> None:
     opinion = decision(seen(rotation(operation_url=None), cluster=AT_TARGET))
-    assert opinion.look_after == MINUTE
+    assert opinion.requeue_after == MINUTE
     assert opinion.progress is not None
     assert opinion.progress.attempt.at_target_since == NOW
 
 
 def test_an_early_second_look_waits_for_the_rest_of_the_minute() -> None:
     early = rotation(operation_url=None, at_target_since=NOW - 20 * SECOND)
-    assert decision(seen(early, cluster=AT_TARGET)).look_after == 40 * SECOND
+    assert decision(seen(early, cluster=AT_TARGET)).requeue_after == 40 * SECOND
     assert progress(seen(early, cluster=AT_TARGET)).attempt.at_target_since == NOW - 20 * SECOND
 
 
@@ -336,7 +336,7 @@ def test_two_reads_of_the_target_count_only_without_a_contradiction_between_them
 )
 def test_a_silent_operation_is_asked_again_after_1_to_15_minutes(silent_for: timedelta, after: timedelta) -> None:
     opinion = decision(seen(rotation(silent_since=NOW - silent_for), cluster=BUSY_AT_OLD, operation=UNAVAILABLE))
-    assert opinion.look_after == after
+    assert opinion.requeue_after == after
     assert opinion.progress is not None
     assert opinion.progress.attempt.silent_since == NOW - silent_for
 
@@ -356,9 +356,9 @@ def test_a_silence_said_to_begin_in_the_future_begins_now() -> None:
 
 def test_a_retry_after_of_the_operation_becomes_the_delay_of_the_next_look() -> None:
     asked = Operation("Updating", retry_after=7 * MINUTE)
-    assert decision(seen(cluster=BUSY_AT_OLD, operation=asked)).look_after == 7 * MINUTE
+    assert decision(seen(cluster=BUSY_AT_OLD, operation=asked)).requeue_after == 7 * MINUTE
     silent = trouble(TroubleKind.UNAVAILABLE, retry_after=20 * MINUTE)
-    assert decision(seen(cluster=BUSY_AT_OLD, operation=silent)).look_after == 20 * MINUTE
+    assert decision(seen(cluster=BUSY_AT_OLD, operation=silent)).requeue_after == 20 * MINUTE
 
 
 def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None:
@@ -375,8 +375,8 @@ def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None
 
 def test_a_claim_is_not_sent_again_before_it_has_lapsed() -> None:
     opinion = decision(seen(claimed(claimed_until=NOW + SECOND)))
-    assert (opinion.verdict, opinion.look_after) == (Verdict.WAIT, 5 * SECOND)
-    assert decision(seen(claimed(claimed_until=NOW + 2 * MINUTE))).look_after == 2 * MINUTE
+    assert (opinion.verdict, opinion.requeue_after) == (Verdict.WAIT, 5 * SECOND)
+    assert decision(seen(claimed(claimed_until=NOW + 2 * MINUTE))).requeue_after == 2 * MINUTE
 
 
 @pytest.mark.parametrize("at_rest", [AT_OLD, FAILED_AT_OLD, FAILED_AT_TARGET])
@@ -392,7 +392,7 @@ def test_a_claim_that_azure_did_not_answer_waits_under_its_own_name_and_after_an
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=since)
         opinion = decision(seen(unanswered, status=row))
         assert (opinion.verdict, opinion.reason) == (verdict, Reason.CLUSTER_UNREACHABLE)
-        assert opinion.look_after == MINUTE
+        assert opinion.requeue_after == MINUTE
 
 
 def test_a_claim_that_never_took_effect_yields_to_a_newer_version() -> None:
@@ -419,7 +419,7 @@ def test_an_update_is_overdue_only_after_the_deadline(operation: Any) -> None:
 
 def test_an_overdue_update_keeps_its_stage_calls_for_a_person_and_is_looked_at_by_reconcile() -> None:
     opinion = decision(seen(rotation(started_at=NOW - DAY), cluster=BUSY_AT_OLD, operation=RUNNING))
-    assert (opinion.verdict, opinion.look_after) == (Verdict.ATTENTION, None)
+    assert (opinion.verdict, opinion.requeue_after) == (Verdict.ATTENTION, None)
     assert opinion.progress is not None
     assert (opinion.progress.stage, opinion.progress.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
     assert opinion.progress.remedy

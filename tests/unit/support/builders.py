@@ -9,7 +9,7 @@ from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -158,7 +158,7 @@ def situation(*rotations: Rotation, **changes: Any) -> Situation:
     """A cluster on V1, with V2 to be had, and these rotations on record."""
     seen = Situation(
         now=NOW,
-        pace=Pace(),
+        timing=Timing(),
         by=RequestedBy.RECONCILE,
         cluster=cluster(),
         versions=(version(V1), version(V2)),

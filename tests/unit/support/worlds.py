@@ -10,7 +10,7 @@ from cmk_rotation.controller.ports import StorageUnavailableError, World
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode, RequestedBy, Stage
 from tests.unit.support.builders import ARM, CLUSTER, KEY, MINUTE, SCOPE, SECOND, V1, V2, cluster, version
@@ -35,7 +35,7 @@ class Fakes:
     clock: FakeClock = field(default_factory=FakeClock)
     effects: Effects = field(default_factory=Effects)
     mode: Mode = Mode.ENFORCE
-    pace: Pace = field(default_factory=Pace)
+    timing: Timing = field(default_factory=Timing)
     scopes: tuple[Scope, ...] = (SCOPE,)
     with_topic: bool = True
     deliveries: int = 5
@@ -64,7 +64,7 @@ class Fakes:
             new_id=lambda: f"attempt-{next(self.ids)}",
             mode=self.mode,
             scopes=self.scopes,
-            pace=self.pace,
+            timing=self.timing,
             arm_host=ARM,
             vault_suffixes=(".vault.azure.net", ".managedhsm.azure.net"),
         )
