@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from cmk_rotation import bootstrap, clock
 from cmk_rotation.config.settings import InvalidSettingsError
 from cmk_rotation.controller import requeue
-from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError, World
 from cmk_rotation.controller.reconcile import is_behind, plan
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
 from cmk_rotation.domain import documents
-from cmk_rotation.domain.azure_resources import Trouble
+from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidSettingsError as error:
         for problem in error.problems:
             _complain(problem)
-    except (AzureTroubleError, StorageUnavailableError) as error:
+    except (AzureCallError, StorageUnavailableError) as error:
         _complain(f"Azure did not do what was asked: {error}")
     except KeyboardInterrupt:
         return _DONE
@@ -87,8 +87,8 @@ def _plan(world: World, options: argparse.Namespace) -> int:
     else:
         verdicts = {status.cluster_id.key: verdict for status, verdict in decided}
         _print(documents.clusters_text([status for status, _ in decided], verdicts))
-    for scope, trouble in found.failed.items():
-        _complain(f"{scope.text} could not be listed ({trouble.code}: {trouble.message})")
+    for scope, failure in found.failed.items():
+        _complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:
         _complain(f"{scope.text} holds no cluster")
     calls = any(_calls(situation, decision) for situation, decision in planned)
@@ -101,7 +101,7 @@ def _calls(seen: Situation | Unseen, decision: Decision) -> bool:
         return True
     if isinstance(seen, Unseen):
         return decision.verdict is Verdict.WAIT  # else it is known to be gone
-    return isinstance(seen.versions, Trouble) or seen.open is not None or is_behind(seen)
+    return isinstance(seen.versions, Failure) or seen.open is not None or is_behind(seen)
 
 
 def _visit(world: World, options: argparse.Namespace) -> int:

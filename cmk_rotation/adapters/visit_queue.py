@@ -10,9 +10,9 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, to_text
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -51,7 +51,7 @@ class QueueRequests:
         wait = math.ceil(min(max(after, timedelta()), _LONGEST_WAIT).total_seconds())
         try:
             patiently(lambda: self._send(text, wait))
-        except AzureTroubleError as error:
+        except AzureCallError as error:
             raise StorageUnavailableError(str(error)) from None
 
     def poison_queue(self) -> PoisonQueue:
@@ -66,8 +66,8 @@ class QueueRequests:
 
         try:
             return patiently(read)
-        except AzureTroubleError as error:
-            if error.trouble.kind is TroubleKind.GONE:
+        except AzureCallError as error:
+            if error.failure.kind is FailureKind.NOT_FOUND:
                 return PoisonQueue(0)
             raise StorageUnavailableError(str(error)) from None
 
@@ -80,7 +80,7 @@ class QueueRequests:
 
         try:
             patiently(write)
-        except AzureTroubleError as error:
+        except AzureCallError as error:
             raise StorageUnavailableError(str(error)) from None
 
     def _send(self, text: str, wait: int) -> None:
@@ -88,8 +88,8 @@ class QueueRequests:
         try:
             with translated():
                 self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
-        except AzureTroubleError as error:
-            if error.trouble.code != "QueueNotFound":
+        except AzureCallError as error:
+            if error.failure.code != "QueueNotFound":
                 raise
         else:
             return

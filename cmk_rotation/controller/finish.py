@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.observe import read_workspaces
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
+from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, World
 from cmk_rotation.controller.retention import keep_old_version_until
 from cmk_rotation.decisions.observation import Situation, Unseen
 from cmk_rotation.domain.documents import rotation_json
@@ -97,7 +97,7 @@ def _publish(world: World, rotation: Rotation) -> bool:
             time=finished_at,
             data=rotation_json(rotation),
         )
-    except AzureTroubleError as error:
+    except AzureCallError as error:
         given_up = world.now() - finished_at >= REMIND_EVERY
         if given_up or not rotation.outcome.announced:
             what = "is given up after a day" if given_up else "is tried again by later visits"
@@ -105,7 +105,7 @@ def _publish(world: World, rotation: Rotation) -> bool:
                 Event.VISIT_FAILED,
                 logging.ERROR,
                 **about(rotation),
-                message=f"the outcome event could not be published and {what} ({error.trouble.code}: {error.trouble.message})",
+                message=f"the outcome event could not be published and {what} ({error.failure.code}: {error.failure.message})",
                 remedy="Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it.",
                 since=finished_at,
             )

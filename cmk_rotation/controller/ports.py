@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, Operation, Trouble
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Rotation, Step
@@ -14,12 +14,12 @@ from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Event, Mode
 
 
-class AzureTroubleError(Exception):
-    """ARM, Key Vault or the outcome topic did not do what was asked. `trouble` says what that means."""
+class AzureCallError(Exception):
+    """ARM, Key Vault or the outcome topic did not do what was asked. `failure` says what that means."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(f"{trouble.kind}: {trouble.code}: {trouble.message}")
-        self.trouble = trouble
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.code}: {failure.message}")
+        self.failure = failure
 
 
 class StorageUnavailableError(Exception):
@@ -31,7 +31,7 @@ class ChangedMeanwhileError(Exception):
 
 
 class Clusters(Protocol):
-    """Dedicated clusters in ARM. Every method may raise `AzureTroubleError`."""
+    """Dedicated clusters in ARM. Every method may raise `AzureCallError`."""
 
     def in_scope(self, scope: Scope) -> list[Cluster]:
         """All clusters in a scope. A resource group or cluster that isn't there is `gone`."""
@@ -58,7 +58,7 @@ class Keys(Protocol):
     """Keys in Key Vault or Managed HSM."""
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
-        """All versions of a key, in no order. May raise `AzureTroubleError`."""
+        """All versions of a key, in no order. May raise `AzureCallError`."""
         ...
 
 
@@ -116,7 +116,7 @@ class Outcomes(Protocol):
     """The custom topic that hears of finished rotations, if there is one."""
 
     def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - CloudEvents' own word
-        """Publish one CloudEvent of type `CmkRotation.RotationFinished`. May raise `AzureTroubleError`."""
+        """Publish one CloudEvent of type `CmkRotation.RotationFinished`. May raise `AzureCallError`."""
         ...
 
 

@@ -9,25 +9,25 @@ from datetime import datetime, timedelta
 from cmk_rotation.controller.alerts import owed
 from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
 from cmk_rotation.decisions.policy import settle
-from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
+from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, plausible, unavailable_backoff
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, KeyMode, Mode, Reason, RequestedBy, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Event, FailureKind, KeyMode, Mode, Reason, RequestedBy, Verdict
 
 _READING_LASTS = timedelta(minutes=5)
 """How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
 minutes (`functionTimeout`); this leaves time for the last vault, and for requesting a visit to every cluster left. Visits
 read their keys by themselves, several side by side."""
-_NOT_REACHED = Trouble(TroubleKind.UNAVAILABLE, "NotReached", "other vaults took all the time that there was")
+_NOT_REACHED = Failure(FailureKind.UNAVAILABLE, "NotReached", "other vaults took all the time that there was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ class Survey:
 
     clusters: Mapping[ClusterId, Cluster]
     empty: tuple[Scope, ...]
-    failed: Mapping[Scope, Trouble]
+    failed: Mapping[Scope, Failure]
 
 
 def survey(world: World) -> Survey:
     """List every scope; one that fails does not keep the others from being looked after."""
     clusters: dict[ClusterId, Cluster] = {}
     empty: list[Scope] = []
-    failed: dict[Scope, Trouble] = {}
+    failed: dict[Scope, Failure] = {}
     for scope in world.scopes:
         try:
             found = world.clusters.in_scope(scope)
-        except AzureTroubleError as error:
-            failed[scope] = error.trouble
+        except AzureCallError as error:
+            failed[scope] = error.failure
             continue
         clusters.update((cluster.id, cluster) for cluster in found)
         if not found:
@@ -67,11 +67,11 @@ def key_changed(world: World, request: VisitRequest) -> None:
         visit = VisitRequest(request.by, world.now(), cluster=cluster.id, event_id=request.event_id)
         world.requests.request(visit)
     elapsed = world.now() - (plausible(request.requested_at, latest=world.now()) or world.now())
-    unavailable = [trouble for trouble in found.failed.values() if trouble.kind is TroubleKind.UNAVAILABLE]
+    unavailable = [failure for failure in found.failed.values() if failure.kind is FailureKind.UNAVAILABLE]
     again = bool(unavailable) and elapsed < CALL_OUT_AFTER
     if again:
         # Later than that, reconcile has found them, and has called out the scope.
-        longest = max(unavailable, key=lambda trouble: unavailable_backoff(elapsed, trouble.retry_after))
+        longest = max(unavailable, key=lambda failure: unavailable_backoff(elapsed, failure.retry_after))
         world.requests.request(request, unavailable_backoff(elapsed, longest.retry_after))
     names = ", ".join(sorted(cluster.id.name for cluster in using)) or "none"
     world.log(
@@ -125,7 +125,7 @@ def reconcile(world: World) -> None:
 
 def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
     """End what is on record as under way for clusters that were taken out of scope: nobody follows it any more."""
-    outside = Trouble(TroubleKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
+    outside = Failure(FailureKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
     for cluster_id, record in records.items():
         if any(scope.contains(cluster_id) for scope in world.scopes):
             continue
@@ -150,7 +150,7 @@ def _looks(
 ) -> Iterator[Situation | Unseen]:
     """One cluster after the other; a key is read when it is first needed, unless it is too late for that."""
     yield from _unlisted(world, found, records)
-    versions: dict[Key | None, tuple[KeyVersion, ...] | Trouble] = {}
+    versions: dict[Key | None, tuple[KeyVersion, ...] | Failure] = {}
     for cluster in found.clusters.values():
         if cluster.key not in versions:
             versions[cluster.key] = read_versions(world, cluster) if world.now() < until else _NOT_REACHED
@@ -210,14 +210,14 @@ def _tells_otherwise(status: ClusterStatus, after: ClusterStatus) -> bool:
 
 def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[Unseen]:
     """The clusters on record that lie in scope but were not listed: gone, or hidden by a scope that failed."""
-    gone = Trouble(TroubleKind.GONE, "NotListed", "the scope no longer lists it")
+    gone = Failure(FailureKind.NOT_FOUND, "NotListed", "the scope no longer lists it")
     for cluster_id, record in records.items():
         holding = [scope for scope in world.scopes if scope.contains(cluster_id)]
         if cluster_id in found.clusters or not holding:
             continue
-        trouble = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
+        failure = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
         if record.status is not None or any(rotation.outcome.finished_at is None for rotation in record.rotations):
-            yield Unseen(world.now(), cluster_id, trouble, record.rotations, record.status)
+            yield Unseen(world.now(), cluster_id, failure, record.rotations, record.status)
 
 
 def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
@@ -243,7 +243,7 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
 def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began: datetime) -> None:
     now = world.now()
     poison = _poison(world, now)
-    failed = {scope.text: f"{trouble.code}: {trouble.message}" for scope, trouble in found.failed.items()}
+    failed = {scope.text: f"{failure.code}: {failure.message}" for scope, failure in found.failed.items()}
     at_risk = telemetry_at_risk(world.telemetry_workspace, found.clusters.values())
     fields: dict[str, object] = {
         **counts,

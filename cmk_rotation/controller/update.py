@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Situation, since
 from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
-from cmk_rotation.domain.azure_resources import Accepted, KeyVersion, Trouble
+from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import operation_id
 from cmk_rotation.domain.rotation import (
@@ -33,7 +33,7 @@ from cmk_rotation.domain.rotation import (
 )
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, unavailable_backoff
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Event, FailureKind, Reason, RequestedBy, Stage, Verdict
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
@@ -136,7 +136,7 @@ def _is_called_for_still(world: World, situation: Situation, target: KeyVersion)
     before, record = situation.cluster, Record(situation.status, situation.rotations)
     try:
         cluster = world.clusters.get(before.id)
-    except AzureTroubleError:
+    except AzureCallError:
         return False
     seen = assemble(world, cluster, read_versions(world, cluster), record, situation.by)
     decision = decide(seen)
@@ -160,15 +160,15 @@ def _send(world: World, situation: Situation, claim: Rotation) -> Sent | Refused
     world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt.id, message=claim.message)
     try:
         answer = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt.id or "")
-    except AzureTroubleError as error:
-        trouble = error.trouble
+    except AzureCallError as error:
+        failure = error.failure
     else:
         return Sent(_accepted(world, situation, claim, answer))
-    if trouble.kind is TroubleKind.UNAVAILABLE:
-        return Sent(_unanswered(world, situation, claim, trouble))
-    if _is_busy(world, situation, claim, trouble):
-        return Sent(_busy(world, situation, claim, trouble))
-    return Refused(_refused(world, situation, claim, trouble))
+    if failure.kind is FailureKind.UNAVAILABLE:
+        return Sent(_unanswered(world, situation, claim, failure))
+    if _is_busy(world, situation, claim, failure):
+        return Sent(_busy(world, situation, claim, failure))
+    return Refused(_refused(world, situation, claim, failure))
 
 
 def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accepted) -> Decision:
@@ -182,31 +182,31 @@ def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accep
     return Decision(Verdict.WAIT, noted.reason, noted.message, requeue_after=after)
 
 
-def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+def _busy(world: World, situation: Situation, claim: Rotation, failure: Failure) -> Decision:
     """Not a refusal: look again, and send again only once what runs has ended."""
     now, late = world.now(), overdue(situation)
-    timing = situation.timing.poll_interval(now - (claim.attempt.started_at or now), trouble.retry_after)
+    timing = situation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
     after = max(timing, TROUBLE_CEILING if late else CLAIM_LASTS)
-    noted = found_busy(claim, trouble, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
+    noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("busy", now, noted))
     verdict = Verdict.ATTENTION if late else Verdict.WAIT
     return Decision(verdict, noted.reason, noted.message, requeue_after=after)
 
 
-def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+def _unanswered(world: World, situation: Situation, claim: Rotation, failure: Failure) -> Decision:
     """Look before sending it again."""
     now = world.now()
     lasted = now - since(situation.status, Reason.CLUSTER_UNREACHABLE, now)
-    after = max(unavailable_backoff(lasted, trouble.retry_after), CLAIM_LASTS)
-    noted = unanswered(claim, trouble, now + after)
+    after = max(unavailable_backoff(lasted, failure.retry_after), CLAIM_LASTS)
+    noted = unanswered(claim, failure, now + after)
     _note(world, noted, Step("unanswered", now, noted))
     verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
     return Decision(verdict, noted.reason, noted.message, requeue_after=after)
 
 
-def _refused(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Rotation:
-    end = refused(claim, trouble, world.now())
+def _refused(world: World, situation: Situation, claim: Rotation, failure: Failure) -> Rotation:
+    end = refused(claim, failure, world.now())
     world.log(
         Event.UPDATE_REFUSED,
         logging.ERROR,
@@ -218,19 +218,19 @@ def _refused(world: World, situation: Situation, claim: Rotation, trouble: Troub
     return finish(world, situation, end)
 
 
-def _is_busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> bool:
+def _is_busy(world: World, situation: Situation, claim: Rotation, failure: Failure) -> bool:
     """Whether an operation runs on the cluster: by its state, and by Azure's words, which are not all published.
 
     Of a Failed cluster Azure has words of its own ("Create and manage a dedicated cluster", errors): nothing runs there,
     and that is a refusal, unless it may be an earlier send of this very update that runs.
     """
     sent_before = any(rotation.stage is Stage.UPDATING for rotation in situation.rotations)
-    refused = _OF_A_FAILED_CLUSTER in trouble.message.lower() and not sent_before
+    refused = _OF_A_FAILED_CLUSTER in failure.message.lower() and not sent_before
     try:
         cluster = world.clusters.get(claim.cluster_id)
-    except AzureTroubleError:
-        return trouble.kind is TroubleKind.BUSY
-    return cluster.busy or (trouble.kind is TroubleKind.BUSY and not (cluster.failed and refused))
+    except AzureCallError:
+        return failure.kind is FailureKind.BUSY
+    return cluster.busy or (failure.kind is FailureKind.BUSY and not (cluster.failed and refused))
 
 
 _OF_A_FAILED_CLUSTER = "in a state other than succeeded"

@@ -6,8 +6,8 @@ Rules like those of `decisions.py`, which puts them in order.
 from dataclasses import replace
 
 from cmk_rotation.decisions.observation import Decision, Situation, attention, remedy_of, since, unavailable
-from cmk_rotation.domain.azure_resources import Trouble
-from cmk_rotation.domain.vocabulary import Reason, TroubleKind
+from cmk_rotation.domain.azure_resources import Failure
+from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
 
 def vault_is_not_in_this_cloud(situation: Situation) -> Decision | None:
@@ -20,17 +20,17 @@ def vault_is_not_in_this_cloud(situation: Situation) -> Decision | None:
 
 def key_cannot_be_read(situation: Situation) -> Decision | None:
     """Without the key's versions nothing can be decided about them."""
-    trouble = situation.versions
-    if not isinstance(trouble, Trouble):
+    failure = situation.versions
+    if not isinstance(failure, Failure):
         return None
-    said = f"key {situation.cluster.key_name} cannot be read ({trouble.code}: {trouble.message})"
-    if trouble.kind in {TroubleKind.UNAVAILABLE, TroubleKind.BUSY}:
+    said = f"key {situation.cluster.key_name} cannot be read ({failure.code}: {failure.message})"
+    if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.BUSY}:
         reason = Reason.KEY_UNREACHABLE
         lasted = situation.now - since(situation.status, reason, situation.now)
-        return unavailable(reason, f"{situation.cluster.id.name}: {said}", trouble, lasted)
-    reasons = {TroubleKind.BLOCKED: Reason.KEY_VAULT_BLOCKED, TroubleKind.GONE: Reason.KEY_NOT_FOUND}
-    reason = reasons.get(trouble.kind, Reason.KEY_ACCESS_DENIED)
-    return replace(attention(situation, reason, said), remedy=remedy_of(reason, trouble))
+        return unavailable(reason, f"{situation.cluster.id.name}: {said}", failure, lasted)
+    reasons = {FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED, FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND}
+    reason = reasons.get(failure.kind, Reason.KEY_ACCESS_DENIED)
+    return replace(attention(situation, reason, said), remedy=remedy_of(reason, failure))
 
 
 def version_in_use_is_unknown(situation: Situation) -> Decision | None:

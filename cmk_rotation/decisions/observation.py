@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from cmk_rotation.domain.azure_resources import (
     Cluster,
+    Failure,
     KeyVersion,
     Operation,
     OperationError,
-    Trouble,
     Workspace,
     same_version,
 )
@@ -59,10 +59,10 @@ class Situation:
     timing: Timing
     by: RequestedBy
     cluster: Cluster
-    versions: tuple[KeyVersion, ...] | Trouble
+    versions: tuple[KeyVersion, ...] | Failure
     """The key's versions; empty where the cluster has no key or its vault is none of this cloud's."""
     vault_in_cloud: bool = True
-    operation: Operation | Trouble | None = None
+    operation: Operation | Failure | None = None
     """Of the open rotation; None if it has none that may be asked."""
     rotations: tuple[Rotation, ...] = ()
     status: ClusterStatus | None = None
@@ -91,7 +91,7 @@ class Situation:
     @property
     def usable(self) -> tuple[KeyVersion, ...]:
         """The versions a cluster could use now, oldest first; of those made in one second, the one in use last."""
-        versions = () if isinstance(self.versions, Trouble) else self.versions
+        versions = () if isinstance(self.versions, Failure) else self.versions
         usable = (version for version in versions if version.usable(self.now))
         pinned = self.cluster.key_version
         return tuple(sorted(usable, key=lambda one: (one.created_at, same_version(one.version, pinned))))
@@ -114,7 +114,7 @@ class Situation:
 
     def listed(self, version: str | None) -> KeyVersion | None:
         """A version as Key Vault lists it, or None."""
-        versions = () if isinstance(self.versions, Trouble) else self.versions
+        versions = () if isinstance(self.versions, Failure) else self.versions
         return next((listed for listed in versions if same_version(listed.version, version)), None)
 
     def toward(self, version: str | None) -> Rotation | None:
@@ -143,7 +143,7 @@ class Unseen:
 
     now: datetime
     cluster_id: ClusterId
-    trouble: Trouble
+    failure: Failure
     rotations: tuple[Rotation, ...] = ()
     status: ClusterStatus | None = None
 
@@ -186,13 +186,13 @@ def nothing(situation: Situation, reason: Reason, said: str) -> Decision:
     return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
 
 
-def unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
+def unavailable(reason: Reason, said: str, failure: Failure, lasted: timedelta) -> Decision:
     """Try again later; after an hour of that, call a person."""
     verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    after = unavailable_backoff(lasted, trouble.retry_after)
-    return Decision(verdict, reason, said, requeue_after=after, remedy=remedy_of(reason, trouble))
+    after = unavailable_backoff(lasted, failure.retry_after)
+    return Decision(verdict, reason, said, requeue_after=after, remedy=remedy_of(reason, failure))
 
 
-def remedy_of(reason: Reason, trouble: Trouble) -> str:
+def remedy_of(reason: Reason, failure: Failure) -> str:
     """What to do about something that could not be read."""
-    return remedy_for(reason, OperationError(trouble.code, trouble.message))
+    return remedy_for(reason, OperationError(failure.code, failure.message))

@@ -22,10 +22,10 @@ from cmk_rotation.decisions.observation import (
     unavailable,
 )
 from cmk_rotation.decisions.update_rules import Rule
-from cmk_rotation.domain.azure_resources import KeyVersion, Trouble, same_version
+from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
 from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succeeded, superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, plausible
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, RequestedBy, Stage, Verdict
 
 type Seen = Situation | Unseen
 type End = Callable[[Seen, Rotation], Rotation]
@@ -53,8 +53,8 @@ def cluster_cannot_be_read(unseen: Seen) -> Decision | Finish | None:
     """Without the cluster nothing is decided: it is gone, forbidden, or out of reach for now."""
     if isinstance(unseen, Situation):
         return None
-    trouble, name = unseen.trouble, unseen.cluster_id.name
-    if trouble.kind is TroubleKind.GONE:
+    failure, name = unseen.failure, unseen.cluster_id.name
+    if failure.kind is FailureKind.NOT_FOUND:
         said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
         lasted = unseen.now - since(unseen.status, reason, unseen.now)
         if lasted < SECOND_READ_AFTER:  # one answer may be wrong
@@ -62,14 +62,14 @@ def cluster_cannot_be_read(unseen: Seen) -> Decision | Finish | None:
         for rotation in unseen.unfinished:
             return Finish(superseded(rotation, reason, said, unseen.now))
         return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
-    why = f"{trouble.code}: {trouble.message}"
-    if trouble.kind is TroubleKind.UNAVAILABLE:
+    why = f"{failure.code}: {failure.message}"
+    if failure.kind is FailureKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
         lasted = unseen.now - since(unseen.status, reason, unseen.now)
-        return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", trouble, lasted)
+        return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
     reason = Reason.CLUSTER_ACCESS_DENIED
     said = f"{name}: the cluster may not be read ({why})"
-    return Decision(Verdict.ATTENTION, reason, said, remedy=remedy_of(reason, trouble))
+    return Decision(Verdict.ATTENTION, reason, said, remedy=remedy_of(reason, failure))
 
 
 def cluster_is_going(situation: Situation) -> Decision | None:
@@ -95,11 +95,11 @@ def follows_newest_itself(situation: Situation) -> Decision | None:
     if situation.cluster.mode is not KeyMode.AUTO:
         return None
     called = situation.status.alerts.attention_reason if situation.status else None
-    if isinstance(situation.versions, Trouble) and (
-        situation.versions.kind is TroubleKind.GONE or called in _KEY_IS_DEAD_OR_UNREAD
+    if isinstance(situation.versions, Failure) and (
+        situation.versions.kind is FailureKind.NOT_FOUND or called in _KEY_IS_DEAD_OR_UNREAD
     ):
         return key_rules.key_cannot_be_read(situation)
-    if not isinstance(situation.versions, Trouble) and situation.vault_in_cloud and situation.target is None:
+    if not isinstance(situation.versions, Failure) and situation.vault_in_cloud and situation.target is None:
         return key_rules.no_version_is_usable(situation)
     said = f"key {situation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
     return nothing(situation, Reason.FOLLOWS_NEWEST_ITSELF, said)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from cmk_rotation.decisions.observation import Decision, Finish, Situation, may_be_in_flight, reads_target, since
-from cmk_rotation.domain.azure_resources import Operation, OperationError, Trouble
+from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
 from cmk_rotation.domain.rotation import (
     Rotation,
     became_overdue,
@@ -27,7 +27,7 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, Verdict
 
 type Rule = Callable[[Situation], Decision | Finish | None]
 
@@ -106,12 +106,12 @@ def cluster_failed_at_target(situation: Situation) -> Finish | None:
 
 def operation_is_silent(situation: Situation) -> Decision | None:
     """Azure does not answer for the operation now; after an hour of that, the cluster alone decides."""
-    rotation, trouble = situation.open, situation.operation
-    if rotation is None or not isinstance(trouble, Trouble) or _nobody_to_ask(situation):
+    rotation, failure = situation.open, situation.operation
+    if rotation is None or not isinstance(failure, Failure) or _nobody_to_ask(situation):
         return None
     first = plausible(rotation.attempt.silent_since, latest=situation.now) or situation.now
-    said = f"update under way, but Azure does not answer for the operation ({trouble.code}: {trouble.message})"
-    after = unavailable_backoff(situation.now - first, trouble.retry_after)
+    said = f"update under way, but Azure does not answer for the operation ({failure.code}: {failure.message})"
+    after = unavailable_backoff(situation.now - first, failure.retry_after)
     return _running(situation, fell_silent(rotation, first), said, after)
 
 
@@ -225,8 +225,8 @@ def _nobody_to_ask(situation: Situation) -> bool:
     if operation is None or rotation is None:
         return True
     first = plausible(rotation.attempt.silent_since, latest=situation.now) or situation.now
-    return isinstance(operation, Trouble) and (
-        operation.kind is not TroubleKind.UNAVAILABLE or situation.now - first >= CALL_OUT_AFTER
+    return isinstance(operation, Failure) and (
+        operation.kind is not FailureKind.UNAVAILABLE or situation.now - first >= CALL_OUT_AFTER
     )
 
 

@@ -45,10 +45,10 @@ from datetime import datetime
 from cmk_rotation.domain.azure_resources import (
     Accepted,
     Cluster,
+    Failure,
     KeyVersion,
     Operation,
     OperationError,
-    Trouble,
     Workspace,
     same_version,
 )
@@ -245,22 +245,22 @@ def accepted(claim: Rotation, answer: Accepted, operation_id: str | None, now: d
     return replace(claim, message=f"{claim.heading}: {said}", attempt=attempt)
 
 
-def found_busy(claim: Rotation, trouble: Trouble, reason: Reason, until: datetime) -> Rotation:
+def found_busy(claim: Rotation, failure: Failure, reason: Reason, until: datetime) -> Rotation:
     """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's."""
-    said = f"an operation, perhaps this update, already runs on the cluster ({trouble.code}: {trouble.message})"
+    said = f"an operation, perhaps this update, already runs on the cluster ({failure.code}: {failure.message})"
     return _resting(claim, reason, said, until)
 
 
-def unanswered(claim: Rotation, trouble: Trouble, until: datetime) -> Rotation:
+def unanswered(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
     """Azure did not answer, and the update may have taken effect all the same."""
-    said = f"Azure did not answer the update ({trouble.code}: {trouble.message})"
+    said = f"Azure did not answer the update ({failure.code}: {failure.message})"
     return _resting(claim, Reason.CLUSTER_UNREACHABLE, said, until)
 
 
-def refused(claim: Rotation, trouble: Trouble, now: datetime) -> Rotation:
+def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
     """Azure did not take the update."""
-    said = f"Azure refused the update ({trouble.code}: {trouble.message})"
-    return failed(claim, Reason.UPDATE_REFUSED, said, now, OperationError(trouble.code, trouble.message))
+    said = f"Azure refused the update ({failure.code}: {failure.message})"
+    return failed(claim, Reason.UPDATE_REFUSED, said, now, OperationError(failure.code, failure.message))
 
 
 def _resting(claim: Rotation, reason: Reason, said: str, until: datetime) -> Rotation:

@@ -124,7 +124,7 @@ class Reason(StrEnum):
     VAULT_NOT_IN_CLOUD = "vault-not-in-cloud"
 
 
-class TroubleKind(StrEnum):
+class FailureKind(StrEnum):
     """What a refusal or a failure means for what comes next."""
 
     BUSY = "busy"
@@ -133,7 +133,7 @@ class TroubleKind(StrEnum):
     """Not like this: somebody has to change something."""
     UNAVAILABLE = "unavailable"
     """Not at the moment; and of a change one cannot know whether it took effect."""
-    GONE = "gone"
+    NOT_FOUND = "not-found"
     """Not there."""
-    BLOCKED = "blocked"
+    NETWORK_BLOCKED = "network-blocked"
     """Not from here: a firewall or a private endpoint stands before it."""

@@ -6,7 +6,7 @@ import pytest
 
 from cmk_rotation import bootstrap
 from cmk_rotation.__main__ import main
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 from tests.unit.support.builders import (
     CLUSTER,
     GONE,
@@ -18,8 +18,8 @@ from tests.unit.support.builders import (
     V2,
     cluster,
     cluster_id,
+    failure,
     status,
-    trouble,
     version,
 )
 from tests.unit.support.worlds import Fakes
@@ -48,12 +48,12 @@ def arm_is_down(fakes: Fakes) -> None:
 
 
 def vault_is_down(fakes: Fakes) -> None:
-    fakes.keys.trouble = UNAVAILABLE
+    fakes.keys.failure = UNAVAILABLE
 
 
 def key_of_an_automatic_cluster_may_not_be_read(fakes: Fakes) -> None:
     fakes.clusters.there[CLUSTER] = cluster(key_version=None)
-    fakes.keys.trouble = trouble(TroubleKind.REFUSED)
+    fakes.keys.failure = failure(FailureKind.REFUSED)
 
 
 def scope_failed(fakes: Fakes) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cmk_rotation.controller.alerts import recovery_owed
 from cmk_rotation.decisions.observation import Decision
 from cmk_rotation.domain.azure_resources import Operation
-from cmk_rotation.domain.vocabulary import Event, Reason, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Event, FailureKind, Reason, Stage, Verdict
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -22,9 +22,9 @@ from tests.unit.support.builders import (
     V3,
     changed_status,
     cluster,
+    failure,
     over,
     status,
-    trouble,
     version,
 )
 from tests.unit.support.worlds import Fakes
@@ -65,7 +65,7 @@ def test_a_cluster_on_the_newest_version_names_no_version_to_go_to() -> None:
 
 def test_attention_names_the_cluster_and_says_what_to_do_and_since_when() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
     fakes.run(2 * DAY)
     first, *_, last = fakes.log.of(Event.CLUSTER_ATTENTION)
@@ -78,9 +78,9 @@ def test_attention_names_the_cluster_and_says_what_to_do_and_since_when() -> Non
 
 def test_attention_for_another_reason_is_called_for_at_once() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
-    fakes.keys.trouble = trouble(TroubleKind.BLOCKED)
+    fakes.keys.failure = failure(FailureKind.NETWORK_BLOCKED)
     fakes.visit()
     fakes.visit()
     reasons = [line.fields["reason"] for line in fakes.log.of(Event.CLUSTER_ATTENTION)]
@@ -89,9 +89,9 @@ def test_attention_for_another_reason_is_called_for_at_once() -> None:
 
 def test_recovery_is_said_once_and_says_from_what() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
-    fakes.keys.trouble = None
+    fakes.keys.failure = None
     fakes.clusters.there[CLUSTER] = cluster(held=True)
     fakes.visit()
     fakes.visit()
@@ -127,7 +127,7 @@ def test_holding_a_cluster_does_not_call_off_that_its_update_was_refused() -> No
 @pytest.mark.parametrize("state", ["no key", "deleted"])
 def test_a_cluster_out_of_sight_or_without_a_key_calls_nothing_off(state: str) -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
     if state == "deleted":
         del fakes.clusters.there[CLUSTER]
@@ -249,7 +249,7 @@ def test_a_rotation_that_did_not_succeed_keeps_no_old_version() -> None:
 @pytest.mark.parametrize("place", [1, 2, 3, 4])
 def test_a_crash_around_a_line_that_is_owed_never_loses_it(place: int) -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.effects.die_after = place
     fakes.run(HOUR)
     assert 1 <= len(fakes.log.of(Event.CLUSTER_ATTENTION)) <= 2
@@ -258,7 +258,7 @@ def test_a_crash_around_a_line_that_is_owed_never_loses_it(place: int) -> None:
 
 def test_of_two_visits_at_once_only_one_calls() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     rivals = [1]
 
     def another_visit_comes_first(_row: object) -> None:
@@ -277,7 +277,7 @@ def test_of_two_visits_at_once_only_one_calls() -> None:
 
 def test_lines_that_may_not_have_been_written_are_written_by_the_next_visit_after_a_while() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
     fakes.records.put(changed_status(fakes.status, saying_since=fakes.clock.now))
     fakes.clock.now += MINUTE

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cmk_rotation.decisions.observation import Finish, Situation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import Cluster, Operation, OperationError, Workspace, same_version
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, RequestedBy, Stage, Verdict
 from tests.unit.support.builders import (
     BLOCKED,
     BUSY,
@@ -45,11 +45,11 @@ VERSIONS = st.builds(
     expires_at=MOMENTS,
 )
 LISTED = st.lists(VERSIONS, max_size=3, unique_by=lambda listed: listed.version).map(tuple)
-TROUBLES = st.sampled_from([GONE, REFUSED, UNAVAILABLE, BUSY, BLOCKED])
+FAILURES = st.sampled_from([GONE, REFUSED, UNAVAILABLE, BUSY, BLOCKED])
 STATES = st.sampled_from(["Succeeded", "Failed", "Canceled", "Updating", "Deleting", "Migrating", ""])
 OPERATIONS = st.sampled_from(
     [None, *(Operation(word) for word in ("Succeeded", "Failed", "Canceled", "Updating", ""))]
-) | TROUBLES.filter(lambda found: found.kind is not TroubleKind.BUSY)
+) | FAILURES.filter(lambda found: found.kind is not FailureKind.BUSY)
 ROTATIONS = st.builds(
     rotation,
     to_version=st.sampled_from([V1, V2, V3, V3.upper(), ""]),
@@ -82,7 +82,7 @@ SITUATIONS = st.builds(
     lambda rotations, **changes: situation(*rotations, **changes),
     st.lists(ROTATIONS, max_size=3),
     cluster=CLUSTERS,
-    versions=LISTED | LISTED | TROUBLES,
+    versions=LISTED | LISTED | FAILURES,
     vault_in_cloud=st.sampled_from([True, True, True, False]),
     operation=OPERATIONS,
     by=st.sampled_from(RequestedBy),

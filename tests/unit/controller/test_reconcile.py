@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.controller.reconcile import key_changed, plan, reconcile, survey
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Event, FailureKind, Mode, Reason, RequestedBy, Stage, Verdict
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -35,11 +35,11 @@ from tests.unit.support.builders import (
     changed_status,
     cluster,
     cluster_id,
+    failure,
     must,
     over,
     rotation,
     status,
-    trouble,
     version,
 )
 from tests.unit.support.worlds import Fakes
@@ -112,7 +112,7 @@ def test_a_message_without_a_key_is_rejected() -> None:
 
 def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
-    fakes.clusters.scope_troubles[OTHER] = trouble(TroubleKind.UNAVAILABLE)
+    fakes.clusters.scope_troubles[OTHER] = failure(FailureKind.UNAVAILABLE)
     fakes.key_changed()
     fakes.run(2 * HOUR, reconcile=False)
     asked = [after for visit, after in fakes.requests.requested if visit.key is not None]
@@ -125,7 +125,7 @@ def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
 
 def test_a_scope_that_answers_again_is_found_by_the_repeated_message() -> None:
     fakes = Fakes()
-    fakes.clusters.scope_troubles[SCOPE] = trouble(TroubleKind.UNAVAILABLE, retry_after=5 * MINUTE)
+    fakes.clusters.scope_troubles[SCOPE] = failure(FailureKind.UNAVAILABLE, retry_after=5 * MINUTE)
     fakes.key_changed()
     fakes.run(2 * MINUTE, reconcile=False)
     fakes.clusters.scope_troubles.clear()
@@ -251,12 +251,12 @@ def test_a_cluster_that_somebody_else_moved_to_the_newest_version_is_visited_to_
 
 def test_attention_is_due_again_after_a_day_and_over_when_it_is_over() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.run(23 * HOUR)
     assert fakes.log.errors == ["cluster.attention"]
     fakes.run(2 * HOUR)
     assert fakes.log.errors == ["cluster.attention"] * 2
-    fakes.keys.trouble = None
+    fakes.keys.failure = None
     fakes.run(HOUR)
     assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
 
@@ -412,7 +412,7 @@ class HangingVaults:
         del key
         self.visits_before.append(len(self.fakes.requests.requested))
         self.fakes.clock.now += self.takes
-        raise AzureTroubleError(UNAVAILABLE)
+        raise AzureCallError(UNAVAILABLE)
 
 
 def on_keys_of_their_own(size: int) -> Fakes:

@@ -98,7 +98,7 @@ def test_since_stays_while_the_reason_does() -> None:
     fakes.clock.now += HOUR
     fakes.visit()
     assert (fakes.status.since, fakes.status.looked_at) == (NOW, NOW + HOUR)
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
     assert fakes.status.since == NOW + HOUR
 
@@ -277,7 +277,7 @@ def test_a_row_that_vanishes_is_not_written_over_nothing() -> None:
 
 def test_that_something_was_said_is_noted_on_top_of_what_others_wrote() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.visit()
     fakes.records.put(changed_status(fakes.status, attention_at=NOW - 2 * DAY))
     saves: list[ClusterStatus] = []
@@ -296,7 +296,7 @@ def test_that_something_was_said_is_noted_on_top_of_what_others_wrote() -> None:
 @pytest.mark.parametrize("meanwhile", ["gone", "said by another", "always changing"])
 def test_that_something_was_said_is_not_noted_where_others_have_taken_over(meanwhile: str) -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     saves: list[ClusterStatus] = []
 
     def somebody_writes(row: Rotation | ClusterStatus) -> None:

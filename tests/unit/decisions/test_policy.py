@@ -11,7 +11,7 @@ from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unse
 from cmk_rotation.decisions.policy import RULES, decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage, Verdict
 from tests.unit.support.builders import (
     BLOCKED,
     BUSY,
@@ -30,11 +30,11 @@ from tests.unit.support.builders import (
     WORKSPACE,
     changed,
     cluster,
+    failure,
     over,
     rotation,
     situation,
     status,
-    trouble,
     version,
     waiting,
 )
@@ -429,7 +429,7 @@ def test_an_unavailable_key_vault_is_asked_again_in_1_to_15_minutes_or_when_it_s
     lasted: timedelta, asked: timedelta | None
 ) -> None:
     row = status(reason=Reason.KEY_UNREACHABLE, since=NOW - lasted)
-    seen = situation(versions=trouble(TroubleKind.UNAVAILABLE, retry_after=asked), status=row)
+    seen = situation(versions=failure(FailureKind.UNAVAILABLE, retry_after=asked), status=row)
     expected = asked or min(max(lasted, MINUTE), 15 * MINUTE)
     assert decided(seen).requeue_after == expected
 
@@ -578,18 +578,18 @@ def test_an_unavailable_cluster_is_waited_for_and_after_an_hour_called_out() -> 
     assert decided(unseen()).requeue_after == MINUTE
 
 
-@pytest.mark.parametrize("kind", [TroubleKind.REFUSED, TroubleKind.BLOCKED])
-def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: TroubleKind) -> None:
-    decision = decided(unseen(rotation(), trouble=trouble(kind)))
+@pytest.mark.parametrize("kind", [FailureKind.REFUSED, FailureKind.NETWORK_BLOCKED])
+def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: FailureKind) -> None:
+    decision = decided(unseen(rotation(), failure=failure(kind)))
     assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.CLUSTER_ACCESS_DENIED)
     assert "law-one" in decision.message
 
 
 def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_is_to_be_done() -> None:
-    first = unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE)
+    first = unseen(rotation(), waiting(to_version=V3), MOVED, failure=GONE)
     assert decided(first).verdict is Verdict.WAIT, "one answer may be wrong"
     before = status(reason=Reason.CLUSTER_GONE, since=NOW - MINUTE)
-    settled, decision = settle(unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE, status=before))
+    settled, decision = settle(unseen(rotation(), waiting(to_version=V3), MOVED, failure=GONE, status=before))
     assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.CLUSTER_GONE)
     assert [found.stage for found in settled.rotations].count(Stage.SUPERSEDED) == 2
 

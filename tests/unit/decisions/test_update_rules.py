@@ -10,7 +10,7 @@ from cmk_rotation.decisions.observation import Decision, Finish, Situation
 from cmk_rotation.decisions.policy import decide
 from cmk_rotation.domain.azure_resources import Operation, OperationError
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Reason, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import FailureKind, Reason, Stage, Verdict
 from tests.unit.support.builders import (
     BLOCKED,
     DAY,
@@ -26,11 +26,11 @@ from tests.unit.support.builders import (
     V3,
     claimed,
     cluster,
+    failure,
     over,
     rotation,
     situation,
     status,
-    trouble,
     version,
     waiting,
 )
@@ -357,7 +357,7 @@ def test_a_silence_said_to_begin_in_the_future_begins_now() -> None:
 def test_a_retry_after_of_the_operation_becomes_the_delay_of_the_next_look() -> None:
     asked = Operation("Updating", retry_after=7 * MINUTE)
     assert decision(seen(cluster=BUSY_AT_OLD, operation=asked)).requeue_after == 7 * MINUTE
-    silent = trouble(TroubleKind.UNAVAILABLE, retry_after=20 * MINUTE)
+    silent = failure(FailureKind.UNAVAILABLE, retry_after=20 * MINUTE)
     assert decision(seen(cluster=BUSY_AT_OLD, operation=silent)).requeue_after == 20 * MINUTE
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError
 from cmk_rotation.domain import visit_message
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, Operation, Trouble
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, TroubleKind
+from cmk_rotation.domain.vocabulary import Event, FailureKind
 from tests.unit.support.builders import ARM, MINUTE, NOW, SECOND, operation_url
 
-BUSY = Trouble(
-    TroubleKind.BUSY, "HTTP 400", "Operation can't be executed now. Wait for the async operation to complete"
+BUSY = Failure(
+    FailureKind.BUSY, "HTTP 400", "Operation can't be executed now. Wait for the async operation to complete"
 )
 
 
@@ -91,19 +91,19 @@ class FakeClusters:
     """The updates that ARM took."""
     sent: list[str] = field(default_factory=list)
     """The attempt ids of all updates that were sent, taken or not."""
-    workspaces: dict[str, str | Trouble] = field(default_factory=dict)
+    workspaces: dict[str, str | Failure] = field(default_factory=dict)
     lasts: timedelta = 10 * MINUTE
     end: Operation = field(default_factory=lambda: Operation("Succeeded"))
     leaves: str = "Succeeded"
     arrives: bool = True
-    answer_lost: Trouble | None = None
+    answer_lost: Failure | None = None
     """ARM takes the update, but the caller hears this."""
     without_operation: bool = False
     url_host: str = ARM
-    refuses: Trouble | None = None
-    get_trouble: Trouble | None = None
-    operation_trouble: Trouble | None = None
-    scope_troubles: dict[Scope, Trouble] = field(default_factory=dict)
+    refuses: Failure | None = None
+    get_trouble: Failure | None = None
+    operation_trouble: Failure | None = None
+    scope_troubles: dict[Scope, Failure] = field(default_factory=dict)
     on_patch: Callable[[], None] | None = None
     """What somebody else does while the update is on its way."""
 
@@ -118,16 +118,16 @@ class FakeClusters:
 
     def in_scope(self, scope: Scope) -> list[Cluster]:
         if scope in self.scope_troubles:
-            raise AzureTroubleError(self.scope_troubles[scope])
+            raise AzureCallError(self.scope_troubles[scope])
         self.settle()
         return [found for found in self.there.values() if scope.contains(found.id)]
 
     def get(self, cluster_id: ClusterId) -> Cluster:
         if self.get_trouble is not None:
-            raise AzureTroubleError(self.get_trouble)
+            raise AzureCallError(self.get_trouble)
         self.settle()
         if cluster_id not in self.there:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "ResourceNotFound", "Cluster not found"))
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "ResourceNotFound", "Cluster not found"))
         return self.there[cluster_id]
 
     def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
@@ -136,10 +136,10 @@ class FakeClusters:
         if self.on_patch is not None:
             self.on_patch()
         if self.refuses is not None:
-            raise AzureTroubleError(self.refuses)
+            raise AzureCallError(self.refuses)
         before = self.get(cluster.id)
         if before.busy:
-            raise AzureTroubleError(BUSY)
+            raise AzureCallError(BUSY)
         self.patches.append((cluster.id, version))
         name = f"operation-{len(self.patches)}"
         url = operation_url(name, host=self.url_host)
@@ -149,23 +149,23 @@ class FakeClusters:
         self.there[cluster.id] = replace(before, state="Updating")
         self.effects.happened("PATCH")
         if self.answer_lost is not None:
-            raise AzureTroubleError(self.answer_lost)
+            raise AzureCallError(self.answer_lost)
         return Accepted(None if self.without_operation else url, f"correlation-{len(self.patches)}")
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:
         del cluster_id
         if self.operation_trouble is not None:
-            raise AzureTroubleError(self.operation_trouble)
+            raise AzureCallError(self.operation_trouble)
         self.settle()
         running = self.operations.get(url)
         if running is None:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "InvalidResourceType", "operationStatuses not found"))
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "InvalidResourceType", "operationStatuses not found"))
         return running.end if running.settled else Operation("Updating")
 
     def workspace_state(self, workspace_id: str) -> str:
         state = self.workspaces.get(workspace_id, "Succeeded")
-        if isinstance(state, Trouble):
-            raise AzureTroubleError(state)
+        if isinstance(state, Failure):
+            raise AzureCallError(state)
         return state
 
 
@@ -174,15 +174,15 @@ class FakeKeys:
     """Key Vault."""
 
     listed: dict[Key, tuple[KeyVersion, ...]] = field(default_factory=dict)
-    trouble: Trouble | None = None
+    failure: Failure | None = None
     reads: int = 0
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
         self.reads += 1
-        if self.trouble is not None:
-            raise AzureTroubleError(self.trouble)
+        if self.failure is not None:
+            raise AzureCallError(self.failure)
         if key not in self.listed:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "KeyNotFound", "no such key"))
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "KeyNotFound", "no such key"))
         return self.listed[key]
 
 
@@ -314,11 +314,11 @@ class FakeOutcomes:
 
     effects: Effects
     published: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
-    trouble: Trouble | None = None
+    failure: Failure | None = None
 
     def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - the port's own word
-        if self.trouble is not None:
-            raise AzureTroubleError(self.trouble)
+        if self.failure is not None:
+            raise AzureCallError(self.failure)
         assert time.tzinfo is not None
         self.published.append((id, subject, data))
         self.effects.happened("publish")

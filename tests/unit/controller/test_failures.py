@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from cmk_rotation.controller.ports import StorageUnavailableError
-from cmk_rotation.domain.azure_resources import Operation, OperationError, Trouble
-from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind
+from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
+from cmk_rotation.domain.vocabulary import Event, FailureKind, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -16,12 +16,12 @@ from tests.unit.support.builders import (
     UNAVAILABLE,
     V2,
     cluster,
-    trouble,
+    failure,
 )
 from tests.unit.support.fakes import BUSY
 from tests.unit.support.worlds import Fakes
 
-REFUSAL = trouble(TroubleKind.REFUSED, code="HTTP 400", message="Failed to validate key in Key Vault.")
+REFUSAL = failure(FailureKind.REFUSED, code="HTTP 400", message="Failed to validate key in Key Vault.")
 
 
 def chains(fakes: Fakes) -> int:
@@ -98,7 +98,7 @@ def test_an_attempt_that_an_operator_asked_for_says_so() -> None:
 
 def test_a_cluster_that_cannot_be_read_for_want_of_a_token_says_where_to_look() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = Trouble(TroubleKind.UNAVAILABLE, "NoToken", "no identity endpoint")
+    fakes.clusters.get_trouble = Failure(FailureKind.UNAVAILABLE, "NoToken", "no identity endpoint")
     fakes.visit()
     assert "managed identity" in (fakes.status.remedy or "")
 
@@ -126,7 +126,7 @@ def test_a_failed_attempt_that_somebody_completes_is_another_outcome_than_the_fa
     assert first != second
 
 
-@pytest.mark.parametrize("answer", [BUSY, trouble(TroubleKind.REFUSED, code="HTTP 400", message="words nobody knows")])
+@pytest.mark.parametrize("answer", [BUSY, failure(FailureKind.REFUSED, code="HTTP 400", message="words nobody knows")])
 def test_busy_after_our_own_claim_means_under_way_whatever_the_words(answer: object) -> None:
     fakes = Fakes()
     assert answer is BUSY or isinstance(answer, type(BUSY))
@@ -219,7 +219,7 @@ def test_an_unavailable_azure_is_asked_again_in_1_to_15_minutes_and_called_out_a
 
 def test_an_unavailable_key_vault_is_called_out_after_an_hour_and_then_daily() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = UNAVAILABLE
+    fakes.keys.failure = UNAVAILABLE
     fakes.visit()
     fakes.run(HOUR - MINUTE)
     assert fakes.log.errors == []
@@ -255,7 +255,7 @@ def test_an_unanswered_update_that_did_not_take_effect_is_sent_again_more_slowly
 
 def test_an_update_that_azure_throttles_rests_as_long_as_azure_says() -> None:
     fakes = Fakes()
-    fakes.clusters.refuses = trouble(TroubleKind.UNAVAILABLE, retry_after=40 * MINUTE)
+    fakes.clusters.refuses = failure(FailureKind.UNAVAILABLE, retry_after=40 * MINUTE)
     fakes.visit()
     fakes.clusters.refuses = None
     fakes.run(39 * MINUTE)
@@ -269,12 +269,12 @@ def test_an_update_that_azure_throttles_rests_as_long_as_azure_says() -> None:
 
 def test_an_outcome_that_cannot_be_published_is_published_later_under_the_same_id() -> None:
     fakes = Fakes()
-    fakes.outcomes.trouble = UNAVAILABLE
+    fakes.outcomes.failure = UNAVAILABLE
     fakes.visit()
     fakes.run(2 * HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert fakes.log.errors == ["visit.failed"]
-    fakes.outcomes.trouble = None
+    fakes.outcomes.failure = None
     fakes.run(30 * MINUTE)
     assert len(fakes.outcomes.published) == 1
     assert fakes.rotation.outcome.published
@@ -283,7 +283,7 @@ def test_an_outcome_that_cannot_be_published_is_published_later_under_the_same_i
 
 def test_an_outcome_that_cannot_be_published_for_a_day_is_given_up_and_that_is_said() -> None:
     fakes = Fakes()
-    fakes.outcomes.trouble = UNAVAILABLE
+    fakes.outcomes.failure = UNAVAILABLE
     fakes.visit()
     fakes.run(2 * DAY)
     assert fakes.log.errors == ["visit.failed"] * 2
