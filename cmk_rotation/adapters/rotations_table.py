@@ -13,7 +13,7 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 from cmk_rotation.adapters import rotations_rows
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Rotation, Step
@@ -160,7 +160,7 @@ class TableRecords:
             if stored is not None and stored.get(_WRITE_ID) == signed[_WRITE_ID]:
                 return str(stored.metadata["etag"])
             if error.failure.code in _CHANGED:
-                raise ChangedMeanwhileError(f"{signed['RowKey']} was changed meanwhile") from None
+                raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
             raise StorageUnavailableError(str(error)) from None
 
     def _stored(self, row: rotations_rows.Row) -> TableEntity | None:

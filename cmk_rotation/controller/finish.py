@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.observe import read_workspaces
-from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, World
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version_until
 from cmk_rotation.decisions.observation import Situation, Unseen
 from cmk_rotation.domain.documents import rotation_json
@@ -28,7 +28,7 @@ from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
 def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> Rotation:
     """Put a rotation's end on record and announce it.
 
-    Raises `ChangedMeanwhileError` if another visit got there first, and `StorageUnavailableError`.
+    Raises `ConflictError` if another visit got there first, and `StorageUnavailableError`.
     """
     untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
     if isinstance(situation, Situation) and rotation.attempt.started_at is not None and not untaken:
@@ -49,7 +49,7 @@ def announcement_owed(rotation: Rotation, now: datetime) -> bool:
 def announce_late(world: World, rotation: Rotation) -> None:
     """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
 
-    Raises `ChangedMeanwhileError` for the other, and `StorageUnavailableError`.
+    Raises `ConflictError` for the other, and `StorageUnavailableError`.
     """
     announce(world, world.records.save_rotation(announcing(rotation, world.now())))
 
@@ -79,7 +79,7 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     said = announced(rotation, published=published)
     try:
         return world.records.save_rotation(said)
-    except ChangedMeanwhileError:
+    except ConflictError:
         return said  # another visit took the announcement over, or somebody noted that the old version is free
 
 

@@ -26,7 +26,7 @@ class StorageUnavailableError(Exception):
     """The product's own table or queue did not answer as it should. The only error that may reach the host."""
 
 
-class ChangedMeanwhileError(Exception):
+class ConflictError(Exception):
     """A row was not as it was read: another visit got there first."""
 
 
@@ -84,7 +84,7 @@ class Records(Protocol):
     def save_status(self, status: ClusterStatus) -> ClusterStatus:
         """Write a cluster's row: insert it if it has no etag, else replace it if the etag still matches.
 
-        Returns it with its new etag. Raises `ChangedMeanwhileError`.
+        Returns it with its new etag. Raises `ConflictError`.
         """
         ...
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cmk_rotation.controller.alerts import owed
 from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions
-from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject
@@ -130,7 +130,7 @@ def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
         if any(scope.contains(cluster_id) for scope in world.scopes):
             continue
         unseen = Unseen(world.now(), cluster_id, outside, record.rotations, record.status)
-        with suppress(ChangedMeanwhileError):  # a visit from before sees to it
+        with suppress(ConflictError):  # a visit from before sees to it
             for rotation in record.rotations:
                 if announcement_owed(rotation, unseen.now):
                     announce_late(world, rotation)

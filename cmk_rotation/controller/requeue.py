@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cmk_rotation.controller.alerts import Line, owed
-from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.remedies import remedy_for
@@ -74,7 +74,7 @@ def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: 
     """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
     try:
         saved = world.records.save_status(_saying(row, now) if lines else row)
-    except ChangedMeanwhileError:
+    except ConflictError:
         return False
     for line in lines:
         world.log(line.event, line.level, **line.fields)
@@ -128,7 +128,7 @@ def _confirm_said(world: World, saved: ClusterStatus) -> None:
             return
         try:
             world.records.save_status(_saying(there, None))
-        except ChangedMeanwhileError:
+        except ConflictError:
             there = world.records.of_cluster(saved.cluster_id).status
         else:
             return

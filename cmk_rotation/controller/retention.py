@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from cmk_rotation.controller.ports import ChangedMeanwhileError, World
+from cmk_rotation.controller.ports import ConflictError, World
 from cmk_rotation.decisions.observation import Situation
 from cmk_rotation.domain.azure_resources import same_version
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
@@ -56,7 +56,7 @@ def note_retention(world: World, pinned: PinnedBy, situation: Situation) -> None
     """Put on record which old versions of a cluster have been left by the last that pinned them, or are pinned again."""
     for rotation in _retention_changes(world, pinned, situation):
         what = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
-        with suppress(ChangedMeanwhileError):  # a visit notes something at this moment; the next reconcile looks again
+        with suppress(ConflictError):  # a visit notes something at this moment; the next reconcile looks again
             world.records.save_rotation(rotation, Step(what, situation.now, rotation))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
-from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Situation, since
 from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
@@ -67,7 +67,7 @@ def send_update(
 ) -> Sent | Refused | Skipped:
     """Claim, look once more, request the next visit, send, note.
 
-    Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    Raises `ConflictError` if another visit changed the row, by a claim or otherwise, and
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, situation, target, request)
@@ -83,7 +83,7 @@ def send_update(
         return to_be_seen  # the claim lapses, and the visit claims again
     try:
         return _send(world, situation, claim)
-    except ChangedMeanwhileError:
+    except ConflictError:
         return to_be_seen
     except StorageUnavailableError as error:
         world.log(
@@ -241,7 +241,7 @@ def _note(world: World, noted: Rotation, step: Step) -> None:
     for _ in range(_MERGES):
         try:
             world.records.save_rotation(noted, step)
-        except ChangedMeanwhileError:
+        except ConflictError:
             rotations = world.records.of_cluster(noted.cluster_id).rotations
             now_there = next((rotation for rotation in rotations if same_rotation(rotation, noted)), None)
             if now_there is None:

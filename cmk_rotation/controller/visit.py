@@ -14,7 +14,7 @@ from cmk_rotation.controller.finish import (
     finish,
 )
 from cmk_rotation.controller.observe import observe
-from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
+from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import note_looked
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
 from cmk_rotation.decisions.observation import Decision, Situation, Unseen
@@ -40,7 +40,7 @@ def visit(world: World, request: VisitRequest) -> None:
     for _ in range(_TRIES):
         try:
             _look_and_act(world, cluster_id, request)
-        except ChangedMeanwhileError:
+        except ConflictError:
             # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
             continue
         return
@@ -59,7 +59,7 @@ def reject(world: World, why: str) -> None:
 
 
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
-    """One look. Raises `ChangedMeanwhileError` if it has to be taken again, and what `visit` raises."""
+    """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
     record = world.records.of_cluster(cluster_id)
     owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
     for rotation in owed:
@@ -124,7 +124,7 @@ def _note_progress(world: World, situation: Situation, decision: Decision) -> Si
         return situation
     try:
         saved = world.records.save_rotation(after, Step(step, situation.now, after) if step else None)
-    except ChangedMeanwhileError:
+    except ConflictError:
         return situation  # another look at the same time noted as much
     return situation.with_rotation(saved)
 
@@ -138,5 +138,5 @@ def _note_waiting(world: World, situation: Situation, decision: Decision, reques
     rotation = put_off(toward(situation, target, request.event_id), decision.reason, decision.message)
     try:
         world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
-    except ChangedMeanwhileError:
+    except ConflictError:
         return  # another visit put it there

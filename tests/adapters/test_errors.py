@@ -19,7 +19,7 @@ from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.config import clouds
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Cluster, Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
@@ -135,7 +135,7 @@ def what_was_raised(call: Callable[[], object]) -> str:
     """The text of an error of ours, if one was raised; any other error is the test's failure."""
     try:
         call()
-    except (AzureCallError, StorageUnavailableError, ChangedMeanwhileError) as error:
+    except (AzureCallError, StorageUnavailableError, ConflictError) as error:
         return str(error)
     return ""
 

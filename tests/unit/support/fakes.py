@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from cmk_rotation.controller.ports import AzureCallError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain import visit_message
 from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
@@ -234,7 +234,7 @@ class FakeRecords:
         self._begin("save_status", status)
         there = self.statuses.get(status.cluster_id)
         if (there.etag if there else None) != status.etag:
-            raise ChangedMeanwhileError("~cluster")
+            raise ConflictError("~cluster")
         saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag())
         self.effects.happened("status")
         return saved
@@ -243,7 +243,7 @@ class FakeRecords:
         self._begin("save_rotation", rotation)
         there = self.rotations.get(_key(rotation))
         if (there.etag if there else None) != rotation.etag:
-            raise ChangedMeanwhileError(rotation.to_version)
+            raise ConflictError(rotation.to_version)
         saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag())
         if step is not None:
             self.steps.append(step)
