@@ -18,7 +18,7 @@ from cmk_rotation.config.settings import InvalidSettingsError
 from cmk_rotation.controller import requeue
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError, World
 from cmk_rotation.controller.reconcile import is_behind, plan
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain import documents
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(world: World, options: argparse.Namespace) -> int:
     found, planned = plan(world)
     now = world.now()
-    decided = [(requeue.looked(situation, decision, now), decision.verdict) for situation, decision in planned]
+    decided = [(requeue.looked(observation, decision, now), decision.verdict) for observation, decision in planned]
     if options.json:
         _print_json(
             {"clusters": [{**documents.cluster_json(status), "decision": verdict} for status, verdict in decided]}
@@ -91,17 +91,17 @@ def _plan(world: World, options: argparse.Namespace) -> int:
         _complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:
         _complain(f"{scope.text} holds no cluster")
-    calls = any(_calls(situation, decision) for situation, decision in planned)
+    calls = any(_calls(observation, decision) for observation, decision in planned)
     return _CALLS if calls or found.failed or found.empty else _DONE
 
 
-def _calls(seen: Situation | Unseen, decision: Decision) -> bool:
+def _calls(seen: Observation | UnreadableCluster, decision: Decision) -> bool:
     """Whether a cluster is not known to be as it should be, whoever is to see to that and whenever."""
     if decision.verdict in {Verdict.UPDATE, Verdict.ATTENTION}:
         return True
-    if isinstance(seen, Unseen):
+    if isinstance(seen, UnreadableCluster):
         return decision.verdict is Verdict.WAIT  # else it is known to be gone
-    return isinstance(seen.versions, Failure) or seen.open is not None or is_behind(seen)
+    return isinstance(seen.versions, Failure) or seen.updating is not None or is_behind(seen)
 
 
 def _visit(world: World, options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cmk_rotation.controller.ports import World
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain.azure_resources import KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
 from cmk_rotation.domain.rotation import Rotation
@@ -60,26 +60,28 @@ def about(rotation: Rotation) -> dict[str, object]:
     }
 
 
-def about_situation(situation: Situation | Unseen) -> dict[str, object]:
+def observation_fields(observation: Observation | UnreadableCluster) -> dict[str, object]:
     """The ids that a line about a cluster carries."""
-    if isinstance(situation, Unseen):
-        return {"clusterId": situation.cluster_id.text}
-    target = situation.target
+    if isinstance(observation, UnreadableCluster):
+        return {"clusterId": observation.cluster_id.text}
+    target = observation.target
     return {
-        "clusterId": situation.cluster.id.text,
-        "keyName": situation.cluster.key_name,
-        "fromVersion": situation.cluster.key_version,
-        "toVersion": target.version if target and not situation.at_newest else None,
+        "clusterId": observation.cluster.id.text,
+        "keyName": observation.cluster.key_name,
+        "fromVersion": observation.cluster.key_version,
+        "toVersion": target.version if target and not observation.at_newest else None,
     }
 
 
-def tell_decided(world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest) -> None:
+def tell_decided(
+    world: World, observation: Observation | UnreadableCluster, decision: Decision, request: VisitRequest
+) -> None:
     """One line per visit; DEBUG unless the reason is new."""
-    changed = situation.status is None or situation.status.reason is not decision.reason
+    changed = observation.status is None or observation.status.reason is not decision.reason
     world.log(
         Event.VISIT_DECIDED,
         logging.INFO if changed else logging.DEBUG,
-        **about_situation(situation),
+        **observation_fields(observation),
         decision=decision.verdict,
         reason=decision.reason,
         message=decision.message,
@@ -88,7 +90,7 @@ def tell_decided(world: World, situation: Situation | Unseen, decision: Decision
     )
 
 
-def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decision: Decision) -> bool:
+def attention_owed(status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision) -> bool:
     """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
     if decision.verdict is not Verdict.ATTENTION:
         return False
@@ -96,7 +98,7 @@ def attention_owed(status: ClusterStatus, situation: Situation | Unseen, decisio
     if status.alerts.attention_reason is not decision.reason or last is None:
         return True
     if decision.reason is Reason.UPDATE_OVERDUE:
-        update = situation.open if isinstance(situation, Situation) else None
+        update = observation.updating if isinstance(observation, Observation) else None
         return update is not None and update.attempt.started_at is not None and last < update.attempt.started_at
     return status.looked_at - last >= REMIND_EVERY
 
@@ -109,46 +111,46 @@ def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
     return not (decision.reason is Reason.ON_HOLD and called in NOT_OVER_ON_HOLD)
 
 
-def expiring(status: ClusterStatus, situation: Situation | Unseen) -> KeyVersion | None:
+def expiring(status: ClusterStatus, observation: Observation | UnreadableCluster) -> KeyVersion | None:
     """The version in use, if it expires soon and that has not been said for a day."""
-    if isinstance(situation, Unseen):
+    if isinstance(observation, UnreadableCluster):
         return None
-    in_use = situation.in_use
-    if in_use is None or in_use.expires_at is None or not in_use.enabled or in_use.expired(situation.now):
+    in_use = observation.in_use
+    if in_use is None or in_use.expires_at is None or not in_use.enabled or in_use.expired(observation.now):
         return None
-    last = plausible(status.alerts.expiry_warned_at, latest=situation.now)
-    soon = in_use.expires_at - situation.now <= situation.timing.expiry_warning
-    return in_use if soon and (last is None or situation.now - last >= REMIND_EVERY) else None
+    last = plausible(status.alerts.expiry_warned_at, latest=observation.now)
+    soon = in_use.expires_at - observation.now <= observation.timing.expiry_warning
+    return in_use if soon and (last is None or observation.now - last >= REMIND_EVERY) else None
 
 
-def disabled_early(status: ClusterStatus, situation: Situation | Unseen) -> tuple[Rotation, ...]:
+def disabled_early(status: ClusterStatus, observation: Observation | UnreadableCluster) -> tuple[Rotation, ...]:
     """The rotations whose old version was disabled before its time, without those that were said."""
-    if not isinstance(situation, Situation):
+    if not isinstance(observation, Observation):
         return ()
     said = (status.alerts.disabled_early_version or "").split(",")
-    last = {rotation.from_version: rotation for rotation in situation.done}  # one for each old version
+    last = {rotation.from_version: rotation for rotation in observation.done}  # one for each old version
     return tuple(
         rotation
         for rotation in last.values()
         if rotation.outcome.keep_old_version_until is not None
-        and rotation.outcome.keep_old_version_until > situation.now
-        and (old := situation.listed(rotation.from_version)) is not None
+        and rotation.outcome.keep_old_version_until > observation.now
+        and (old := observation.listed(rotation.from_version)) is not None
         and not old.enabled
         and rotation.from_version not in said
     )
 
 
 def owed(
-    status: ClusterStatus, situation: Situation | Unseen, decision: Decision, *, announced: bool
+    status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision, *, announced: bool
 ) -> tuple[AlertState, list[Line]]:
     """The lines that are to be said, and what was said with each of them noted."""
     lines: list[Line] = []
     alerts = status.alerts
-    fields = {**about_situation(situation), "reason": decision.reason}
-    if attention_owed(status, situation, decision):
+    fields = {**observation_fields(observation), "reason": decision.reason}
+    if attention_owed(status, observation, decision):
         call = {"message": status.message, "remedy": status.remedy, "since": status.since}
         if decision.reason is Reason.UPDATE_OVERDUE:
-            lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(situation), **call}))
+            lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(observation), **call}))
         elif not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
             lines.append(Line(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
         alerts = replace(alerts, attention_reason=decision.reason, attention_at=status.looked_at)
@@ -156,20 +158,20 @@ def owed(
         over = f"{decision.message} (attention for {status.alerts.attention_reason} is over)"
         lines.append(Line(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
         alerts = replace(alerts, attention_reason=None, attention_at=None)
-    in_use = expiring(status, situation)
+    in_use = expiring(status, observation)
     if in_use is not None:
-        lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, situation.now)}))
-        alerts = replace(alerts, expiry_warned_at=situation.now)
-    for rotation in disabled_early(status, situation):
-        early = {**about(rotation), **_too_early(rotation, situation.now)}
+        lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, observation.now)}))
+        alerts = replace(alerts, expiry_warned_at=observation.now)
+    for rotation in disabled_early(status, observation):
+        early = {**about(rotation), **_too_early(rotation, observation.now)}
         lines.append(Line(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
         said = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
         alerts = replace(alerts, disabled_early_version=said)
     return alerts, lines
 
 
-def _about_open(situation: Situation | Unseen) -> Mapping[str, object]:
-    rotation = situation.open if isinstance(situation, Situation) else None
+def _about_open(observation: Observation | UnreadableCluster) -> Mapping[str, object]:
+    rotation = observation.updating if isinstance(observation, Observation) else None
     return {**about(rotation), "reason": Reason.UPDATE_OVERDUE} if rotation else {}
 
 

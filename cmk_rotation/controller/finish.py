@@ -11,7 +11,7 @@ from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version_until
-from cmk_rotation.decisions.observation import Situation, Unseen
+from cmk_rotation.decisions.observation import Observation, UnreadableCluster
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.rotation import (
     Rotation,
@@ -25,14 +25,14 @@ from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_E
 from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
 
 
-def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> Rotation:
+def finish(world: World, observation: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
     """Put a rotation's end on record and announce it.
 
     Raises `ConflictError` if another visit got there first, and `StorageUnavailableError`.
     """
     untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
-    if isinstance(situation, Situation) and rotation.attempt.started_at is not None and not untaken:
-        rotation = workspaces_seen(rotation, read_workspaces(world, situation.cluster))
+    if isinstance(observation, Observation) and rotation.attempt.started_at is not None and not untaken:
+        rotation = workspaces_seen(rotation, read_workspaces(world, observation.cluster))
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
     return announce(world, saved)
 

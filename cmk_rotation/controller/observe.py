@@ -1,9 +1,9 @@
-"""Looking: one cluster, its key, its operation and our own record become one frozen situation."""
+"""Looking: one cluster, its key, its operation and our own record become one frozen observation."""
 
 from dataclasses import replace
 
 from cmk_rotation.controller.ports import AzureCallError, World
-from cmk_rotation.decisions.observation import Situation, Unseen
+from cmk_rotation.decisions.observation import Observation, UnreadableCluster
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, Operation, Workspace
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, operation_id
@@ -14,27 +14,34 @@ MOST_WORKSPACES = 100
 """A cluster may have a thousand; more than this many are neither read nor put on record."""
 
 
-def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Situation | Unseen:
-    """Read all that a decision about one cluster needs. What cannot be read is part of the situation."""
+def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Observation | UnreadableCluster:
+    """Read all that a decision about one cluster needs. What cannot be read is part of the observation."""
     try:
         cluster = world.clusters.get(cluster_id)
     except AzureCallError as error:
-        return Unseen(world.now(), cluster_id, error.failure, record.rotations, record.status)
+        return unreadable(world, cluster_id, error.failure, record)
     versions = read_versions(world, cluster)
-    situation = assemble(world, cluster, versions, record, by)
-    if situation.open is not None:
-        situation = replace(situation, operation=_read_operation(world, situation.open), now=world.now())
+    observation = assemble(world, cluster, versions, record, by)
+    if observation.updating is not None:
+        observation = replace(observation, operation=_read_operation(world, observation.updating), now=world.now())
     status = record.status
     if status is not None and Reason.WORKSPACE_FAILED in {status.reason, status.alerts.attention_reason}:
-        situation = replace(situation, workspaces=read_workspaces(world, cluster), now=world.now())
-    return situation
+        observation = replace(observation, workspaces=read_workspaces(world, cluster), now=world.now())
+    return observation
+
+
+def unreadable(world: World, cluster_id: ClusterId, failure: Failure, record: Record) -> UnreadableCluster:
+    """An observation of a cluster that could not be read, and why."""
+    return UnreadableCluster(
+        now=world.now(), cluster_id=cluster_id, failure=failure, rotations=record.rotations, status=record.status
+    )
 
 
 def assemble(
     world: World, cluster: Cluster, versions: tuple[KeyVersion, ...] | Failure, record: Record, by: RequestedBy
-) -> Situation:
-    """A situation from a cluster and its key's versions, however they were read."""
-    return Situation(
+) -> Observation:
+    """An observation from a cluster and its key's versions, however they were read."""
+    return Observation(
         now=world.now(),
         timing=world.timing,
         by=by,

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from cmk_rotation.controller.alerts import owed
 from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
-from cmk_rotation.controller.observe import assemble, observe, read_versions
+from cmk_rotation.controller.observe import assemble, observe, read_versions, unreadable
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
@@ -86,7 +86,7 @@ def key_changed(world: World, request: VisitRequest) -> None:
     )
 
 
-def plan(world: World) -> tuple[Survey, list[tuple[Situation | Unseen, Decision]]]:
+def plan(world: World) -> tuple[Survey, list[tuple[Observation | UnreadableCluster, Decision]]]:
     """Observe every cluster in scope and decide, changing nothing; what could not be listed comes along."""
     found = survey(world)
     records = world.records.everything()
@@ -94,7 +94,7 @@ def plan(world: World) -> tuple[Survey, list[tuple[Situation | Unseen, Decision]
         settle(observe(world, cluster_id, records.get(cluster_id, Record()), RequestedBy.RECONCILE))
         for cluster_id in sorted(found.clusters, key=lambda cluster_id: cluster_id.key)
     ]
-    return found, planned + [settle(unseen) for unseen in _unlisted(world, found, records)]
+    return found, planned + [settle(unreadable) for unreadable in _unlisted(world, found, records)]
 
 
 def reconcile(world: World) -> None:
@@ -110,12 +110,12 @@ def reconcile(world: World) -> None:
     pinned = pinned_by(world, records)
     counts = dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0)
     for seen in _looks(world, found, records, until=began + _READING_LASTS):
-        situation, decision = settle(seen)
-        if wants_visit(world, seen, situation, decision):
-            cluster_id = seen.cluster_id if isinstance(seen, Unseen) else seen.cluster.id
+        observation, decision = settle(seen)
+        if wants_visit(world, seen, observation, decision):
+            cluster_id = seen.cluster_id if isinstance(seen, UnreadableCluster) else seen.cluster.id
             world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
             counts["visitsRequested"] += 1
-        if isinstance(seen, Situation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
+        if isinstance(seen, Observation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
             note_retention(world, pinned, seen)
         for name in _counted(seen, decision):
             counts[name] += 1
@@ -129,7 +129,7 @@ def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
     for cluster_id, record in records.items():
         if any(scope.contains(cluster_id) for scope in world.scopes):
             continue
-        unseen = Unseen(world.now(), cluster_id, outside, record.rotations, record.status)
+        unseen = unreadable(world, cluster_id, outside, record)
         with suppress(ConflictError):  # a visit from before sees to it
             for rotation in record.rotations:
                 if announcement_owed(rotation, unseen.now):
@@ -147,7 +147,7 @@ _SEE_FOR_YOURSELF = (
 
 def _looks(
     world: World, found: Survey, records: Mapping[ClusterId, Record], until: datetime
-) -> Iterator[Situation | Unseen]:
+) -> Iterator[Observation | UnreadableCluster]:
     """One cluster after the other; a key is read when it is first needed, unless it is too late for that."""
     yield from _unlisted(world, found, records)
     versions: dict[Key | None, tuple[KeyVersion, ...] | Failure] = {}
@@ -158,15 +158,15 @@ def _looks(
         yield assemble(world, cluster, versions[cluster.key], record, RequestedBy.RECONCILE)
 
 
-def is_behind(situation: Situation) -> bool:
+def is_behind(observation: Observation) -> bool:
     """Whether the cluster pins another than the newest usable version."""
-    return situation.cluster.mode is KeyMode.PINNED and situation.target is not None and not situation.at_newest
+    return observation.cluster.mode is KeyMode.PINNED and observation.target is not None and not observation.at_newest
 
 
 def wants_visit(
     world: World,
-    seen: Situation | Unseen,
-    settled: Situation | Unseen,
+    seen: Observation | UnreadableCluster,
+    settled: Observation | UnreadableCluster,
     decision: Decision,
 ) -> bool:
     """Whether a visit would do something, and none is to come."""
@@ -208,7 +208,7 @@ def _tells_otherwise(status: ClusterStatus, after: ClusterStatus) -> bool:
     )
 
 
-def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[Unseen]:
+def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[UnreadableCluster]:
     """The clusters on record that lie in scope but were not listed: gone, or hidden by a scope that failed."""
     gone = Failure(FailureKind.NOT_FOUND, "NotListed", "the scope no longer lists it")
     for cluster_id, record in records.items():
@@ -217,12 +217,12 @@ def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) 
             continue
         failure = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
         if record.status is not None or any(rotation.outcome.finished_at is None for rotation in record.rotations):
-            yield Unseen(world.now(), cluster_id, failure, record.rotations, record.status)
+            yield unreadable(world, cluster_id, failure, record)
 
 
-def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
+def _counted(seen: Observation | UnreadableCluster, decision: Decision) -> Iterator[str]:
     """The numbers of `reconcile.finished` in which a cluster counts: several, or only the first."""
-    if isinstance(seen, Unseen):
+    if isinstance(seen, UnreadableCluster):
         if decision.verdict is Verdict.ATTENTION:
             yield "attention"
         return
@@ -231,11 +231,11 @@ def _counted(seen: Situation | Unseen, decision: Decision) -> Iterator[str]:
         yield "current"
     if is_behind(seen):
         yield "behind"
-    if seen.open is not None:
+    if seen.updating is not None:
         yield "underWay"
     called = seen.status is not None and seen.status.alerts.attention_reason is not None
     # Neither a workspace nor an operation is read here: of these, the last visit knows.
-    unread = seen.open is not None or (seen.status is not None and seen.status.reason is Reason.WORKSPACE_FAILED)
+    unread = seen.updating is not None or (seen.status is not None and seen.status.reason is Reason.WORKSPACE_FAILED)
     if decision.verdict is Verdict.ATTENTION or (called and unread):
         yield "attention"
 

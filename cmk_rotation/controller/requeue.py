@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from cmk_rotation.controller.alerts import Line, owed
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, since
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
@@ -26,7 +26,12 @@ def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: ti
 
 
 def note_looked(
-    world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest, *, announced: bool
+    world: World,
+    observation: Observation | UnreadableCluster,
+    decision: Decision,
+    request: VisitRequest,
+    *,
+    announced: bool,
 ) -> None:
     """Request the next visit unless one is to come, put the look on record, say what is owed.
 
@@ -34,8 +39,8 @@ def note_looked(
     tells that a failure behind this decision was called out in this very visit. Raises `StorageUnavailableError`, and
     only if it requested no visit.
     """
-    look = looked(situation, decision, world.now())
-    there, requested = situation.status, None
+    look = looked(observation, decision, world.now())
+    there, requested = observation.status, None
     try:
         for _ in range(_TRIES):
             due = _still_to_come(world, there, request, look.looked_at)
@@ -49,7 +54,7 @@ def note_looked(
             lines: list[Line] = []
             if there is None or _is_later(look, there):
                 row = _on_top_of(there, look)
-                alerts, lines = owed(row, situation, decision, announced=announced)
+                alerts, lines = owed(row, observation, decision, announced=announced)
                 row = replace(row, alerts=alerts)
             elif visit != there.next_visit:
                 row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
@@ -138,10 +143,10 @@ def _saying(row: ClusterStatus, since: datetime | None) -> ClusterStatus:
     return replace(row, alerts=replace(row.alerts, saying_since=since))
 
 
-def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> ClusterStatus:
+def looked(observation: Observation | UnreadableCluster, decision: Decision, now: datetime) -> ClusterStatus:
     """A cluster's row after a look. What could not be read stays as it was last seen."""
-    before = _said_for_sure(situation.status, now)
-    cluster_id = situation.cluster_id if isinstance(situation, Unseen) else situation.cluster.id
+    before = _said_for_sure(observation.status, now)
+    cluster_id = observation.cluster_id if isinstance(observation, UnreadableCluster) else observation.cluster.id
     status = replace(
         before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
         reason=decision.reason,
@@ -150,10 +155,10 @@ def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> 
         remedy=decision.remedy or remedy_for(decision.reason),
         looked_at=now,
     )
-    if isinstance(situation, Unseen):
+    if isinstance(observation, UnreadableCluster):
         return status
-    cluster, in_use = situation.cluster, situation.in_use
-    newest = situation.target
+    cluster, in_use = observation.cluster, observation.in_use
+    newest = observation.target
     return replace(
         status,
         mode=cluster.mode,

@@ -11,7 +11,7 @@ from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Situation, since
+from cmk_rotation.decisions.observation import Decision, Observation, since
 from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
 from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion
@@ -63,17 +63,17 @@ class Skipped:
 
 
 def send_update(
-    world: World, situation: Situation, target: KeyVersion, request: VisitRequest
+    world: World, observation: Observation, target: KeyVersion, request: VisitRequest
 ) -> Sent | Refused | Skipped:
     """Claim, look once more, request the next visit, send, note.
 
     Raises `ConflictError` if another visit changed the row, by a claim or otherwise, and
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
-    claim = _claim(world, situation, target, request)
-    if not _is_called_for_still(world, situation, target):
-        _take_back(world, situation, target, claim)
-        return Skipped(_look_again(situation, target))
+    claim = _claim(world, observation, target, request)
+    if not _is_called_for_still(world, observation, target):
+        _take_back(world, observation, target, claim)
+        return Skipped(_look_again(observation, target))
     if _is_late(world, claim):  # the row tells whether another visit has taken the update over meanwhile
         claim = world.records.save_rotation(claim_renewed(claim, world.now()))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
@@ -82,7 +82,7 @@ def send_update(
     if _is_late(world, claim):
         return to_be_seen  # the claim lapses, and the visit claims again
     try:
-        return _send(world, situation, claim)
+        return _send(world, observation, claim)
     except ConflictError:
         return to_be_seen
     except StorageUnavailableError as error:
@@ -97,10 +97,10 @@ def send_update(
         return to_be_seen
 
 
-def _look_again(situation: Situation, target: KeyVersion) -> Decision:
+def _look_again(observation: Observation, target: KeyVersion) -> Decision:
     """Rarer each time."""
-    reason, cluster = Reason.VERSION_IS_BEHIND, situation.cluster
-    lasted = situation.now - since(situation.status, reason, situation.now)
+    reason, cluster = Reason.VERSION_IS_BEHIND, observation.cluster
+    lasted = observation.now - since(observation.status, reason, observation.now)
     return Decision(
         Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT,
         reason,
@@ -113,13 +113,13 @@ def _look_again(situation: Situation, target: KeyVersion) -> Decision:
 _NOT_SENT = "the cluster or its key had changed when the update was to be sent; they are looked at again"
 
 
-def _claim(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Rotation:
+def _claim(world: World, observation: Observation, target: KeyVersion, request: VisitRequest) -> Rotation:
     """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
-    known, now = toward(situation, target, request.event_id), world.now()
+    known, now = toward(observation, target, request.event_id), world.now()
     again = known.stage is Stage.UPDATING
     claim = claimed(
         known,
-        situation.cluster,
+        observation.cluster,
         by=request.by,
         attempt_id=world.new_id(),
         now=now,
@@ -127,18 +127,18 @@ def _claim(world: World, situation: Situation, target: KeyVersion, request: Visi
     return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
 
 
-def _is_called_for_still(world: World, situation: Situation, target: KeyVersion) -> bool:
+def _is_called_for_still(world: World, observation: Observation, target: KeyVersion) -> bool:
     """Whether the cluster and its key, read once more, come to the same update.
 
     Storage may have been slow since the first look, and meanwhile somebody may have disabled the version in use, set
     the tag, or given the cluster another key or none.
     """
-    before, record = situation.cluster, Record(situation.status, situation.rotations)
+    before, record = observation.cluster, Record(observation.status, observation.rotations)
     try:
         cluster = world.clusters.get(before.id)
     except AzureCallError:
         return False
-    seen = assemble(world, cluster, read_versions(world, cluster), record, situation.by)
+    seen = assemble(world, cluster, read_versions(world, cluster), record, observation.by)
     decision = decide(seen)
     asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size)
     same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size) == asked
@@ -150,42 +150,42 @@ def _is_late(world: World, claim: Rotation) -> bool:
     return claim.attempt.claimed_until is None or world.now() + PATCH_TIMEOUT > claim.attempt.claimed_until
 
 
-def _take_back(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
+def _take_back(world: World, observation: Observation, target: KeyVersion, claim: Rotation) -> None:
     """Put the row back as it was before the claim, and say why."""
-    before = claim_taken_back(claim, toward(situation, target, claim.event_id), _NOT_SENT)
+    before = claim_taken_back(claim, toward(observation, target, claim.event_id), _NOT_SENT)
     world.records.save_rotation(before, Step("not sent", world.now(), before))
 
 
-def _send(world: World, situation: Situation, claim: Rotation) -> Sent | Refused:
+def _send(world: World, observation: Observation, claim: Rotation) -> Sent | Refused:
     world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt.id, message=claim.message)
     try:
-        answer = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt.id or "")
+        answer = world.clusters.set_key_version(observation.cluster, claim.to_version, claim.attempt.id or "")
     except AzureCallError as error:
         failure = error.failure
     else:
-        return Sent(_accepted(world, situation, claim, answer))
+        return Sent(_accepted(world, observation, claim, answer))
     if failure.kind is FailureKind.UNAVAILABLE:
-        return Sent(_unanswered(world, situation, claim, failure))
-    if _is_busy(world, situation, claim, failure):
-        return Sent(_busy(world, situation, claim, failure))
-    return Refused(_refused(world, situation, claim, failure))
+        return Sent(_unanswered(world, observation, claim, failure))
+    if _is_busy(world, observation, claim, failure):
+        return Sent(_busy(world, observation, claim, failure))
+    return Refused(_refused(world, observation, claim, failure))
 
 
-def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accepted) -> Decision:
+def _accepted(world: World, observation: Observation, claim: Rotation, answer: Accepted) -> Decision:
     trusted = operation_id(answer.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
     now = world.now()
     noted = accepted(claim, answer, trusted, now)
     # Said before it is noted: should the table fail now, the log still knows the operation.
     world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("accepted", now, noted))
-    after = situation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
+    after = observation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
     return Decision(Verdict.WAIT, noted.reason, noted.message, requeue_after=after)
 
 
-def _busy(world: World, situation: Situation, claim: Rotation, failure: Failure) -> Decision:
+def _busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
     """Not a refusal: look again, and send again only once what runs has ended."""
-    now, late = world.now(), overdue(situation)
-    timing = situation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
+    now, late = world.now(), overdue(observation)
+    timing = observation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
     after = max(timing, TROUBLE_CEILING if late else CLAIM_LASTS)
     noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
@@ -194,10 +194,10 @@ def _busy(world: World, situation: Situation, claim: Rotation, failure: Failure)
     return Decision(verdict, noted.reason, noted.message, requeue_after=after)
 
 
-def _unanswered(world: World, situation: Situation, claim: Rotation, failure: Failure) -> Decision:
+def _unanswered(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
     """Look before sending it again."""
     now = world.now()
-    lasted = now - since(situation.status, Reason.CLUSTER_UNREACHABLE, now)
+    lasted = now - since(observation.status, Reason.CLUSTER_UNREACHABLE, now)
     after = max(unavailable_backoff(lasted, failure.retry_after), CLAIM_LASTS)
     noted = unanswered(claim, failure, now + after)
     _note(world, noted, Step("unanswered", now, noted))
@@ -205,7 +205,7 @@ def _unanswered(world: World, situation: Situation, claim: Rotation, failure: Fa
     return Decision(verdict, noted.reason, noted.message, requeue_after=after)
 
 
-def _refused(world: World, situation: Situation, claim: Rotation, failure: Failure) -> Rotation:
+def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:
     end = refused(claim, failure, world.now())
     world.log(
         Event.UPDATE_REFUSED,
@@ -215,16 +215,16 @@ def _refused(world: World, situation: Situation, claim: Rotation, failure: Failu
         remedy=end.remedy,
         since=claim.attempt.started_at,
     )
-    return finish(world, situation, end)
+    return finish(world, observation, end)
 
 
-def _is_busy(world: World, situation: Situation, claim: Rotation, failure: Failure) -> bool:
+def _is_busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> bool:
     """Whether an operation runs on the cluster: by its state, and by Azure's words, which are not all published.
 
     Of a Failed cluster Azure has words of its own ("Create and manage a dedicated cluster", errors): nothing runs there,
     and that is a refusal, unless it may be an earlier send of this very update that runs.
     """
-    sent_before = any(rotation.stage is Stage.UPDATING for rotation in situation.rotations)
+    sent_before = any(rotation.stage is Stage.UPDATING for rotation in observation.rotations)
     refused = _OF_A_FAILED_CLUSTER in failure.message.lower() and not sent_before
     try:
         cluster = world.clusters.get(claim.cluster_id)

@@ -17,7 +17,7 @@ from cmk_rotation.controller.observe import observe
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import note_looked
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle, toward
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
@@ -69,45 +69,45 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
     _act(world, observe(world, cluster_id, record, request.by), request)
 
 
-def _act(world: World, seen: Situation | Unseen, request: VisitRequest) -> None:
-    """Carry out and record what the situation calls for."""
-    situation, decision = settle(seen, partial(_end_on_record, world))
-    tell_decided(world, situation, decision, request)
+def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequest) -> None:
+    """Carry out and record what the observation calls for."""
+    observation, decision = settle(seen, partial(_end_on_record, world))
+    tell_decided(world, observation, decision, request)
     result = None
-    if isinstance(situation, Situation):
-        situation = _note_progress(world, situation, decision)
+    if isinstance(observation, Observation):
+        observation = _note_progress(world, observation, decision)
         if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
-            result = send_update(world, situation, decision.target, request)
+            result = send_update(world, observation, decision.target, request)
     match result:
         case Sent() | Skipped():
             decision = result.decision
         case Refused():
-            situation, decision = settle(situation.with_rotation(result.rotation))
+            observation, decision = settle(observation.with_rotation(result.rotation))
     try:
-        if isinstance(situation, Situation):
-            _note_waiting(world, situation, decision, request)
-        note_looked(world, situation, decision, request, announced=_has_failed(seen, situation))
+        if isinstance(observation, Observation):
+            _note_waiting(world, observation, decision, request)
+        note_looked(world, observation, decision, request, announced=_has_failed(seen, observation))
     except StorageUnavailableError:
         if not isinstance(result, Sent | Refused):
             raise
 
 
-def _end_on_record(world: World, seen: Situation | Unseen, rotation: Rotation) -> Rotation:
+def _end_on_record(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
     """End a rotation; in observe, only one that was under way."""
     follows_update = any(same_rotation(rotation, other) for other in seen.unfinished)
     return finish(world, seen, rotation) if world.mode is Mode.ENFORCE or follows_update else rotation
 
 
-def _has_failed(before: Situation | Unseen, after: Situation | Unseen) -> bool:
+def _has_failed(before: Observation | UnreadableCluster, after: Observation | UnreadableCluster) -> bool:
     """Whether this visit ended a rotation as failed, which was called out as that."""
     return any(one.stage is Stage.FAILED and one not in before.rotations for one in after.rotations)
 
 
-def _note_progress(world: World, situation: Situation, decision: Decision) -> Situation:
+def _note_progress(world: World, observation: Observation, decision: Decision) -> Observation:
     """Put on record what this look learned of an update under way."""
-    before = situation.open
+    before = observation.updating
     if before is None:
-        return situation
+        return observation
     after, step = decision.progress or before, None
     if after.reason is not before.reason and after.reason is Reason.UPDATE_OVERDUE:
         step = "overdue"
@@ -121,22 +121,22 @@ def _note_progress(world: World, situation: Situation, decision: Decision) -> Si
         message=after.message,
     )
     if after == before:
-        return situation
+        return observation
     try:
-        saved = world.records.save_rotation(after, Step(step, situation.now, after) if step else None)
+        saved = world.records.save_rotation(after, Step(step, observation.now, after) if step else None)
     except ConflictError:
-        return situation  # another look at the same time noted as much
-    return situation.with_rotation(saved)
+        return observation  # another look at the same time noted as much
+    return observation.with_rotation(saved)
 
 
-def _note_waiting(world: World, situation: Situation, decision: Decision, request: VisitRequest) -> None:
+def _note_waiting(world: World, observation: Observation, decision: Decision, request: VisitRequest) -> None:
     """Put a rotation on record that is called for and has to wait for the cluster."""
     waits = decision.reason in {Reason.CLUSTER_BUSY, Reason.CLUSTER_STUCK} and world.mode is Mode.ENFORCE
-    target = situation.target
-    if not waits or target is None or situation.toward(target.version) is not None:
+    target = observation.target
+    if not waits or target is None or observation.toward(target.version) is not None:
         return
-    rotation = put_off(toward(situation, target, request.event_id), decision.reason, decision.message)
+    rotation = put_off(toward(observation, target, request.event_id), decision.reason, decision.message)
     try:
-        world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
+        world.records.save_rotation(rotation, Step("waiting", observation.now, rotation))
     except ConflictError:
         return  # another visit put it there

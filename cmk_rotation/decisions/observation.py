@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from cmk_rotation.domain.azure_resources import (
     Cluster,
@@ -51,11 +52,29 @@ class Finish:
     rotation: Rotation
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """One cluster, as seen in one look."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What every look at a cluster has: its time, and what is on record."""
 
     now: datetime
+    rotations: tuple[Rotation, ...] = ()
+    status: ClusterStatus | None = None
+
+    @property
+    def unfinished(self) -> tuple[Rotation, ...]:
+        """The rotations that wait or are under way."""
+        return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
+
+    def with_rotation(self, rotation: Rotation) -> Self:
+        """The same look, with that rotation on record."""
+        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
+        return replace(self, rotations=(*others, rotation))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation(_Look):
+    """One cluster, as seen in one look."""
+
     timing: Timing
     by: RequestedBy
     cluster: Cluster
@@ -64,24 +83,17 @@ class Situation:
     vault_in_cloud: bool = True
     operation: Operation | Failure | None = None
     """Of the open rotation; None if it has none that may be asked."""
-    rotations: tuple[Rotation, ...] = ()
-    status: ClusterStatus | None = None
     workspaces: tuple[Workspace, ...] = ()
     """The linked workspaces, where they were read."""
 
     @property
-    def open(self) -> Rotation | None:
+    def updating(self) -> Rotation | None:
         """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
 
         There are several when the key rotated again between two visits at the same time.
         """
-        updating = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
-        return max(updating, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
-
-    @property
-    def unfinished(self) -> tuple[Rotation, ...]:
-        """The rotations that wait or are under way."""
-        return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
+        claimed = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
+        return max(claimed, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
 
     @property
     def in_use(self) -> KeyVersion | None:
@@ -122,40 +134,25 @@ class Situation:
         here = (rotation for rotation in self.rotations if rotation.key == self.cluster.key)
         return next((rotation for rotation in here if same_version(rotation.to_version, version)), None)
 
-    def with_rotation(self, rotation: Rotation) -> "Situation":
-        """The same situation, with that rotation on record and nothing known of an operation under way.
+    def with_rotation(self, rotation: Rotation) -> Self:
+        """The same look, with that rotation on record and nothing known of an operation under way.
 
         Once an attempt has failed, the operator's word was for that one, not for the next.
         """
-        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
         return replace(
-            self,
-            rotations=(*others, rotation),
+            _Look.with_rotation(self, rotation),
             operation=None,
             workspaces=rotation.outcome.linked_workspaces or self.workspaces,
             by=RequestedBy.FOLLOW if rotation.stage is Stage.FAILED else self.by,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableCluster(_Look):
     """One cluster that could not be read."""
 
-    now: datetime
     cluster_id: ClusterId
     failure: Failure
-    rotations: tuple[Rotation, ...] = ()
-    status: ClusterStatus | None = None
-
-    @property
-    def unfinished(self) -> tuple[Rotation, ...]:
-        """The rotations that wait or are under way."""
-        return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
-
-    def with_rotation(self, rotation: Rotation) -> "Unseen":
-        """The same situation, with that rotation on record."""
-        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
-        return replace(self, rotations=(*others, rotation))
 
 
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
@@ -176,14 +173,14 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
     return plausible(status.since, latest=now) or now
 
 
-def attention(situation: Situation, reason: Reason, said: str) -> Decision:
+def attention(observation: Observation, reason: Reason, said: str) -> Decision:
     """Hold, and call a person."""
-    return Decision(Verdict.ATTENTION, reason, f"{situation.cluster.id.name}: {said}")
+    return Decision(Verdict.ATTENTION, reason, f"{observation.cluster.id.name}: {said}")
 
 
-def nothing(situation: Situation, reason: Reason, said: str) -> Decision:
+def nothing(observation: Observation, reason: Reason, said: str) -> Decision:
     """All is as it should be, or is not ours to change."""
-    return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
+    return Decision(Verdict.NOTHING, reason, f"{observation.cluster.id.name}: {said}")
 
 
 def unavailable(reason: Reason, said: str, failure: Failure, lasted: timedelta) -> Decision:

@@ -9,7 +9,7 @@ import pytest
 
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.controller.reconcile import key_changed, plan, reconcile, survey
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
@@ -582,8 +582,8 @@ def test_a_plan_decides_for_every_cluster_and_changes_nothing() -> None:
     fakes.records.put(status(cluster_id=hidden))
     _, planned = plan(fakes.world)
     assert [decision.verdict for _, decision in planned] == [Verdict.UPDATE] * 3 + [Verdict.ATTENTION]
-    assert isinstance(planned[0][0], Situation)
-    assert isinstance(planned[3][0], Unseen)
+    assert isinstance(planned[0][0], Observation)
+    assert isinstance(planned[3][0], UnreadableCluster)
     assert fakes.effects.done == []
 
 

@@ -27,9 +27,9 @@ from tests.unit.support.builders import (
     claimed,
     cluster,
     cluster_id,
+    observation,
     operation_url,
     rotation,
-    situation,
     version,
 )
 from tests.unit.support.worlds import Fakes
@@ -385,8 +385,8 @@ def test_of_two_claims_the_one_that_arm_took_is_followed() -> None:
     """The key rotated again between two visits at the same time, and both claimed."""
     taken = rotation()
     busy = claimed(to_version=V3, requested_at=taken.requested_at + SECOND)
-    assert situation(taken, busy).open == taken
-    assert situation(claimed(), busy).open == busy
+    assert observation(taken, busy).updating == taken
+    assert observation(claimed(), busy).updating == busy
 
 
 def test_a_cluster_that_was_put_back_is_left_there_until_a_newer_version_comes() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.decisions.observation import Decision, Finish, Situation
+from cmk_rotation.decisions.observation import Decision, Finish, Observation
 from cmk_rotation.decisions.policy import decide
 from cmk_rotation.domain.azure_resources import Operation, OperationError
 from cmk_rotation.domain.rotation import Rotation
@@ -27,9 +27,9 @@ from tests.unit.support.builders import (
     claimed,
     cluster,
     failure,
+    observation,
     over,
     rotation,
-    situation,
     status,
     version,
     waiting,
@@ -46,30 +46,30 @@ TEN_MINUTES = {"elsewhere_since": NOW - 10 * MINUTE}
 SUCCEEDED, ENDED_BADLY, SUPERSEDED = Stage.SUCCEEDED, Stage.FAILED, Stage.SUPERSEDED
 
 
-def seen(now_open: Rotation | None = None, **changes: Any) -> Situation:
-    """A situation with an update under way."""
-    return situation(now_open or rotation(), **changes)
+def seen(now_open: Rotation | None = None, **changes: Any) -> Observation:
+    """An observation with an update under way."""
+    return observation(now_open or rotation(), **changes)
 
 
-def finish(seen: Situation) -> Rotation:
+def finish(seen: Observation) -> Rotation:
     decision = decide(seen)
     assert isinstance(decision, Finish), decision
     return decision.rotation
 
 
-def decision(seen: Situation) -> Decision:
+def decision(seen: Observation) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
 
 
-def progress(seen: Situation) -> Rotation:
+def progress(seen: Observation) -> Rotation:
     progress = decision(seen).progress
     assert progress is not None
     return progress
 
 
-ENDS: dict[str, tuple[Situation, Stage, Reason]] = {
+ENDS: dict[str, tuple[Observation, Stage, Reason]] = {
     "the operation succeeded and the cluster shows the target": (
         seen(cluster=AT_TARGET, operation=DONE),
         SUCCEEDED,
@@ -244,7 +244,7 @@ def test_an_update_ends_when(case: str) -> None:
     assert not end.outcome.published
 
 
-GOES_ON: dict[str, Situation] = {
+GOES_ON: dict[str, Observation] = {
     "the operation runs": seen(cluster=BUSY_AT_OLD, operation=RUNNING),
     "the operation runs although the cluster shows the target at rest": seen(cluster=AT_TARGET, operation=RUNNING),
     "the operation runs although the cluster is at rest elsewhere": seen(cluster=AT_OLD, operation=RUNNING),
@@ -444,19 +444,19 @@ def test_an_update_whose_start_is_not_known_is_never_overdue(started: object) ->
 
 def test_of_two_updating_rows_the_one_requested_last_is_followed() -> None:
     earlier = rotation(to_version=V3, requested_at=NOW - DAY)
-    end = finish(situation(earlier, rotation(), cluster=AT_TARGET, operation=DONE))
+    end = finish(observation(earlier, rotation(), cluster=AT_TARGET, operation=DONE))
     assert end.to_version == V2
 
 
 def test_a_rotation_that_waited_beside_the_one_that_ended_does_not_get_its_operation_s_error() -> None:
     elsewhere = cluster(key_name="other")
-    end = finish(situation(waiting(to_version=V3), rotation(), cluster=elsewhere, operation=FAILED))
+    end = finish(observation(waiting(to_version=V3), rotation(), cluster=elsewhere, operation=FAILED))
     assert (end.to_version, end.attempt.operation_error) == (V3, None)
 
 
 def test_a_finished_rotation_is_not_followed() -> None:
     done = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
-    assert decision(situation(done, cluster=AT_TARGET)).reason is Reason.UP_TO_DATE
+    assert decision(observation(done, cluster=AT_TARGET)).reason is Reason.UP_TO_DATE
 
 
 def test_an_update_that_is_no_longer_called_overdue_loses_that_remedy() -> None:

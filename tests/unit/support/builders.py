@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cmk_rotation.decisions.observation import Situation
+from cmk_rotation.decisions.observation import Observation
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
@@ -154,9 +154,9 @@ def changed_status(before: ClusterStatus, **changes: Any) -> ClusterStatus:
     return replace(before, alerts=replace(before.alerts, **said), **changes)
 
 
-def situation(*rotations: Rotation, **changes: Any) -> Situation:
+def observation(*rotations: Rotation, **changes: Any) -> Observation:
     """A cluster on V1, with V2 to be had, and these rotations on record."""
-    seen = Situation(
+    seen = Observation(
         now=NOW,
         timing=Timing(),
         by=RequestedBy.RECONCILE,
