@@ -25,7 +25,7 @@ from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import RequestedBy, Verdict
+from cmk_rotation.domain.vocabulary import Action, RequestedBy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,14 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(world: World, options: argparse.Namespace) -> int:
     found, planned = plan(world)
     now = world.now()
-    decided = [(requeue.looked(observation, decision, now), decision.verdict) for observation, decision in planned]
+    decided = [(requeue.looked(observation, decision, now), decision.action) for observation, decision in planned]
     if options.json:
         _print_json(
-            {"clusters": [{**documents.cluster_json(status), "decision": verdict} for status, verdict in decided]}
+            {"clusters": [{**documents.cluster_json(status), "decision": action} for status, action in decided]}
         )
     else:
-        verdicts = {status.cluster_id.key: verdict for status, verdict in decided}
-        _print(documents.clusters_text([status for status, _ in decided], verdicts))
+        actions = {status.cluster_id.key: action for status, action in decided}
+        _print(documents.clusters_text([status for status, _ in decided], actions))
     for scope, failure in found.failed.items():
         _complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:
@@ -97,10 +97,10 @@ def _plan(world: World, options: argparse.Namespace) -> int:
 
 def _calls(seen: Observation | UnreadableCluster, decision: Decision) -> bool:
     """Whether a cluster is not known to be as it should be, whoever is to see to that and whenever."""
-    if decision.verdict in {Verdict.UPDATE, Verdict.ATTENTION}:
+    if decision.action in {Action.UPDATE, Action.ATTENTION}:
         return True
     if isinstance(seen, UnreadableCluster):
-        return decision.verdict is Verdict.WAIT  # else it is known to be gone
+        return decision.action is Action.WAIT  # else it is known to be gone
     return isinstance(seen.versions, Failure) or seen.updating is not None or is_behind(seen)
 
 

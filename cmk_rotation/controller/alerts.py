@@ -16,7 +16,7 @@ from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Reason, Verdict
+from cmk_rotation.domain.vocabulary import Action, Event, Reason
 
 ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
@@ -82,7 +82,7 @@ def tell_decided(
         Event.VISIT_DECIDED,
         logging.INFO if changed else logging.DEBUG,
         **observation_fields(observation),
-        decision=decision.verdict,
+        decision=decision.action,
         reason=decision.reason,
         message=decision.message,
         by=request.by,
@@ -92,7 +92,7 @@ def tell_decided(
 
 def attention_owed(status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision) -> bool:
     """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
-    if decision.verdict is not Verdict.ATTENTION:
+    if decision.action is not Action.ATTENTION:
         return False
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
     if status.alerts.attention_reason is not decision.reason or last is None:
@@ -106,7 +106,7 @@ def attention_owed(status: ClusterStatus, observation: Observation | UnreadableC
 def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
     """Whether what a person was called for is over."""
     called = status.alerts.attention_reason
-    if called is None or decision.verdict is not Verdict.NOTHING or decision.reason in OPEN_WHETHER_OVER:
+    if called is None or decision.action is not Action.NOTHING or decision.reason in OPEN_WHETHER_OVER:
         return False
     return not (decision.reason is Reason.ON_HOLD and called in NOT_OVER_ON_HOLD)
 

@@ -21,7 +21,7 @@ from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, POISON_TOLD_AFTER, REMIND_EVERY, plausible, unavailable_backoff
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, FailureKind, KeyMode, Mode, Reason, RequestedBy, Verdict
+from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, KeyMode, Mode, Reason, RequestedBy
 
 _READING_LASTS = timedelta(minutes=5)
 """How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
@@ -177,14 +177,14 @@ def wants_visit(
         return False
     after = looked(settled, decision, now)
     _, lines = owed(after, settled, decision, announced=False)
-    enforced = decision.verdict is Verdict.UPDATE and world.mode is Mode.ENFORCE
+    enforced = decision.action is Action.UPDATE and world.mode is Mode.ENFORCE
     return (
         status.next_visit is not None  # it was requested, and never came
         or bool(seen.unfinished)
         or any(announcement_owed(rotation, now) for rotation in seen.rotations)
         or (world.mode is Mode.ENFORCE and seen is not settled)
         or enforced
-        or decision.verdict is Verdict.WAIT
+        or decision.action is Action.WAIT
         or _tells_otherwise(status, after)
         or status.reason is Reason.WORKSPACE_FAILED
         or now - status.looked_at >= REMIND_EVERY
@@ -223,7 +223,7 @@ def _unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) 
 def _counted(seen: Observation | UnreadableCluster, decision: Decision) -> Iterator[str]:
     """The numbers of `reconcile.finished` in which a cluster counts: several, or only the first."""
     if isinstance(seen, UnreadableCluster):
-        if decision.verdict is Verdict.ATTENTION:
+        if decision.action is Action.ATTENTION:
             yield "attention"
         return
     yield "clusters"
@@ -236,7 +236,7 @@ def _counted(seen: Observation | UnreadableCluster, decision: Decision) -> Itera
     called = seen.status is not None and seen.status.alerts.attention_reason is not None
     # Neither a workspace nor an operation is read here: of these, the last visit knows.
     unread = seen.updating is not None or (seen.status is not None and seen.status.reason is Reason.WORKSPACE_FAILED)
-    if decision.verdict is Verdict.ATTENTION or (called and unread):
+    if decision.action is Action.ATTENTION or (called and unread):
         yield "attention"
 
 

@@ -33,7 +33,7 @@ from cmk_rotation.domain.rotation import (
 )
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, unavailable_backoff
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, FailureKind, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, Reason, RequestedBy, Stage
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
@@ -78,7 +78,7 @@ def send_update(
         claim = world.records.save_rotation(claim_renewed(claim, world.now()))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
-    to_be_seen = Sent(Decision(Verdict.WAIT, claim.reason, claim.message))
+    to_be_seen = Sent(Decision(Action.WAIT, claim.reason, claim.message))
     if _is_late(world, claim):
         return to_be_seen  # the claim lapses, and the visit claims again
     try:
@@ -102,7 +102,7 @@ def _look_again(observation: Observation, target: KeyVersion) -> Decision:
     reason, cluster = Reason.VERSION_IS_BEHIND, observation.cluster
     lasted = observation.now - since(observation.status, reason, observation.now)
     return Decision(
-        Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT,
+        Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT,
         reason,
         f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_NOT_SENT}",
         requeue_after=unavailable_backoff(lasted),
@@ -179,7 +179,7 @@ def _accepted(world: World, observation: Observation, claim: Rotation, answer: A
     world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("accepted", now, noted))
     after = observation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
-    return Decision(Verdict.WAIT, noted.reason, noted.message, requeue_after=after)
+    return Decision(Action.WAIT, noted.reason, noted.message, requeue_after=after)
 
 
 def _busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
@@ -190,8 +190,8 @@ def _busy(world: World, observation: Observation, claim: Rotation, failure: Fail
     noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
     world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
     _note(world, noted, Step("busy", now, noted))
-    verdict = Verdict.ATTENTION if late else Verdict.WAIT
-    return Decision(verdict, noted.reason, noted.message, requeue_after=after)
+    action = Action.ATTENTION if late else Action.WAIT
+    return Decision(action, noted.reason, noted.message, requeue_after=after)
 
 
 def _unanswered(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
@@ -201,8 +201,8 @@ def _unanswered(world: World, observation: Observation, claim: Rotation, failure
     after = max(unavailable_backoff(lasted, failure.retry_after), CLAIM_LASTS)
     noted = unanswered(claim, failure, now + after)
     _note(world, noted, Step("unanswered", now, noted))
-    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    return Decision(verdict, noted.reason, noted.message, requeue_after=after)
+    action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
+    return Decision(action, noted.reason, noted.message, requeue_after=after)
 
 
 def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:

@@ -22,7 +22,7 @@ from cmk_rotation.decisions.policy import settle, toward
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Event, Mode, Reason, Stage
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -76,7 +76,7 @@ def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequ
     result = None
     if isinstance(observation, Observation):
         observation = _note_progress(world, observation, decision)
-        if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
+        if decision.action is Action.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
             result = send_update(world, observation, decision.target, request)
     match result:
         case Sent() | Skipped():

@@ -25,14 +25,14 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.vocabulary import OPEN, Action, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do about a cluster now, and why."""
 
-    verdict: Verdict
+    action: Action
     reason: Reason
     message: str
     requeue_after: timedelta | None = None
@@ -175,19 +175,19 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
 
 def attention(observation: Observation, reason: Reason, said: str) -> Decision:
     """Hold, and call a person."""
-    return Decision(Verdict.ATTENTION, reason, f"{observation.cluster.id.name}: {said}")
+    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {said}")
 
 
 def nothing(observation: Observation, reason: Reason, said: str) -> Decision:
     """All is as it should be, or is not ours to change."""
-    return Decision(Verdict.NOTHING, reason, f"{observation.cluster.id.name}: {said}")
+    return Decision(Action.NOTHING, reason, f"{observation.cluster.id.name}: {said}")
 
 
 def unavailable(reason: Reason, said: str, failure: Failure, lasted: timedelta) -> Decision:
     """Try again later; after an hour of that, call a person."""
-    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
+    action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
     after = unavailable_backoff(lasted, failure.retry_after)
-    return Decision(verdict, reason, said, requeue_after=after, remedy=remedy_of(reason, failure))
+    return Decision(action, reason, said, requeue_after=after, remedy=remedy_of(reason, failure))
 
 
 def remedy_of(reason: Reason, failure: Failure) -> str:

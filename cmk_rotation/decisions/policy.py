@@ -25,7 +25,7 @@ from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
 from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succeeded, superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, plausible
-from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 
 type Seen = Observation | UnreadableCluster
 type End = Callable[[Seen, Rotation], Rotation]
@@ -58,10 +58,10 @@ def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
         said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
         lasted = unreadable.now - since(unreadable.status, reason, unreadable.now)
         if lasted < SECOND_READ_AFTER:  # one answer may be wrong
-            return Decision(Verdict.WAIT, reason, f"{name}: {said}", requeue_after=SECOND_READ_AFTER - lasted)
+            return Decision(Action.WAIT, reason, f"{name}: {said}", requeue_after=SECOND_READ_AFTER - lasted)
         for rotation in unreadable.unfinished:
             return Finish(superseded(rotation, reason, said, unreadable.now))
-        return Decision(Verdict.NOTHING, reason, f"{name}: {said}")
+        return Decision(Action.NOTHING, reason, f"{name}: {said}")
     why = f"{failure.code}: {failure.message}"
     if failure.kind is FailureKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
@@ -69,7 +69,7 @@ def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
         return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
     reason = Reason.CLUSTER_ACCESS_DENIED
     said = f"{name}: the cluster may not be read ({why})"
-    return Decision(Verdict.ATTENTION, reason, said, remedy=remedy_of(reason, failure))
+    return Decision(Action.ATTENTION, reason, said, remedy=remedy_of(reason, failure))
 
 
 def cluster_is_going(observation: Observation) -> Decision | None:
@@ -204,9 +204,9 @@ def on_hold(observation: Observation) -> Decision | None:
     said = f"{_call(observation)}: the tag cmk-rotation = hold is set"
     if observation.cluster.failed:
         return Decision(
-            Verdict.ATTENTION, Reason.CLUSTER_FAILED, f"{said}, and the cluster is {observation.cluster.state}"
+            Action.ATTENTION, Reason.CLUSTER_FAILED, f"{said}, and the cluster is {observation.cluster.state}"
         )
-    return Decision(Verdict.NOTHING, Reason.ON_HOLD, said)
+    return Decision(Action.NOTHING, Reason.ON_HOLD, said)
 
 
 def moved_back(observation: Observation) -> Decision | None:
@@ -216,7 +216,7 @@ def moved_back(observation: Observation) -> Decision | None:
         return None
     when = f"{known.outcome.finished_at:%Y-%m-%d %H:%M}Z" if known.outcome.finished_at else "before"
     said = f"{_call(observation)}: the cluster was on the newer version ({when}) and was put back"
-    return Decision(Verdict.ATTENTION, Reason.MOVED_BACK, said)
+    return Decision(Action.ATTENTION, Reason.MOVED_BACK, said)
 
 
 def failed_recently(observation: Observation) -> Decision | None:
@@ -229,7 +229,7 @@ def failed_recently(observation: Observation) -> Decision | None:
     if again <= observation.now:
         return None
     said = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
-    return Decision(Verdict.ATTENTION, known.reason, said, remedy=known.remedy)
+    return Decision(Action.ATTENTION, known.reason, said, remedy=known.remedy)
 
 
 def cluster_is_busy(observation: Observation) -> Decision | None:
@@ -245,7 +245,7 @@ def version_is_behind(observation: Observation) -> Decision:
     if observation.at_newest:
         cluster = observation.cluster
         said = f"{cluster.id.name}: key {cluster.key_name}, {cluster.state} on the newest version {cluster.key_version}"
-    return Decision(Verdict.UPDATE, Reason.VERSION_IS_BEHIND, said, target=observation.target)
+    return Decision(Action.UPDATE, Reason.VERSION_IS_BEHIND, said, target=observation.target)
 
 
 _OF_A_CLUSTER_SEEN: tuple[Rule, ...] = (
@@ -313,8 +313,8 @@ def _wait_for_cluster(observation: Observation, said: str) -> Decision:
     stuck = observation.status is not None and observation.status.reason is Reason.CLUSTER_STUCK
     elapsed = observation.now - since(observation.status, Reason.CLUSTER_BUSY, observation.now)
     if stuck or elapsed >= observation.timing.update_deadline:
-        return Decision(Verdict.ATTENTION, Reason.CLUSTER_STUCK, said)
-    return Decision(Verdict.WAIT, Reason.CLUSTER_BUSY, said, requeue_after=observation.timing.poll_interval(elapsed))
+        return Decision(Action.ATTENTION, Reason.CLUSTER_STUCK, said)
+    return Decision(Action.WAIT, Reason.CLUSTER_BUSY, said, requeue_after=observation.timing.poll_interval(elapsed))
 
 
 def _call(observation: Observation) -> str:

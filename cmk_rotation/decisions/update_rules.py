@@ -27,7 +27,7 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason
 
 type Rule = Callable[[Observation], Decision | Finish | None]
 
@@ -185,13 +185,13 @@ def update_is_running(observation: Observation) -> Decision | None:
         status = operation.status if operation else "unknown"
         said = f"not finished after {hours}; operation {status}, cluster {observation.cluster.state}"
         progress = became_overdue(_learned(observation, rotation), said)
-        return Decision(Verdict.ATTENTION, progress.reason, progress.message, progress=progress)
+        return Decision(Action.ATTENTION, progress.reason, progress.message, progress=progress)
     if in_flight and rotation.attempt.claimed_until:
         # Not before the claim has lapsed: a look before that could decide nothing.
         after = max(rotation.attempt.claimed_until - observation.now, observation.timing.poll_floor)
         lasted = observation.now - since(observation.status, rotation.reason, observation.now)
-        verdict = Verdict.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Verdict.WAIT
-        return Decision(verdict, rotation.reason, rotation.message, requeue_after=after)
+        action = Action.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Action.WAIT
+        return Decision(action, rotation.reason, rotation.message, requeue_after=after)
     said = f"update under way, operation {operation.status if operation else 'unknown'}, cluster {observation.cluster.state}"
     return _running(observation, _learned(observation, rotation), said)
 
@@ -255,4 +255,4 @@ def _running(observation: Observation, progress: Rotation, said: str, after: tim
     if after is None:
         after = observation.timing.poll_interval(elapsed, operation.retry_after if operation else None)
     progress = went_on(progress, said)
-    return Decision(Verdict.WAIT, progress.reason, progress.message, requeue_after=after, progress=progress)
+    return Decision(Action.WAIT, progress.reason, progress.message, requeue_after=after, progress=progress)

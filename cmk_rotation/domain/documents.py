@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue
-from cmk_rotation.domain.vocabulary import Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Stage
 
 _UNKNOWN = "-"
 
@@ -81,12 +81,12 @@ def step_json(step: Step) -> dict[str, object]:
     return {"step": step.name, "at": iso(step.at), **rotation_json(step.rotation)}
 
 
-def clusters_text(statuses: Sequence[ClusterStatus], verdicts: Mapping[str, Verdict] | None = None) -> str:
-    """Clusters as a table, and below it what somebody should do; `verdicts`, by cluster, add what would be done now."""
+def clusters_text(statuses: Sequence[ClusterStatus], actions: Mapping[str, Action] | None = None) -> str:
+    """Clusters as a table, and below it what somebody should do; `actions`, by cluster, add what would be done now."""
     if not statuses:
         return "No clusters.\n"
     heads = ["cluster", "key", "in use", "newest", "state", "reason", "since"] + (
-        [] if verdicts is None else ["decision"]
+        [] if actions is None else ["decision"]
     )
     rows = [
         [
@@ -97,15 +97,14 @@ def clusters_text(statuses: Sequence[ClusterStatus], verdicts: Mapping[str, Verd
             status.cluster_state,
             status.reason,
             minute(status.since),
-            *([] if verdicts is None else [verdicts[status.cluster_id.key]]),
+            *([] if actions is None else [actions[status.cluster_id.key]]),
         ]
         for status in statuses
     ]
     calls = [
         f"\n{status.message}\n  what to do: {status.remedy}\n"
         for status in statuses
-        if status.alerts.attention_reason is not None
-        or (verdicts or {}).get(status.cluster_id.key) is Verdict.ATTENTION
+        if status.alerts.attention_reason is not None or (actions or {}).get(status.cluster_id.key) is Action.ATTENTION
     ]
     return table(heads, rows) + "".join(calls)
 

@@ -70,7 +70,7 @@ class RequestedBy(StrEnum):
     FOLLOW = "follow"
 
 
-class Verdict(StrEnum):
+class Action(StrEnum):
     """What is to be done about a cluster now."""
 
     UPDATE = "update"

@@ -7,7 +7,7 @@ import pytest
 from cmk_rotation.controller.alerts import recovery_owed
 from cmk_rotation.decisions.observation import Decision
 from cmk_rotation.domain.azure_resources import Operation
-from cmk_rotation.domain.vocabulary import Event, FailureKind, Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -304,12 +304,12 @@ def test_the_tag_calls_off_only_what_does_not_wait_for_an_update(called: Reason)
         Reason.CLUSTER_STUCK,
         Reason.WORKSPACE_FAILED,
     }
-    held = Decision(Verdict.NOTHING, Reason.ON_HOLD, "on hold")
+    held = Decision(Action.NOTHING, Reason.ON_HOLD, "on hold")
     assert recovery_owed(status(attention_reason=called), held) is (called not in waits)
 
 
 @pytest.mark.parametrize("reason", [Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING])
 def test_a_cluster_that_shows_no_key_any_more_leaves_open_what_has_become_of_it(reason: Reason) -> None:
     row = status(attention_reason=Reason.IN_USE_DISABLED)
-    assert not recovery_owed(row, Decision(Verdict.NOTHING, reason, "out of sight"))
-    assert recovery_owed(row, Decision(Verdict.NOTHING, Reason.UP_TO_DATE, "well"))
+    assert not recovery_owed(row, Decision(Action.NOTHING, reason, "out of sight"))
+    assert recovery_owed(row, Decision(Action.NOTHING, Reason.UP_TO_DATE, "well"))

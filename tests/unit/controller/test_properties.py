@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cmk_rotation.decisions.observation import Finish, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import Cluster, Operation, OperationError, Workspace, same_version
-from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     BLOCKED,
     BUSY,
@@ -103,7 +103,7 @@ def test_whatever_the_situation_deciding_ends_and_an_update_only_goes_forward(se
     settled, decision = settle(seen)
     assert isinstance(settled, Observation)
     assert decision.message
-    assert (decision.target is not None) is (decision.verdict is Verdict.UPDATE)
+    assert (decision.target is not None) is (decision.action is Action.UPDATE)
     if decision.target is None:
         return
     now_has, in_use, target = settled.cluster, settled.in_use, decision.target

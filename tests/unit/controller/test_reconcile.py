@@ -13,7 +13,7 @@ from cmk_rotation.decisions.observation import Decision, Observation, Unreadable
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, FailureKind, Mode, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -581,7 +581,7 @@ def test_a_plan_decides_for_every_cluster_and_changes_nothing() -> None:
     fakes.clusters.scope_troubles[OTHER] = REFUSED
     fakes.records.put(status(cluster_id=hidden))
     _, planned = plan(fakes.world)
-    assert [decision.verdict for _, decision in planned] == [Verdict.UPDATE] * 3 + [Verdict.ATTENTION]
+    assert [decision.action for _, decision in planned] == [Action.UPDATE] * 3 + [Action.ATTENTION]
     assert isinstance(planned[0][0], Observation)
     assert isinstance(planned[3][0], UnreadableCluster)
     assert fakes.effects.done == []

@@ -7,7 +7,7 @@ from cmk_rotation.decisions.observation import Decision, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import KeyVersion
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Reason, Stage
 from tests.unit.support.builders import (
     CREATED,
     DAY,
@@ -40,7 +40,7 @@ def decided(seen: Observation) -> Decision:
 @pytest.mark.parametrize("listed", [TIED, TIED[::-1]])
 def test_a_tie_names_its_versions_and_the_one_in_use_however_they_are_listed(listed: tuple[KeyVersion, ...]) -> None:
     decision = decided(observation(versions=listed))
-    assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.ORDER_UNKNOWN)
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.ORDER_UNKNOWN)
     assert f"versions {V2} and {V3} of key la-cmk" in decision.message
     assert f"the cluster uses {V1}" in decision.message
 
@@ -59,33 +59,33 @@ def test_a_cluster_on_one_of_the_newest_versions_is_up_to_date(
     in_use: str, listed: tuple[KeyVersion, ...], *, held: bool
 ) -> None:
     _, decision = settle(observation(cluster=cluster(key_version=in_use, held=held), versions=listed))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.UP_TO_DATE)
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
     assert in_use in decision.message
 
 
 @pytest.mark.parametrize("rotation", [waiting(to_version=V3), claimed(to_version=V3, claimed_until=NOW - HOUR)])
 def test_a_rotation_to_the_other_one_that_never_took_effect_is_let_go_of(rotation: Rotation) -> None:
     settled, decision = settle(observation(rotation, cluster=cluster(key_version=V2), versions=TIED))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.UP_TO_DATE)
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
     assert Stage.SUPERSEDED in {one.stage for one in settled.rotations if one.to_version == V3}
 
 
 @pytest.mark.parametrize("in_use", [V2, V3])
 def test_a_failed_cluster_is_never_up_to_date(in_use: str) -> None:
     decision = decided(observation(cluster=cluster(key_version=in_use, state="Failed"), versions=TIED))
-    assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.CLUSTER_FAILED)
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.CLUSTER_FAILED)
 
 
 def test_the_tag_hold_ends_the_call_as_the_remedy_says() -> None:
     decision = decided(observation(cluster=cluster(held=True), versions=TIED))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.ON_HOLD)
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.ON_HOLD)
 
 
 @pytest.mark.parametrize("in_use", [V1, V2, V3])
 def test_a_version_created_later_settles_the_order_as_the_remedy_says(in_use: str) -> None:
     newer = version(V4, created_at=NOW)
     decision = decided(observation(cluster=cluster(key_version=in_use), versions=(*TIED, newer)))
-    assert (decision.verdict, decision.target) == (Verdict.UPDATE, newer)
+    assert (decision.action, decision.target) == (Action.UPDATE, newer)
 
 
 @pytest.mark.parametrize("versions", [(), (version(V1),), (version(V2), version(V1))])

@@ -11,7 +11,7 @@ from cmk_rotation.decisions.observation import Decision, Finish, Observation, Un
 from cmk_rotation.decisions.policy import RULES, decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     BLOCKED,
     BUSY,
@@ -48,54 +48,54 @@ NO_KEY = cluster(key_vault_uri=None, key_name=None, key_version=None)
 STRANGE_VAULT = cluster(key_vault_uri="https://contoso.vault.evil.example")
 FAILED_WORKSPACE = (Workspace(WORKSPACE, "Failed"), Workspace(WORKSPACE + "2", "Succeeded"), Workspace("x", None))
 
-CASES: dict[str, tuple[Observation, Verdict, Reason]] = {
-    "a newer version exists": (observation(), Verdict.UPDATE, Reason.VERSION_IS_BEHIND),
+CASES: dict[str, tuple[Observation, Action, Reason]] = {
+    "a newer version exists": (observation(), Action.UPDATE, Reason.VERSION_IS_BEHIND),
     "the newest of several newer versions is taken": (
         observation(versions=(version(V3), version(V1), version(V2))),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the cluster pins the newest version and a confirmed update put it there": (
         observation(MOVED, cluster=AT_V2),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.UP_TO_DATE,
     ),
     "versions are compared without regard to case": (
         observation(MOVED, cluster=cluster(key_version=V2.upper())),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.UP_TO_DATE,
     ),
     # the cluster
     "the cluster is being deleted": (
         observation(cluster=cluster(state="Deleting")),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.CLUSTER_DELETING,
     ),
-    "the cluster has no key": (observation(cluster=NO_KEY, versions=()), Verdict.NOTHING, Reason.NO_CUSTOMER_KEY),
+    "the cluster has no key": (observation(cluster=NO_KEY, versions=()), Action.NOTHING, Reason.NO_CUSTOMER_KEY),
     "the cluster names a vault but no key": (
         observation(cluster=cluster(key_name=""), versions=()),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.NO_CUSTOMER_KEY,
     ),
     "the cluster follows the newest version by itself": (
         observation(cluster=cluster(key_version=None)),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.FOLLOWS_NEWEST_ITSELF,
     ),
     "the cluster's version is the empty string": (
         observation(cluster=cluster(key_version="")),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.FOLLOWS_NEWEST_ITSELF,
     ),
-    "the cluster is busy": (observation(cluster=cluster(state="Updating")), Verdict.WAIT, Reason.CLUSTER_BUSY),
+    "the cluster is busy": (observation(cluster=cluster(state="Updating")), Action.WAIT, Reason.CLUSTER_BUSY),
     "the cluster is in a state of the future": (
         observation(cluster=cluster(state="Migrating")),
-        Verdict.WAIT,
+        Action.WAIT,
         Reason.CLUSTER_BUSY,
     ),
     "the cluster shows the newest version already but is busy": (
         observation(cluster=cluster(key_version=V2, state="Updating")),
-        Verdict.WAIT,
+        Action.WAIT,
         Reason.CLUSTER_BUSY,
     ),
     "the cluster has been busy for just under the deadline": (
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[Observation, Verdict, Reason]] = {
             cluster=cluster(state="ProvisioningAccount"),
             status=status(reason=Reason.CLUSTER_BUSY, since=NOW - 6 * HOUR + SECOND),
         ),
-        Verdict.WAIT,
+        Action.WAIT,
         Reason.CLUSTER_BUSY,
     ),
     "the cluster has been busy for as long as the deadline": (
@@ -111,32 +111,32 @@ CASES: dict[str, tuple[Observation, Verdict, Reason]] = {
             cluster=cluster(state="ProvisioningAccount"),
             status=status(reason=Reason.CLUSTER_BUSY, since=NOW - 6 * HOUR),
         ),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.CLUSTER_STUCK,
     ),
     "the cluster was called stuck and still is": (
         observation(cluster=cluster(state="Updating"), status=status(reason=Reason.CLUSTER_STUCK, since=NOW)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.CLUSTER_STUCK,
     ),
     "the cluster is failed and nothing was ever sent": (
         observation(cluster=cluster(state="Failed")),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.CLUSTER_FAILED,
     ),
     "the cluster is failed at the newest version and our update had succeeded": (
         observation(MOVED, cluster=cluster(key_version=V2, state="Failed")),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.CLUSTER_FAILED,
     ),
     "the cluster is canceled after our own update failed, and that is fresh": (
         observation(REFUSED_ONCE, cluster=cluster(state="Canceled")),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the cluster is failed after our own update failed, and that has rested": (
         observation(changed(REFUSED_ONCE, finished_at=NOW - HOUR), cluster=cluster(state="Failed")),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the cluster is failed at the target after our own update, and that has rested": (
@@ -144,7 +144,7 @@ CASES: dict[str, tuple[Observation, Verdict, Reason]] = {
             over(Stage.FAILED, Reason.CLUSTER_FAILED, finished_at=NOW - HOUR),
             cluster=cluster(key_version=V2, state="Failed"),
         ),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "a workspace is failed too, which must not keep a failed cluster from being tried again": (
@@ -153,203 +153,203 @@ CASES: dict[str, tuple[Observation, Verdict, Reason]] = {
             cluster=cluster(key_version=V2, state="Failed"),
             workspaces=FAILED_WORKSPACE,
         ),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "a linked workspace is failed after the update": (
         observation(MOVED, cluster=AT_V2, workspaces=FAILED_WORKSPACE),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.WORKSPACE_FAILED,
     ),
     "a linked workspace is failed but an update is called for": (
         observation(workspaces=FAILED_WORKSPACE),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     # the key
     "the vault is not in this cloud": (
         observation(cluster=STRANGE_VAULT, versions=(), vault_in_cloud=False),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.VAULT_NOT_IN_CLOUD,
     ),
-    "Key Vault is unavailable": (observation(versions=UNAVAILABLE), Verdict.WAIT, Reason.KEY_UNREACHABLE),
-    "Key Vault is busy": (observation(versions=BUSY), Verdict.WAIT, Reason.KEY_UNREACHABLE),
+    "Key Vault is unavailable": (observation(versions=UNAVAILABLE), Action.WAIT, Reason.KEY_UNREACHABLE),
+    "Key Vault is busy": (observation(versions=BUSY), Action.WAIT, Reason.KEY_UNREACHABLE),
     "Key Vault has been unavailable for just under an hour": (
         observation(versions=UNAVAILABLE, status=status(reason=Reason.KEY_UNREACHABLE, since=NOW - HOUR + SECOND)),
-        Verdict.WAIT,
+        Action.WAIT,
         Reason.KEY_UNREACHABLE,
     ),
     "Key Vault has been unavailable for an hour": (
         observation(versions=UNAVAILABLE, status=status(reason=Reason.KEY_UNREACHABLE, since=NOW - HOUR)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.KEY_UNREACHABLE,
     ),
-    "the vault's firewall keeps us out": (observation(versions=BLOCKED), Verdict.ATTENTION, Reason.KEY_VAULT_BLOCKED),
-    "the right to the key is missing": (observation(versions=REFUSED), Verdict.ATTENTION, Reason.KEY_ACCESS_DENIED),
-    "the key does not exist": (observation(versions=GONE), Verdict.ATTENTION, Reason.KEY_NOT_FOUND),
-    "the key has no versions": (observation(versions=()), Verdict.ATTENTION, Reason.IN_USE_UNKNOWN),
+    "the vault's firewall keeps us out": (observation(versions=BLOCKED), Action.ATTENTION, Reason.KEY_VAULT_BLOCKED),
+    "the right to the key is missing": (observation(versions=REFUSED), Action.ATTENTION, Reason.KEY_ACCESS_DENIED),
+    "the key does not exist": (observation(versions=GONE), Action.ATTENTION, Reason.KEY_NOT_FOUND),
+    "the key has no versions": (observation(versions=()), Action.ATTENTION, Reason.IN_USE_UNKNOWN),
     "Key Vault does not list the version in use": (
         observation(versions=(version(V2),)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_UNKNOWN,
     ),
     "the version in use is disabled and a newer one is there": (
         observation(versions=(version(V1, enabled=False), version(V2))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the version in use is disabled and an older one is enabled": (
         observation(cluster=AT_V2, versions=(version(V1), version(V2, enabled=False))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the version in use is disabled and has expired": (
         observation(versions=(version(V1, enabled=False, expires_at=NOW - DAY), version(V2))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the version in use has expired": (
         observation(versions=(version(V1, expires_at=NOW - DAY), version(V2))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_EXPIRED,
     ),
     "the version in use expires at this very moment": (
         observation(versions=(version(V1, expires_at=NOW), version(V2))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_EXPIRED,
     ),
     "the version in use expires in a second": (
         observation(versions=(version(V1, expires_at=NOW + SECOND), version(V2))),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the new version is not yet valid": (
         observation(versions=(version(V1), version(V2, not_before=NOW + SECOND))),
-        Verdict.WAIT,
+        Action.WAIT,
         Reason.UP_TO_DATE,
     ),
     "the new version is valid from this very moment": (
         observation(versions=(version(V1), version(V2, not_before=NOW))),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "no version is valid yet": (
         observation(versions=(version(V1, not_before=NOW + DAY),)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.NO_USABLE_VERSION,
     ),
     "the version in use is not valid yet and an older one is": (
         observation(cluster=AT_V2, versions=(version(V1), version(V2, not_before=NOW + DAY))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.WOULD_GO_BACK,
     ),
     "two newest versions were created in the same second": (
         observation(versions=(version(V1), version(V2), version(V3, created_at=version(V2).created_at))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.ORDER_UNKNOWN,
     ),
     "two old versions were created in the same second": (
         observation(versions=(version(V1), version(V3, created_at=version(V1).created_at), version(V2))),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the newest usable version and the one in use, not valid yet, were created in the same second": (
         observation(versions=(version(V1, not_before=NOW + DAY), version(V2, created_at=version(V1).created_at))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.ORDER_UNKNOWN,
     ),
     # the operator
-    "the cluster is on hold": (observation(cluster=cluster(held=True)), Verdict.NOTHING, Reason.ON_HOLD),
+    "the cluster is on hold": (observation(cluster=cluster(held=True)), Action.NOTHING, Reason.ON_HOLD),
     "the cluster is on hold and its key revoked": (
         observation(cluster=cluster(held=True), versions=(version(V1, enabled=False), version(V2))),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the cluster is on hold and up to date": (
         observation(MOVED, cluster=cluster(key_version=V2, held=True)),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.UP_TO_DATE,
     ),
     "the operator asks for a cluster on hold": (
         observation(cluster=cluster(held=True), by=RequestedBy.OPERATOR),
-        Verdict.NOTHING,
+        Action.NOTHING,
         Reason.ON_HOLD,
     ),
-    "somebody put the cluster back": (observation(MOVED), Verdict.ATTENTION, Reason.MOVED_BACK),
+    "somebody put the cluster back": (observation(MOVED), Action.ATTENTION, Reason.MOVED_BACK),
     "somebody put the cluster back, and when it was moved is not known": (
         observation(changed(MOVED, finished_at=None)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.MOVED_BACK,
     ),
     "the operator asks for a cluster that was put back": (
         observation(MOVED, by=RequestedBy.OPERATOR),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.MOVED_BACK,
     ),
     "the cluster was put back but a newer version has come": (
         observation(MOVED, versions=(version(V1), version(V2), version(V3))),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the same version of another key succeeded": (
         observation(changed(MOVED, key_name="other")),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     # backoff
     "the update was refused just under an hour ago": (
         observation(changed(REFUSED_ONCE, finished_at=NOW - HOUR + SECOND)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the update was refused an hour ago": (
         observation(changed(REFUSED_ONCE, finished_at=NOW - HOUR)),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed for the second time just under two hours ago": (
         observation(changed(REFUSED_ONCE, attempts=2, finished_at=NOW - 2 * HOUR + SECOND)),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the update failed for the hundredth time a day ago": (
         observation(changed(REFUSED_ONCE, attempts=100, finished_at=NOW - DAY)),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was refused just now but the operator asks": (
         observation(REFUSED_ONCE, by=RequestedBy.OPERATOR),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was refused just now but the version has been replaced": (
         observation(REFUSED_ONCE, versions=(version(V1), version(V2), version(V3))),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed at a time far in the future": (
         observation(changed(REFUSED_ONCE, finished_at=NOW + 365 * DAY)),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed at a time that is not known": (
         observation(changed(REFUSED_ONCE, finished_at=None)),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was superseded once": (
         observation(over(Stage.SUPERSEDED, Reason.NEWER_VERSION)),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
-    "the rotation waited and the cluster is free": (observation(waiting()), Verdict.UPDATE, Reason.VERSION_IS_BEHIND),
+    "the rotation waited and the cluster is free": (observation(waiting()), Action.UPDATE, Reason.VERSION_IS_BEHIND),
 }
 CASES["the new version is not yet valid"] = (
     observation(
         over(Stage.SUCCEEDED, Reason.ALREADY_THERE, from_version=None, to_version=V1),
         versions=(version(V1), version(V2, not_before=NOW + SECOND)),
     ),
-    Verdict.NOTHING,
+    Action.NOTHING,
     Reason.UP_TO_DATE,
 )
 
@@ -368,17 +368,17 @@ def finished(seen: Observation | UnreadableCluster) -> Rotation:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_decision_when(case: str) -> None:
-    seen, verdict, reason = CASES[case]
+    seen, action, reason = CASES[case]
     decision = decided(seen)
-    assert (decision.verdict, decision.reason) == (verdict, reason)
+    assert (decision.action, decision.reason) == (action, reason)
     assert decision.message.count("law-one") == 1, decision.message
-    assert (decision.target is not None) is (verdict is Verdict.UPDATE)
-    assert (decision.requeue_after is not None) >= (verdict is Verdict.WAIT)
+    assert (decision.target is not None) is (action is Action.UPDATE)
+    assert (decision.requeue_after is not None) >= (action is Action.WAIT)
 
 
 @pytest.mark.parametrize(
     "case",
-    [case for case, (_, verdict, reason) in CASES.items() if verdict is Verdict.UPDATE or reason is Reason.ON_HOLD],
+    [case for case, (_, action, reason) in CASES.items() if action is Action.UPDATE or reason is Reason.ON_HOLD],
 )
 def test_who_is_told_of_an_update_is_told_of_both_versions(case: str) -> None:
     seen, _, _ = CASES[case]
@@ -436,7 +436,7 @@ def test_an_unavailable_key_vault_is_asked_again_in_1_to_15_minutes_or_when_it_s
 
 def test_a_since_in_the_future_counts_as_now() -> None:
     row = status(reason=Reason.KEY_UNREACHABLE, since=NOW + DAY)
-    assert decided(observation(versions=UNAVAILABLE, status=row)).verdict is Verdict.WAIT
+    assert decided(observation(versions=UNAVAILABLE, status=row)).action is Action.WAIT
 
 
 # --- rotations that end without an update of ours -------------------------------------------------------------------
@@ -492,28 +492,28 @@ def test_an_update_that_arrives_after_it_failed_keeps_what_its_operation_said() 
 
 
 @pytest.mark.parametrize(
-    ("versions", "verdict", "reason"),
+    ("versions", "action", "reason"),
     [
-        (GONE, Verdict.ATTENTION, Reason.KEY_NOT_FOUND),
-        ((), Verdict.ATTENTION, Reason.NO_USABLE_VERSION),
-        ((version(V1, enabled=False), version(V2, enabled=False)), Verdict.ATTENTION, Reason.NO_USABLE_VERSION),
-        (REFUSED, Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
-        (UNAVAILABLE, Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
-        ((version(V1, enabled=False), version(V2)), Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        (GONE, Action.ATTENTION, Reason.KEY_NOT_FOUND),
+        ((), Action.ATTENTION, Reason.NO_USABLE_VERSION),
+        ((version(V1, enabled=False), version(V2, enabled=False)), Action.ATTENTION, Reason.NO_USABLE_VERSION),
+        (REFUSED, Action.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        (UNAVAILABLE, Action.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        ((version(V1, enabled=False), version(V2)), Action.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
     ],
 )
 def test_a_key_without_a_version_to_follow_is_called_out_though_azure_follows_it(
-    versions: Any, verdict: Verdict, reason: Reason
+    versions: Any, action: Action, reason: Reason
 ) -> None:
     decision = decided(observation(cluster=cluster(key_version=None), versions=versions))
-    assert (decision.verdict, decision.reason) == (verdict, reason)
+    assert (decision.action, decision.reason) == (action, reason)
 
 
 @pytest.mark.parametrize("versions", [UNAVAILABLE, REFUSED])
 def test_a_dead_key_that_cannot_be_read_now_has_not_recovered(versions: Any) -> None:
     row = status(attention_reason=Reason.KEY_NOT_FOUND)
     decision = decided(observation(cluster=cluster(key_version=None), versions=versions, status=row))
-    assert decision.verdict is not Verdict.NOTHING
+    assert decision.action is not Action.NOTHING
 
 
 def test_a_rotation_of_another_key_is_no_matter_of_this_keys_versions() -> None:
@@ -570,10 +570,10 @@ def unreadable(*rotations: Rotation, **changes: Any) -> UnreadableCluster:
 
 
 def test_an_unavailable_cluster_is_waited_for_and_after_an_hour_called_out() -> None:
-    for lasted, verdict in ((HOUR - SECOND, Verdict.WAIT), (HOUR, Verdict.ATTENTION)):
+    for lasted, action in ((HOUR - SECOND, Action.WAIT), (HOUR, Action.ATTENTION)):
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=NOW - lasted)
         decision = decided(unreadable(rotation(), status=row))
-        assert (decision.verdict, decision.reason) == (verdict, Reason.CLUSTER_UNREACHABLE)
+        assert (decision.action, decision.reason) == (action, Reason.CLUSTER_UNREACHABLE)
         assert decision.requeue_after == 15 * MINUTE
     assert decided(unreadable()).requeue_after == MINUTE
 
@@ -581,16 +581,16 @@ def test_an_unavailable_cluster_is_waited_for_and_after_an_hour_called_out() -> 
 @pytest.mark.parametrize("kind", [FailureKind.REFUSED, FailureKind.NETWORK_BLOCKED])
 def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: FailureKind) -> None:
     decision = decided(unreadable(rotation(), failure=failure(kind)))
-    assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.CLUSTER_ACCESS_DENIED)
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.CLUSTER_ACCESS_DENIED)
     assert "law-one" in decision.message
 
 
 def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_is_to_be_done() -> None:
     first = unreadable(rotation(), waiting(to_version=V3), MOVED, failure=GONE)
-    assert decided(first).verdict is Verdict.WAIT, "one answer may be wrong"
+    assert decided(first).action is Action.WAIT, "one answer may be wrong"
     before = status(reason=Reason.CLUSTER_GONE, since=NOW - MINUTE)
     settled, decision = settle(unreadable(rotation(), waiting(to_version=V3), MOVED, failure=GONE, status=before))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.CLUSTER_GONE)
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.CLUSTER_GONE)
     assert [found.stage for found in settled.rotations].count(Stage.SUPERSEDED) == 2
 
 

@@ -10,7 +10,7 @@ from cmk_rotation.decisions.observation import Decision, Finish, Observation
 from cmk_rotation.decisions.policy import decide
 from cmk_rotation.domain.azure_resources import Operation, OperationError
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import FailureKind, Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     BLOCKED,
     DAY,
@@ -279,7 +279,7 @@ GOES_ON: dict[str, Observation] = {
 @pytest.mark.parametrize("case", GOES_ON)
 def test_an_update_goes_on_while(case: str) -> None:
     opinion = decision(GOES_ON[case])
-    assert (opinion.verdict, opinion.reason) == (Verdict.WAIT, Reason.UPDATE_RUNNING)
+    assert (opinion.action, opinion.reason) == (Action.WAIT, Reason.UPDATE_RUNNING)
     assert opinion.requeue_after is not None
     assert opinion.requeue_after > timedelta()
 
@@ -375,7 +375,7 @@ def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None
 
 def test_a_claim_is_not_sent_again_before_it_has_lapsed() -> None:
     opinion = decision(seen(claimed(claimed_until=NOW + SECOND)))
-    assert (opinion.verdict, opinion.requeue_after) == (Verdict.WAIT, 5 * SECOND)
+    assert (opinion.action, opinion.requeue_after) == (Action.WAIT, 5 * SECOND)
     assert decision(seen(claimed(claimed_until=NOW + 2 * MINUTE))).requeue_after == 2 * MINUTE
 
 
@@ -383,15 +383,15 @@ def test_a_claim_is_not_sent_again_before_it_has_lapsed() -> None:
 @pytest.mark.parametrize("until", [NOW, NOW - DAY, None, NOW + DAY])
 def test_a_claim_that_has_lapsed_or_cannot_be_believed_is_sent_again(until: object, at_rest: Any) -> None:
     opinion = decision(seen(claimed(claimed_until=until), cluster=at_rest))
-    assert (opinion.verdict, opinion.reason) == (Verdict.UPDATE, Reason.VERSION_IS_BEHIND)
+    assert (opinion.action, opinion.reason) == (Action.UPDATE, Reason.VERSION_IS_BEHIND)
 
 
 def test_a_claim_that_azure_did_not_answer_waits_under_its_own_name_and_after_an_hour_calls() -> None:
     unanswered = claimed(reason=Reason.CLUSTER_UNREACHABLE, claimed_until=NOW + MINUTE)
-    for since, verdict in ((NOW - HOUR + SECOND, Verdict.WAIT), (NOW - HOUR, Verdict.ATTENTION)):
+    for since, action in ((NOW - HOUR + SECOND, Action.WAIT), (NOW - HOUR, Action.ATTENTION)):
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=since)
         opinion = decision(seen(unanswered, status=row))
-        assert (opinion.verdict, opinion.reason) == (verdict, Reason.CLUSTER_UNREACHABLE)
+        assert (opinion.action, opinion.reason) == (action, Reason.CLUSTER_UNREACHABLE)
         assert opinion.requeue_after == MINUTE
 
 
@@ -419,7 +419,7 @@ def test_an_update_is_overdue_only_after_the_deadline(operation: Any) -> None:
 
 def test_an_overdue_update_keeps_its_stage_calls_for_a_person_and_is_looked_at_by_reconcile() -> None:
     opinion = decision(seen(rotation(started_at=NOW - DAY), cluster=BUSY_AT_OLD, operation=RUNNING))
-    assert (opinion.verdict, opinion.requeue_after) == (Verdict.ATTENTION, None)
+    assert (opinion.action, opinion.requeue_after) == (Action.ATTENTION, None)
     assert opinion.progress is not None
     assert (opinion.progress.stage, opinion.progress.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
     assert opinion.progress.remedy

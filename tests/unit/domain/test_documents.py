@@ -16,7 +16,7 @@ from cmk_rotation.domain.documents import (
 )
 from cmk_rotation.domain.rotation import Step
 from cmk_rotation.domain.visit_message import PoisonQueue
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, KeyMode, Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     CREATED,
@@ -156,13 +156,13 @@ def test_a_table_of_clusters_is_followed_by_what_somebody_should_do() -> None:
 
 def test_a_plan_adds_what_would_be_done_and_calls_for_attention_by_its_verdict() -> None:
     unknown = status(key_version=None, newest_version=None, mode=KeyMode.AUTO, cluster_state=None)
-    table = clusters_text([unknown], {CLUSTER.key: Verdict.ATTENTION})
+    table = clusters_text([unknown], {CLUSTER.key: Action.ATTENTION})
     head, row, *rest = table.splitlines()
     assert head.endswith("decision")
     assert row.split()[2:5] == ["auto", UNKNOWN, UNKNOWN]
     assert row.endswith("attention")
     assert rest[-1] == "  what to do: Nothing to do."
-    assert "what to do" not in clusters_text([unknown], {CLUSTER.key: Verdict.NOTHING})
+    assert "what to do" not in clusters_text([unknown], {CLUSTER.key: Action.NOTHING})
 
 
 def test_a_table_of_rotations_says_how_long_each_took_and_until_when_the_old_version_must_stay() -> None:
