@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(world: World, options: argparse.Namespace) -> int:
     found, planned = plan(world)
     now = world.now()
-    decided = [(requeue.looked(observation, decision, now), decision.action) for observation, decision in planned]
+    decided = [(requeue.observed(observation, decision, now), decision.action) for observation, decision in planned]
     if options.json:
         _print_json(
             {"clusters": [{**documents.cluster_json(status), "decision": action} for status, action in decided]}

@@ -139,9 +139,11 @@ class ArmClusters:
                 response.raise_for_status()
                 found = _operation(response)
         except AzureCallError as error:
-            told = error.failure
-            kind = FailureKind.REFUSED if told.code == UNREADABLE else told.kind
-            raise AzureCallError(Failure(kind, clean(told.code), clean(told.message), told.retry_after)) from None
+            failure = error.failure
+            kind = FailureKind.REFUSED if failure.code == UNREADABLE else failure.kind
+            raise AzureCallError(
+                Failure(kind, clean(failure.code), clean(failure.message), failure.retry_after)
+            ) from None
         why = found.error and OperationError(clean(found.error.code), clean(found.error.message))
         return Operation(clean(found.status), why, found.retry_after)
 

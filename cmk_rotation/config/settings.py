@@ -151,8 +151,8 @@ def _mode(given: Mapping[str, str], problems: list[str]) -> Mode:
     word = given.get("MODE")
     if word in set(Mode):
         return Mode(word)
-    said = "is not set" if word is None else f"is '{one_line(word)}'"
-    problems.append(f"MODE {said}: expected exactly 'enforce' or 'observe'.")
+    message = "is not set" if word is None else f"is '{one_line(word)}'"
+    problems.append(f"MODE {message}: expected exactly 'enforce' or 'observe'.")
     return Mode.OBSERVE
 
 
@@ -252,13 +252,13 @@ def _pace(given: Mapping[str, str], problems: list[str]) -> Timing:
         keep_old_version=span("KEEP_OLD_VERSION_HOURS", hour, usual.keep_old_version),
         expiry_warning=span("EXPIRY_WARNING_DAYS", day, usual.expiry_warning),
     )
-    for what, floor, ceiling in (
+    for name, floor, ceiling in (
         ("POLL", timing.poll_floor, timing.poll_ceiling),
         ("RETRY", timing.retry_floor, timing.retry_ceiling),
     ):
         if floor > ceiling:
             problems.append(
-                f"{what}_FLOOR_SECONDS is {floor / second:g} and {what}_CEILING_SECONDS {ceiling / second:g}: expected "
+                f"{name}_FLOOR_SECONDS is {floor / second:g} and {name}_CEILING_SECONDS {ceiling / second:g}: expected "
                 "the floor to be no higher than the ceiling."
             )
     return timing

@@ -36,7 +36,7 @@ NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """A line to be written."""
 
     event: Event
@@ -44,7 +44,7 @@ class Line:
     fields: Mapping[str, object]
 
 
-def about(rotation: Rotation) -> dict[str, object]:
+def rotation_fields(rotation: Rotation) -> dict[str, object]:
     """The ids that every line about a rotation carries."""
     return {
         "clusterId": rotation.cluster_id.text,
@@ -73,7 +73,7 @@ def observation_fields(observation: Observation | UnreadableCluster) -> dict[str
     }
 
 
-def tell_decided(
+def log_decision(
     world: World, observation: Observation | UnreadableCluster, decision: Decision, request: VisitRequest
 ) -> None:
     """One line per visit; DEBUG unless the reason is new."""
@@ -90,7 +90,7 @@ def tell_decided(
     )
 
 
-def attention_owed(status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision) -> bool:
+def attention_due(status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision) -> bool:
     """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
     if decision.action is not Action.ATTENTION:
         return False
@@ -103,7 +103,7 @@ def attention_owed(status: ClusterStatus, observation: Observation | UnreadableC
     return status.looked_at - last >= REMIND_EVERY
 
 
-def recovery_owed(status: ClusterStatus, decision: Decision) -> bool:
+def recovery_due(status: ClusterStatus, decision: Decision) -> bool:
     """Whether what a person was called for is over."""
     called = status.alerts.attention_reason
     if called is None or decision.action is not Action.NOTHING or decision.reason in OPEN_WHETHER_OVER:
@@ -127,7 +127,7 @@ def disabled_early(status: ClusterStatus, observation: Observation | UnreadableC
     """The rotations whose old version was disabled before its time, without those that were said."""
     if not isinstance(observation, Observation):
         return ()
-    said = (status.alerts.disabled_early_version or "").split(",")
+    called_out = (status.alerts.disabled_early_version or "").split(",")
     last = {rotation.from_version: rotation for rotation in observation.done}  # one for each old version
     return tuple(
         rotation
@@ -136,49 +136,51 @@ def disabled_early(status: ClusterStatus, observation: Observation | UnreadableC
         and rotation.outcome.keep_old_version_until > observation.now
         and (old := observation.listed(rotation.from_version)) is not None
         and not old.enabled
-        and rotation.from_version not in said
+        and rotation.from_version not in called_out
     )
 
 
-def owed(
+def alerts_due(
     status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision, *, announced: bool
-) -> tuple[AlertState, list[Line]]:
+) -> tuple[AlertState, list[LogLine]]:
     """The lines that are to be said, and what was said with each of them noted."""
-    lines: list[Line] = []
+    lines: list[LogLine] = []
     alerts = status.alerts
     fields = {**observation_fields(observation), "reason": decision.reason}
-    if attention_owed(status, observation, decision):
+    if attention_due(status, observation, decision):
         call = {"message": status.message, "remedy": status.remedy, "since": status.since}
         if decision.reason is Reason.UPDATE_OVERDUE:
-            lines.append(Line(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(observation), **call}))
+            lines.append(LogLine(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(observation), **call}))
         elif not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
-            lines.append(Line(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
+            lines.append(LogLine(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
         alerts = replace(alerts, attention_reason=decision.reason, attention_at=status.looked_at)
-    if recovery_owed(status, decision):
+    if recovery_due(status, decision):
         over = f"{decision.message} (attention for {status.alerts.attention_reason} is over)"
-        lines.append(Line(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
+        lines.append(LogLine(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
         alerts = replace(alerts, attention_reason=None, attention_at=None)
     in_use = expiring(status, observation)
     if in_use is not None:
-        lines.append(Line(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, observation.now)}))
+        lines.append(
+            LogLine(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, observation.now)})
+        )
         alerts = replace(alerts, expiry_warned_at=observation.now)
     for rotation in disabled_early(status, observation):
-        early = {**about(rotation), **_too_early(rotation, observation.now)}
-        lines.append(Line(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
-        said = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
-        alerts = replace(alerts, disabled_early_version=said)
+        early = {**rotation_fields(rotation), **_too_early(rotation, observation.now)}
+        lines.append(LogLine(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
+        called_out = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
+        alerts = replace(alerts, disabled_early_version=called_out)
     return alerts, lines
 
 
 def _about_open(observation: Observation | UnreadableCluster) -> Mapping[str, object]:
     rotation = observation.updating if isinstance(observation, Observation) else None
-    return {**about(rotation), "reason": Reason.UPDATE_OVERDUE} if rotation else {}
+    return {**rotation_fields(rotation), "reason": Reason.UPDATE_OVERDUE} if rotation else {}
 
 
 def _expiry(status: ClusterStatus, in_use: KeyVersion, now: datetime) -> Mapping[str, object]:
-    what = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
+    heading = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
     return {
-        "message": f"{what} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
+        "message": f"{heading} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
         "remedy": "Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired.",
         "since": now,
         "expiresAt": in_use.expires_at,

@@ -7,7 +7,7 @@ import logging
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from cmk_rotation.controller.alerts import about
+from cmk_rotation.controller.alerts import rotation_fields
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version_until
@@ -37,7 +37,7 @@ def finish(world: World, observation: Observation | UnreadableCluster, rotation:
     return announce(world, saved)
 
 
-def announcement_owed(rotation: Rotation, now: datetime) -> bool:
+def announcement_due(rotation: Rotation, now: datetime) -> bool:
     """Whether a rotation has ended, not everybody has heard, and the visit that ended it must have died."""
     heard = rotation.outcome.announced and rotation.outcome.published
     finished_at = plausible(rotation.outcome.finished_at, latest=now + CLOCKS_DIFFER)
@@ -46,7 +46,7 @@ def announcement_owed(rotation: Rotation, now: datetime) -> bool:
     return rotation.stage not in OPEN and not heard and not quiet
 
 
-def announce_late(world: World, rotation: Rotation) -> None:
+def announce_overdue(world: World, rotation: Rotation) -> None:
     """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
 
     Raises `ConflictError` for the other, and `StorageUnavailableError`.
@@ -66,7 +66,7 @@ def announce(world: World, rotation: Rotation) -> Rotation:
         world.log(
             Event.ROTATION_FINISHED,
             logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO,
-            **about(rotation),
+            **rotation_fields(rotation),
             message=rotation.message,
             remedy=rotation.remedy,
             since=rotation.outcome.finished_at or rotation.requested_at,
@@ -76,11 +76,11 @@ def announce(world: World, rotation: Rotation) -> Rotation:
             operationError=rotation.attempt.operation_error.message if rotation.attempt.operation_error else None,
         )
     published = rotation.outcome.published or _publish(world, rotation)
-    said = announced(rotation, published=published)
+    ended = announced(rotation, published=published)
     try:
-        return world.records.save_rotation(said)
+        return world.records.save_rotation(ended)
     except ConflictError:
-        return said  # another visit took the announcement over, or somebody noted that the old version is free
+        return ended  # another visit took the announcement over, or somebody noted that the old version is free
 
 
 def _publish(world: World, rotation: Rotation) -> bool:
@@ -100,12 +100,12 @@ def _publish(world: World, rotation: Rotation) -> bool:
     except AzureCallError as error:
         given_up = world.now() - finished_at >= REMIND_EVERY
         if given_up or not rotation.outcome.announced:
-            what = "is given up after a day" if given_up else "is tried again by later visits"
+            then = "is given up after a day" if given_up else "is tried again by later visits"
             world.log(
                 Event.VISIT_FAILED,
                 logging.ERROR,
-                **about(rotation),
-                message=f"the outcome event could not be published and {what} ({error.failure.code}: {error.failure.message})",
+                **rotation_fields(rotation),
+                message=f"the outcome event could not be published and {then} ({error.failure.code}: {error.failure.message})",
                 remedy="Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it.",
                 since=finished_at,
             )

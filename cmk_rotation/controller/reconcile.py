@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import owed
-from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
+from cmk_rotation.controller.alerts import alerts_due
+from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions, unreadable
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
-from cmk_rotation.controller.requeue import looked, visit_may_come
+from cmk_rotation.controller.requeue import observed, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
@@ -132,8 +132,8 @@ def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
         unseen = unreadable(world, cluster_id, outside, record)
         with suppress(ConflictError):  # a visit from before sees to it
             for rotation in record.rotations:
-                if announcement_owed(rotation, unseen.now):
-                    announce_late(world, rotation)
+                if announcement_due(rotation, unseen.now):
+                    announce_overdue(world, rotation)
             for rotation in unseen.unfinished:
                 end = superseded(rotation, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
                 finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))
@@ -175,13 +175,13 @@ def wants_visit(
         return True
     if visit_may_come(status, now, world.timing.longest_wait):
         return False
-    after = looked(settled, decision, now)
-    _, lines = owed(after, settled, decision, announced=False)
+    after = observed(settled, decision, now)
+    _, lines = alerts_due(after, settled, decision, announced=False)
     enforced = decision.action is Action.UPDATE and world.mode is Mode.ENFORCE
     return (
         status.next_visit is not None  # it was requested, and never came
         or bool(seen.unfinished)
-        or any(announcement_owed(rotation, now) for rotation in seen.rotations)
+        or any(announcement_due(rotation, now) for rotation in seen.rotations)
         or (world.mode is Mode.ENFORCE and seen is not settled)
         or enforced
         or decision.action is Action.WAIT

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import Line, owed
+from cmk_rotation.controller.alerts import LogLine, alerts_due
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, since
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
@@ -25,7 +25,7 @@ def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: ti
     return due is not None and now < due + VISIT_COMES_WITHIN
 
 
-def note_looked(
+def end_visit(
     world: World,
     observation: Observation | UnreadableCluster,
     decision: Decision,
@@ -39,11 +39,11 @@ def note_looked(
     tells that a failure behind this decision was called out in this very visit. Raises `StorageUnavailableError`, and
     only if it requested no visit.
     """
-    look = looked(observation, decision, world.now())
-    there, requested = observation.status, None
+    look = observed(observation, decision, world.now())
+    stored, requested = observation.status, None
     try:
         for _ in range(_TRIES):
-            due = _still_to_come(world, there, request, look.looked_at)
+            due = _still_to_come(world, stored, request, look.looked_at)
             if (
                 requested is None
                 and decision.requeue_after is not None
@@ -51,31 +51,33 @@ def note_looked(
             ):
                 requested = _request_visit(world, look, decision.requeue_after)
             visit = requested if requested and not _in_time(due, look, decision.requeue_after) else due
-            lines: list[Line] = []
-            if there is None or _is_later(look, there):
-                row = _on_top_of(there, look)
-                alerts, lines = owed(row, observation, decision, announced=announced)
+            lines: list[LogLine] = []
+            if stored is None or _is_later(look, stored):
+                row = _on_top_of(stored, look)
+                alerts, lines = alerts_due(row, observation, decision, announced=announced)
                 row = replace(row, alerts=alerts)
-            elif visit != there.next_visit:
-                row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
+            elif visit != stored.next_visit:
+                row = (
+                    stored  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
+                )
             else:
                 return
             if _put_and_tell(world, replace(row, next_visit=visit), lines, look.looked_at):
                 return
             # Another visit recorded first. If this is the one that its row waits for, that is known only now.
-            there = world.records.of_cluster(look.cluster_id).status
+            stored = world.records.of_cluster(look.cluster_id).status
     except StorageUnavailableError:
         if requested is None:
             raise
 
 
-def _is_later(look: ClusterStatus, there: ClusterStatus) -> bool:
+def _is_later(look: ClusterStatus, stored: ClusterStatus) -> bool:
     """Whether a look is later than the one on record, whose time is not believed if it lies ahead."""
-    last = plausible(there.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
+    last = plausible(stored.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
     return last is None or last <= look.looked_at
 
 
-def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: datetime) -> bool:
+def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[LogLine], now: datetime) -> bool:
     """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
     try:
         saved = world.records.save_status(_saying(row, now) if lines else row)
@@ -88,19 +90,21 @@ def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: 
     return True
 
 
-def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> NextVisit | None:
+def _still_to_come(
+    world: World, stored: ClusterStatus | None, request: VisitRequest, now: datetime
+) -> NextVisit | None:
     """The visit that the row waits for, unless it is lost, or is this very one, come early or late.
 
     Or this is the successor that it requested: it was there, and could not say so in the row, or not yet. Any other is a
     spare, however close to the due time it comes: ten of them at once would each start a chain.
     """
-    visit = there.next_visit if there else None
+    visit = stored.next_visit if stored else None
     is_this_one = (
         visit is not None
         and request.by is RequestedBy.FOLLOW
         and (request.requested_at == visit.asked_at or request.requested_at >= visit.at)
     )
-    return visit if visit_may_come(there, now, world.timing.longest_wait) and not is_this_one else None
+    return visit if visit_may_come(stored, now, world.timing.longest_wait) and not is_this_one else None
 
 
 def _in_time(due: NextVisit | None, look: ClusterStatus, after: timedelta | None) -> bool:
@@ -114,27 +118,27 @@ def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> NextV
     return NextVisit(look.looked_at + after, asked_at)
 
 
-def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
+def _on_top_of(stored: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
     """A look on top of what is recorded by now, with what other visits said meanwhile."""
-    if there is None or there.etag == look.etag:
+    if stored is None or stored.etag == look.etag:
         return look
     return replace(
         look,
-        since=since(there, look.reason, look.looked_at),
-        alerts=there.alerts,
-        etag=there.etag,
+        since=since(stored, look.reason, look.looked_at),
+        alerts=stored.alerts,
+        etag=stored.etag,
     )
 
 
 def _confirm_said(world: World, saved: ClusterStatus) -> None:
-    there: ClusterStatus | None = saved
+    stored: ClusterStatus | None = saved
     for _ in range(_TRIES):
-        if there is None or there.alerts.saying_since != saved.alerts.saying_since:
+        if stored is None or stored.alerts.saying_since != saved.alerts.saying_since:
             return
         try:
-            world.records.save_status(_saying(there, None))
+            world.records.save_status(_saying(stored, None))
         except ConflictError:
-            there = world.records.of_cluster(saved.cluster_id).status
+            stored = world.records.of_cluster(saved.cluster_id).status
         else:
             return
 
@@ -143,7 +147,7 @@ def _saying(row: ClusterStatus, since: datetime | None) -> ClusterStatus:
     return replace(row, alerts=replace(row.alerts, saying_since=since))
 
 
-def looked(observation: Observation | UnreadableCluster, decision: Decision, now: datetime) -> ClusterStatus:
+def observed(observation: Observation | UnreadableCluster, decision: Decision, now: datetime) -> ClusterStatus:
     """A cluster's row after a look. What could not be read stays as it was last seen."""
     before = _said_for_sure(observation.status, now)
     cluster_id = observation.cluster_id if isinstance(observation, UnreadableCluster) else observation.cluster.id

@@ -55,9 +55,9 @@ def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
 def note_retention(world: World, pinned: PinnedBy, observation: Observation) -> None:
     """Put on record which old versions of a cluster have been left by the last that pinned them, or are pinned again."""
     for rotation in _retention_changes(world, pinned, observation):
-        what = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
+        name = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
         with suppress(ConflictError):  # a visit notes something at this moment; the next reconcile looks again
-            world.records.save_rotation(rotation, Step(what, observation.now, rotation))
+            world.records.save_rotation(rotation, Step(name, observation.now, rotation))
 
 
 def _retention_changes(world: World, pinned: PinnedBy, observation: Observation) -> Iterable[Rotation]:

@@ -7,7 +7,7 @@ that is busy or has arrived, an operation on record.
 import logging
 from dataclasses import dataclass, replace
 
-from cmk_rotation.controller.alerts import about
+from cmk_rotation.controller.alerts import rotation_fields
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
@@ -89,7 +89,7 @@ def send_update(
         world.log(
             Event.VISIT_FAILED,
             logging.ERROR,
-            **about(claim),
+            **rotation_fields(claim),
             message=f"{claim.message}; what came of it could not be put on record ({error})",
             remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
             since=claim.attempt.started_at,
@@ -104,13 +104,13 @@ def _look_again(observation: Observation, target: KeyVersion) -> Decision:
     return Decision(
         Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT,
         reason,
-        f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_NOT_SENT}",
+        f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_SKIPPED}",
         requeue_after=unavailable_backoff(lasted),
         remedy="Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key.",
     )
 
 
-_NOT_SENT = "the cluster or its key had changed when the update was to be sent; they are looked at again"
+_SKIPPED = "the cluster or its key had changed when the update was to be sent; they are looked at again"
 
 
 def _claim(world: World, observation: Observation, target: KeyVersion, request: VisitRequest) -> Rotation:
@@ -152,12 +152,14 @@ def _is_late(world: World, claim: Rotation) -> bool:
 
 def _take_back(world: World, observation: Observation, target: KeyVersion, claim: Rotation) -> None:
     """Put the row back as it was before the claim, and say why."""
-    before = claim_taken_back(claim, toward(observation, target, claim.event_id), _NOT_SENT)
+    before = claim_taken_back(claim, toward(observation, target, claim.event_id), _SKIPPED)
     world.records.save_rotation(before, Step("not sent", world.now(), before))
 
 
 def _send(world: World, observation: Observation, claim: Rotation) -> Sent | Refused:
-    world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt.id, message=claim.message)
+    world.log(
+        Event.UPDATE_SENT, logging.INFO, **rotation_fields(claim), attemptId=claim.attempt.id, message=claim.message
+    )
     try:
         answer = world.clusters.set_key_version(observation.cluster, claim.to_version, claim.attempt.id or "")
     except AzureCallError as error:
@@ -176,7 +178,7 @@ def _accepted(world: World, observation: Observation, claim: Rotation, answer: A
     now = world.now()
     noted = accepted(claim, answer, trusted, now)
     # Said before it is noted: should the table fail now, the log still knows the operation.
-    world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
+    world.log(Event.UPDATE_ACCEPTED, logging.INFO, **rotation_fields(noted), message=noted.message)
     _note(world, noted, Step("accepted", now, noted))
     after = observation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
     return Decision(Action.WAIT, noted.reason, noted.message, requeue_after=after)
@@ -188,7 +190,7 @@ def _busy(world: World, observation: Observation, claim: Rotation, failure: Fail
     timing = observation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
     after = max(timing, TROUBLE_CEILING if late else CLAIM_LASTS)
     noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
-    world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
+    world.log(Event.UPDATE_PROGRESS, logging.INFO, **rotation_fields(noted), message=noted.message)
     _note(world, noted, Step("busy", now, noted))
     action = Action.ATTENTION if late else Action.WAIT
     return Decision(action, noted.reason, noted.message, requeue_after=after)
@@ -210,7 +212,7 @@ def _refused(world: World, observation: Observation, claim: Rotation, failure: F
     world.log(
         Event.UPDATE_REFUSED,
         logging.ERROR,
-        **about(end),
+        **rotation_fields(end),
         message=end.message,
         remedy=end.remedy,
         since=claim.attempt.started_at,

@@ -7,15 +7,15 @@ crashes all become "look again".
 import logging
 from functools import partial
 
-from cmk_rotation.controller.alerts import about, tell_decided
+from cmk_rotation.controller.alerts import log_decision, rotation_fields
 from cmk_rotation.controller.finish import (
-    announce_late,
-    announcement_owed,
+    announce_overdue,
+    announcement_due,
     finish,
 )
 from cmk_rotation.controller.observe import observe
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
-from cmk_rotation.controller.requeue import note_looked
+from cmk_rotation.controller.requeue import end_visit
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle, toward
@@ -61,10 +61,10 @@ def reject(world: World, why: str) -> None:
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
     record = world.records.of_cluster(cluster_id)
-    owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
-    for rotation in owed:
-        announce_late(world, rotation)
-    if owed:
+    alerts_due = [rotation for rotation in record.rotations if announcement_due(rotation, world.now())]
+    for rotation in alerts_due:
+        announce_overdue(world, rotation)
+    if alerts_due:
         record = world.records.of_cluster(cluster_id)
     _act(world, observe(world, cluster_id, record, request.by), request)
 
@@ -72,7 +72,7 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
 def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequest) -> None:
     """Carry out and record what the observation calls for."""
     observation, decision = settle(seen, partial(_end_on_record, world))
-    tell_decided(world, observation, decision, request)
+    log_decision(world, observation, decision, request)
     result = None
     if isinstance(observation, Observation):
         observation = _note_progress(world, observation, decision)
@@ -86,7 +86,7 @@ def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequ
     try:
         if isinstance(observation, Observation):
             _note_waiting(world, observation, decision, request)
-        note_looked(world, observation, decision, request, announced=_has_failed(seen, observation))
+        end_visit(world, observation, decision, request, announced=_has_failed(seen, observation))
     except StorageUnavailableError:
         if not isinstance(result, Sent | Refused):
             raise
@@ -116,7 +116,7 @@ def _note_progress(world: World, observation: Observation, decision: Decision) -
     world.log(
         Event.UPDATE_PROGRESS,
         logging.INFO if after.attempt.operation_status != before.attempt.operation_status else logging.DEBUG,
-        **about(after),
+        **rotation_fields(after),
         operationStatus=after.attempt.operation_status,
         message=after.message,
     )

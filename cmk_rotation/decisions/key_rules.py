@@ -14,8 +14,8 @@ def vault_is_not_in_this_cloud(observation: Observation) -> Decision | None:
     """A vault outside the cloud is never called: its name came from elsewhere, and our token would go there."""
     if observation.vault_in_cloud:
         return None
-    said = f"the key's vault {observation.cluster.key_vault_uri} is not in this cloud"
-    return attention(observation, Reason.VAULT_NOT_IN_CLOUD, said)
+    message = f"the key's vault {observation.cluster.key_vault_uri} is not in this cloud"
+    return attention(observation, Reason.VAULT_NOT_IN_CLOUD, message)
 
 
 def key_cannot_be_read(observation: Observation) -> Decision | None:
@@ -23,38 +23,38 @@ def key_cannot_be_read(observation: Observation) -> Decision | None:
     failure = observation.versions
     if not isinstance(failure, Failure):
         return None
-    said = f"key {observation.cluster.key_name} cannot be read ({failure.code}: {failure.message})"
+    message = f"key {observation.cluster.key_name} cannot be read ({failure.code}: {failure.message})"
     if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.BUSY}:
         reason = Reason.KEY_UNREACHABLE
         lasted = observation.now - since(observation.status, reason, observation.now)
-        return unavailable(reason, f"{observation.cluster.id.name}: {said}", failure, lasted)
+        return unavailable(reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
     reasons = {FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED, FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND}
     reason = reasons.get(failure.kind, Reason.KEY_ACCESS_DENIED)
-    return replace(attention(observation, reason, said), remedy=remedy_of(reason, failure))
+    return replace(attention(observation, reason, message), remedy=remedy_of(reason, failure))
 
 
 def version_in_use_is_unknown(observation: Observation) -> Decision | None:
     """Nothing is known of the version in use, so nothing can be known to be newer."""
     if observation.in_use is not None:
         return None
-    said = f"Key Vault does not list version {observation.cluster.key_version} of key {observation.cluster.key_name}"
-    return attention(observation, Reason.IN_USE_UNKNOWN, said)
+    message = f"Key Vault does not list version {observation.cluster.key_version} of key {observation.cluster.key_name}"
+    return attention(observation, Reason.IN_USE_UNKNOWN, message)
 
 
 def version_in_use_is_disabled(observation: Observation) -> Decision | None:
     """Disabling the version in use is how a customer revokes access: never go around that."""
     if observation.in_use is None or observation.in_use.enabled:
         return None
-    said = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, is disabled"
-    return attention(observation, Reason.IN_USE_DISABLED, said)
+    message = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, is disabled"
+    return attention(observation, Reason.IN_USE_DISABLED, message)
 
 
 def version_in_use_has_expired(observation: Observation) -> Decision | None:
     """Azure keeps such a cluster running but refuses to update its key."""
     if observation.in_use is None or not observation.in_use.expired(observation.now):
         return None
-    said = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, has expired"
-    return attention(observation, Reason.IN_USE_EXPIRED, said)
+    message = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, has expired"
+    return attention(observation, Reason.IN_USE_EXPIRED, message)
 
 
 def no_version_is_usable(observation: Observation) -> Decision | None:
@@ -76,10 +76,10 @@ def order_is_unknown(observation: Observation) -> Decision | None:
     if len(newest) == 1:
         return None
     tied = " and ".join(sorted(one.version for one in newest))
-    said = (
+    message = (
         f"versions {tied} of key {cluster.key_name} were created in the same second, and which is the newest is unknown"
     )
-    return attention(observation, Reason.ORDER_UNKNOWN, f"{said}; the cluster uses {cluster.key_version}")
+    return attention(observation, Reason.ORDER_UNKNOWN, f"{message}; the cluster uses {cluster.key_version}")
 
 
 def would_go_back(observation: Observation) -> Decision | None:
@@ -87,5 +87,5 @@ def would_go_back(observation: Observation) -> Decision | None:
     in_use, target = observation.in_use, observation.target
     if in_use is None or target is None or target.created_at >= in_use.created_at:
         return None
-    said = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
-    return attention(observation, Reason.WOULD_GO_BACK, said)
+    message = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
+    return attention(observation, Reason.WOULD_GO_BACK, message)

@@ -173,21 +173,21 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
     return plausible(status.since, latest=now) or now
 
 
-def attention(observation: Observation, reason: Reason, said: str) -> Decision:
+def attention(observation: Observation, reason: Reason, message: str) -> Decision:
     """Hold, and call a person."""
-    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {said}")
+    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {message}")
 
 
-def nothing(observation: Observation, reason: Reason, said: str) -> Decision:
+def nothing(observation: Observation, reason: Reason, message: str) -> Decision:
     """All is as it should be, or is not ours to change."""
-    return Decision(Action.NOTHING, reason, f"{observation.cluster.id.name}: {said}")
+    return Decision(Action.NOTHING, reason, f"{observation.cluster.id.name}: {message}")
 
 
-def unavailable(reason: Reason, said: str, failure: Failure, lasted: timedelta) -> Decision:
+def unavailable(reason: Reason, message: str, failure: Failure, lasted: timedelta) -> Decision:
     """Try again later; after an hour of that, call a person."""
     action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
     after = unavailable_backoff(lasted, failure.retry_after)
-    return Decision(action, reason, said, requeue_after=after, remedy=remedy_of(reason, failure))
+    return Decision(action, reason, message, requeue_after=after, remedy=remedy_of(reason, failure))
 
 
 def remedy_of(reason: Reason, failure: Failure) -> str:

@@ -55,21 +55,21 @@ def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
         return None
     failure, name = unreadable.failure, unreadable.cluster_id.name
     if failure.kind is FailureKind.NOT_FOUND:
-        said, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
+        message, reason = "the cluster does not exist (any more)", Reason.CLUSTER_GONE
         lasted = unreadable.now - since(unreadable.status, reason, unreadable.now)
         if lasted < SECOND_READ_AFTER:  # one answer may be wrong
-            return Decision(Action.WAIT, reason, f"{name}: {said}", requeue_after=SECOND_READ_AFTER - lasted)
+            return Decision(Action.WAIT, reason, f"{name}: {message}", requeue_after=SECOND_READ_AFTER - lasted)
         for rotation in unreadable.unfinished:
-            return Finish(superseded(rotation, reason, said, unreadable.now))
-        return Decision(Action.NOTHING, reason, f"{name}: {said}")
+            return Finish(superseded(rotation, reason, message, unreadable.now))
+        return Decision(Action.NOTHING, reason, f"{name}: {message}")
     why = f"{failure.code}: {failure.message}"
     if failure.kind is FailureKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
         lasted = unreadable.now - since(unreadable.status, reason, unreadable.now)
         return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
     reason = Reason.CLUSTER_ACCESS_DENIED
-    said = f"{name}: the cluster may not be read ({why})"
-    return Decision(Action.ATTENTION, reason, said, remedy=remedy_of(reason, failure))
+    message = f"{name}: the cluster may not be read ({why})"
+    return Decision(Action.ATTENTION, reason, message, remedy=remedy_of(reason, failure))
 
 
 def cluster_is_going(observation: Observation) -> Decision | None:
@@ -101,8 +101,8 @@ def follows_newest_itself(observation: Observation) -> Decision | None:
         return key_rules.key_cannot_be_read(observation)
     if not isinstance(observation.versions, Failure) and observation.vault_in_cloud and observation.target is None:
         return key_rules.no_version_is_usable(observation)
-    said = f"key {observation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
-    return nothing(observation, Reason.FOLLOWS_NEWEST_ITSELF, said)
+    message = f"key {observation.cluster.key_name}: no version is pinned, so Azure follows the newest by itself"
+    return nothing(observation, Reason.FOLLOWS_NEWEST_ITSELF, message)
 
 
 # --- is anything called for? ---
@@ -117,8 +117,8 @@ def target_was_replaced(observation: Observation) -> Finish | None:
             and observation.target is not None
             and not same_version(rotation.to_version, observation.target.version)
         ):
-            said = f"version {observation.target.version} is now the newest that can be used"
-            return Finish(superseded(rotation, Reason.NEWER_VERSION, said, observation.now))
+            message = f"version {observation.target.version} is now the newest that can be used"
+            return Finish(superseded(rotation, Reason.NEWER_VERSION, message, observation.now))
     return None
 
 
@@ -126,8 +126,8 @@ def failed_cluster_is_not_ours(observation: Observation) -> Decision | None:
     """A Failed cluster is neither busy nor up to date; whose failure isn't ours, we do not touch."""
     if not observation.cluster.failed or _ours(observation):
         return None
-    said = f"the cluster is {observation.cluster.state}, and not by an update of ours"
-    return attention(observation, Reason.CLUSTER_FAILED, said)
+    message = f"the cluster is {observation.cluster.state}, and not by an update of ours"
+    return attention(observation, Reason.CLUSTER_FAILED, message)
 
 
 def already_there(observation: Observation) -> Decision | Finish | None:
@@ -139,11 +139,11 @@ def already_there(observation: Observation) -> Decision | Finish | None:
     if known is not None and known.stage is Stage.SUCCEEDED:
         return None
     if cluster.busy:
-        said = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
-        return _wait_for_cluster(observation, said)
-    reason, said = _how_it_got_there(known, observation.now)
+        message = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
+        return _wait_for_cluster(observation, message)
+    reason, message = _how_it_got_there(known, observation.now)
     seen = learned(toward(observation, target), cluster.state, None)
-    return Finish(succeeded(seen, reason, said, observation.now))
+    return Finish(succeeded(seen, reason, message, observation.now))
 
 
 def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, str]:
@@ -152,13 +152,14 @@ def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, st
         return Reason.ALREADY_THERE, "the cluster is on the newest version; no update of ours put it there"
     ended_at = plausible(known.outcome.finished_at, latest=now + CLOCKS_DIFFER)
     if known.reason is Reason.UPDATE_FAILED and ended_at is not None and now - ended_at < CALL_OUT_AFTER:
-        said = (
+        message = (
             f"the cluster is on the new version although its operation is {known.attempt.operation_status or 'failed'}"
         )
-        return Reason.CONFIRMED_DESPITE_OPERATION, said
+        return Reason.CONFIRMED_DESPITE_OPERATION, message
     return Reason.ALREADY_THERE, f"the cluster is on the newest version, though our update had ended as {known.reason}"
 
 
+_WORKSPACES_NAMED = 5
 _KEY_IS_DEAD_OR_UNREAD = {
     Reason.KEY_NOT_FOUND,
     Reason.NO_USABLE_VERSION,
@@ -182,16 +183,16 @@ def linked_workspace_failed(observation: Observation) -> Decision | None:
     ]
     if not failed or not observation.at_newest or observation.cluster.failed:
         return None  # a cluster that is Failed itself comes first: its update is tried again
-    said = f"linked workspaces are Failed after the update: {', '.join(failed[:5])}" + (" …" if len(failed) > 5 else "")  # noqa: PLR2004
-    return attention(observation, Reason.WORKSPACE_FAILED, said)
+    names = ", ".join(failed[:_WORKSPACES_NAMED]) + (" …" if len(failed) > _WORKSPACES_NAMED else "")
+    return attention(observation, Reason.WORKSPACE_FAILED, f"linked workspaces are Failed after the update: {names}")
 
 
 def up_to_date(observation: Observation) -> Decision | None:
     """The cluster pins the newest usable version."""
     if not observation.at_newest or observation.cluster.failed:
         return None
-    said = f"key {observation.cluster.key_name}: on the newest version {observation.cluster.key_version}"
-    return nothing(observation, Reason.UP_TO_DATE, said)
+    message = f"key {observation.cluster.key_name}: on the newest version {observation.cluster.key_version}"
+    return nothing(observation, Reason.UP_TO_DATE, message)
 
 
 # --- may we, now? ---
@@ -201,12 +202,12 @@ def on_hold(observation: Observation) -> Decision | None:
     """The operator's tag stops us."""
     if not observation.cluster.held:
         return None
-    said = f"{_call(observation)}: the tag cmk-rotation = hold is set"
+    message = f"{_heading(observation)}: the tag cmk-rotation = hold is set"
     if observation.cluster.failed:
         return Decision(
-            Action.ATTENTION, Reason.CLUSTER_FAILED, f"{said}, and the cluster is {observation.cluster.state}"
+            Action.ATTENTION, Reason.CLUSTER_FAILED, f"{message}, and the cluster is {observation.cluster.state}"
         )
-    return Decision(Action.NOTHING, Reason.ON_HOLD, said)
+    return Decision(Action.NOTHING, Reason.ON_HOLD, message)
 
 
 def moved_back(observation: Observation) -> Decision | None:
@@ -215,8 +216,8 @@ def moved_back(observation: Observation) -> Decision | None:
     if known is None or known.stage is not Stage.SUCCEEDED:
         return None
     when = f"{known.outcome.finished_at:%Y-%m-%d %H:%M}Z" if known.outcome.finished_at else "before"
-    said = f"{_call(observation)}: the cluster was on the newer version ({when}) and was put back"
-    return Decision(Action.ATTENTION, Reason.MOVED_BACK, said)
+    message = f"{_heading(observation)}: the cluster was on the newer version ({when}) and was put back"
+    return Decision(Action.ATTENTION, Reason.MOVED_BACK, message)
 
 
 def failed_recently(observation: Observation) -> Decision | None:
@@ -228,24 +229,26 @@ def failed_recently(observation: Observation) -> Decision | None:
     again = finished + observation.timing.backoff(known.attempts) if finished else observation.now
     if again <= observation.now:
         return None
-    said = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
-    return Decision(Action.ATTENTION, known.reason, said, remedy=known.remedy)
+    message = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
+    return Decision(Action.ATTENTION, known.reason, message, remedy=known.remedy)
 
 
 def cluster_is_busy(observation: Observation) -> Decision | None:
     """ARM refuses an update while another operation runs."""
     if not observation.cluster.busy:
         return None
-    return _wait_for_cluster(observation, f"{_call(observation)}: the cluster is {observation.cluster.state}")
+    return _wait_for_cluster(observation, f"{_heading(observation)}: the cluster is {observation.cluster.state}")
 
 
 def version_is_behind(observation: Observation) -> Decision:
     """Nothing speaks against it: update."""
-    said = f"{_call(observation)}: a newer version exists"
+    message = f"{_heading(observation)}: a newer version exists"
     if observation.at_newest:
         cluster = observation.cluster
-        said = f"{cluster.id.name}: key {cluster.key_name}, {cluster.state} on the newest version {cluster.key_version}"
-    return Decision(Action.UPDATE, Reason.VERSION_IS_BEHIND, said, target=observation.target)
+        message = (
+            f"{cluster.id.name}: key {cluster.key_name}, {cluster.state} on the newest version {cluster.key_version}"
+        )
+    return Decision(Action.UPDATE, Reason.VERSION_IS_BEHIND, message, target=observation.target)
 
 
 _OF_A_CLUSTER_SEEN: tuple[Rule, ...] = (
@@ -308,16 +311,16 @@ def _ours(observation: Observation) -> bool:
     return last is not None and last.stage in {Stage.UPDATING, Stage.FAILED}
 
 
-def _wait_for_cluster(observation: Observation, said: str) -> Decision:
+def _wait_for_cluster(observation: Observation, message: str) -> Decision:
     """Look again while the cluster is busy; past the deadline, call a person and leave looking to reconcile."""
     stuck = observation.status is not None and observation.status.reason is Reason.CLUSTER_STUCK
     elapsed = observation.now - since(observation.status, Reason.CLUSTER_BUSY, observation.now)
     if stuck or elapsed >= observation.timing.update_deadline:
-        return Decision(Action.ATTENTION, Reason.CLUSTER_STUCK, said)
-    return Decision(Action.WAIT, Reason.CLUSTER_BUSY, said, requeue_after=observation.timing.poll_interval(elapsed))
+        return Decision(Action.ATTENTION, Reason.CLUSTER_STUCK, message)
+    return Decision(Action.WAIT, Reason.CLUSTER_BUSY, message, requeue_after=observation.timing.poll_interval(elapsed))
 
 
-def _call(observation: Observation) -> str:
+def _heading(observation: Observation) -> str:
     cluster, target = observation.cluster, observation.target
     return move(cluster.id.name, cluster.key_name, cluster.key_version, target.version if target else None)
 

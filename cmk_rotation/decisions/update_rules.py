@@ -51,8 +51,8 @@ def changed_by_others(observation: Observation) -> Finish | None:
 def cluster_is_being_deleted(observation: Observation) -> Finish | None:
     """Nothing is left to rotate."""
     for rotation in observation.unfinished if observation.cluster.deleting else ():
-        said = "the cluster is being deleted"
-        return _ended(observation, rotation, superseded, Reason.CLUSTER_DELETING, said)
+        message = "the cluster is being deleted"
+        return _ended(observation, rotation, superseded, Reason.CLUSTER_DELETING, message)
     return None
 
 
@@ -74,8 +74,8 @@ def cluster_arrived_despite_its_operation(observation: Observation) -> Finish | 
     """Azure calls the operation failed, but the cluster shows the target, at rest."""
     rotation, operation = observation.updating, _read(observation)
     if rotation and operation and operation.failed and _arrived(observation, rotation):
-        said = f"the cluster is on the new version although its operation is {operation.status}"
-        return _ended(observation, rotation, succeeded, Reason.CONFIRMED_DESPITE_OPERATION, said)
+        message = f"the cluster is on the new version although its operation is {operation.status}"
+        return _ended(observation, rotation, succeeded, Reason.CONFIRMED_DESPITE_OPERATION, message)
     return None
 
 
@@ -112,9 +112,9 @@ def operation_is_silent(observation: Observation) -> Decision | None:
     if rotation is None or not isinstance(failure, Failure) or _nobody_to_ask(observation):
         return None
     first = plausible(rotation.attempt.silent_since, latest=observation.now) or observation.now
-    said = f"update under way, but Azure does not answer for the operation ({failure.code}: {failure.message})"
+    message = f"update under way, but Azure does not answer for the operation ({failure.code}: {failure.message})"
     after = unavailable_backoff(observation.now - first, failure.retry_after)
-    return _running(observation, fell_silent(rotation, first), said, after)
+    return _running(observation, fell_silent(rotation, first), message, after)
 
 
 def cluster_alone_confirms(observation: Observation) -> Decision | Finish | None:
@@ -125,8 +125,8 @@ def cluster_alone_confirms(observation: Observation) -> Decision | Finish | None
     first = plausible(rotation.attempt.at_target_since, latest=observation.now) or observation.now
     rests = observation.now - first
     if rests >= SECOND_READ_AFTER:
-        said = "the cluster shows the new version, twice; its operation could not be read"
-        return _ended(observation, rotation, succeeded, Reason.CONFIRMED_BY_CLUSTER, said)
+        message = "the cluster shows the new version, twice; its operation could not be read"
+        return _ended(observation, rotation, succeeded, Reason.CONFIRMED_BY_CLUSTER, message)
     progress = reached_target(_learned(observation, rotation), first)
     return _running(
         observation, progress, "reached the new version; one more look makes sure", SECOND_READ_AFTER - rests
@@ -150,8 +150,8 @@ def cluster_contradicts(observation: Observation) -> Decision | Finish | None:
                 Reason.CLUSTER_FAILED,
                 f"the cluster is {cluster.state} after the update",
             )
-        said = f"the update was taken, but the cluster shows version {cluster.key_version}"
-        return _ended(observation, rotation, failed, Reason.READ_BACK_DIFFERS, said)
+        message = f"the update was taken, but the cluster shows version {cluster.key_version}"
+        return _ended(observation, rotation, failed, Reason.READ_BACK_DIFFERS, message)
     progress = contradicted(_learned(observation, rotation), first)
     return _running(observation, progress, f"taken by Azure, but the cluster still shows version {cluster.key_version}")
 
@@ -183,8 +183,8 @@ def update_is_running(observation: Observation) -> Decision | None:
     if overdue(observation) and not unanswered:  # that Azure does not answer is why, and is called out by itself
         hours = f"{observation.timing.update_deadline.total_seconds() / 3600:g} hours"
         status = operation.status if operation else "unknown"
-        said = f"not finished after {hours}; operation {status}, cluster {observation.cluster.state}"
-        progress = became_overdue(_learned(observation, rotation), said)
+        message = f"not finished after {hours}; operation {status}, cluster {observation.cluster.state}"
+        progress = became_overdue(_learned(observation, rotation), message)
         return Decision(Action.ATTENTION, progress.reason, progress.message, progress=progress)
     if in_flight and rotation.attempt.claimed_until:
         # Not before the claim has lapsed: a look before that could decide nothing.
@@ -192,8 +192,8 @@ def update_is_running(observation: Observation) -> Decision | None:
         lasted = observation.now - since(observation.status, rotation.reason, observation.now)
         action = Action.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Action.WAIT
         return Decision(action, rotation.reason, rotation.message, requeue_after=after)
-    said = f"update under way, operation {operation.status if operation else 'unknown'}, cluster {observation.cluster.state}"
-    return _running(observation, _learned(observation, rotation), said)
+    message = f"update under way, operation {operation.status if operation else 'unknown'}, cluster {observation.cluster.state}"
+    return _running(observation, _learned(observation, rotation), message)
 
 
 def overdue(observation: Observation) -> bool:
@@ -239,20 +239,20 @@ def _arrived(observation: Observation, rotation: Rotation) -> bool:
 type _End = Callable[[Rotation, Reason, str, datetime, OperationError | None], Rotation]
 
 
-def _ended(observation: Observation, rotation: Rotation, end: _End, reason: Reason, said: str) -> Finish:
+def _ended(observation: Observation, rotation: Rotation, end: _End, reason: Reason, message: str) -> Finish:
     operation = _read(observation) if rotation == observation.updating else None
     seen = learned(rotation, observation.cluster.state, operation)
-    return Finish(end(seen, reason, said, observation.now, operation.error if operation else None))
+    return Finish(end(seen, reason, message, observation.now, operation.error if operation else None))
 
 
 def _learned(observation: Observation, rotation: Rotation) -> Rotation:
     return learned(rotation, observation.cluster.state, _read(observation))
 
 
-def _running(observation: Observation, progress: Rotation, said: str, after: timedelta | None = None) -> Decision:
+def _running(observation: Observation, progress: Rotation, message: str, after: timedelta | None = None) -> Decision:
     operation = _read(observation)
     elapsed = observation.now - (plausible(progress.attempt.started_at, latest=observation.now) or observation.now)
     if after is None:
         after = observation.timing.poll_interval(elapsed, operation.retry_after if operation else None)
-    progress = went_on(progress, said)
+    progress = went_on(progress, message)
     return Decision(Action.WAIT, progress.reason, progress.message, requeue_after=after, progress=progress)

@@ -260,10 +260,10 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
 def remedy_for(reason: Reason, error: OperationError | None = None) -> str:
     """What to do: Azure's own error decides if it is a known one, else the reason."""
     if error is not None:
-        said = _NAMES.sub(" ", f"{error.code}: {error.message}".lower())
+        message = _NAMES.sub(" ", f"{error.code}: {error.message}".lower())
         for known in KNOWN_ERRORS:
             if reason in known.of and any(
-                re.search(rf"(?<![\w-]){re.escape(mark)}(?![\w-])", said) for mark in known.marks
+                re.search(rf"(?<![\w-]){re.escape(mark)}(?![\w-])", message) for mark in known.marks
             ):
                 return known.remedy
     return REMEDIES[reason]

@@ -241,31 +241,31 @@ def accepted(claim: Rotation, answer: Accepted, operation_id: str | None, now: d
         operation_id=operation_id,
         operation_url=answer.operation_url if operation_id else None,
     )
-    said = "update accepted" if operation_id else "update accepted, without an operation that can be followed"
-    return replace(claim, message=f"{claim.heading}: {said}", attempt=attempt)
+    message = "update accepted" if operation_id else "update accepted, without an operation that can be followed"
+    return replace(claim, message=f"{claim.heading}: {message}", attempt=attempt)
 
 
 def found_busy(claim: Rotation, failure: Failure, reason: Reason, until: datetime) -> Rotation:
     """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's."""
-    said = f"an operation, perhaps this update, already runs on the cluster ({failure.code}: {failure.message})"
-    return _resting(claim, reason, said, until)
+    message = f"an operation, perhaps this update, already runs on the cluster ({failure.code}: {failure.message})"
+    return _resting(claim, reason, message, until)
 
 
 def unanswered(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
     """Azure did not answer, and the update may have taken effect all the same."""
-    said = f"Azure did not answer the update ({failure.code}: {failure.message})"
-    return _resting(claim, Reason.CLUSTER_UNREACHABLE, said, until)
+    message = f"Azure did not answer the update ({failure.code}: {failure.message})"
+    return _resting(claim, Reason.CLUSTER_UNREACHABLE, message, until)
 
 
 def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
     """Azure did not take the update."""
-    said = f"Azure refused the update ({failure.code}: {failure.message})"
-    return failed(claim, Reason.UPDATE_REFUSED, said, now, OperationError(failure.code, failure.message))
+    message = f"Azure refused the update ({failure.code}: {failure.message})"
+    return failed(claim, Reason.UPDATE_REFUSED, message, now, OperationError(failure.code, failure.message))
 
 
-def _resting(claim: Rotation, reason: Reason, said: str, until: datetime) -> Rotation:
+def _resting(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:
     attempt = replace(claim.attempt, claimed_until=until)
-    return replace(claim, reason=reason, message=f"{claim.heading}: {said}", attempt=attempt)
+    return replace(claim, reason=reason, message=f"{claim.heading}: {message}", attempt=attempt)
 
 
 # --- following an update ---
@@ -299,43 +299,43 @@ def contradicted(rotation: Rotation, since: datetime) -> Rotation:
     return replace(rotation, attempt=replace(rotation.attempt, elsewhere_since=since))
 
 
-def went_on(rotation: Rotation, said: str) -> Rotation:
+def went_on(rotation: Rotation, message: str) -> Rotation:
     """The update is under way."""
-    return replace(rotation, reason=Reason.UPDATE_RUNNING, message=f"{rotation.heading}: {said}", remedy=None)
+    return replace(rotation, reason=Reason.UPDATE_RUNNING, message=f"{rotation.heading}: {message}", remedy=None)
 
 
-def became_overdue(rotation: Rotation, said: str) -> Rotation:
+def became_overdue(rotation: Rotation, message: str) -> Rotation:
     """The update is under way for longer than it may be."""
     reason = Reason.UPDATE_OVERDUE
-    return replace(rotation, reason=reason, message=f"{rotation.heading}: {said}", remedy=remedy_for(reason))
+    return replace(rotation, reason=reason, message=f"{rotation.heading}: {message}", remedy=remedy_for(reason))
 
 
 # --- the end ---
 
 
 def succeeded(
-    rotation: Rotation, reason: Reason, said: str, now: datetime, error: OperationError | None = None
+    rotation: Rotation, reason: Reason, message: str, now: datetime, error: OperationError | None = None
 ) -> Rotation:
     """The cluster is on the new version, whatever its operation says."""
-    return replace(_ended(rotation, reason, said, now, error), stage=Stage.SUCCEEDED)
+    return replace(_ended(rotation, reason, message, now, error), stage=Stage.SUCCEEDED)
 
 
 def failed(
-    rotation: Rotation, reason: Reason, said: str, now: datetime, error: OperationError | None = None
+    rotation: Rotation, reason: Reason, message: str, now: datetime, error: OperationError | None = None
 ) -> Rotation:
     """The cluster is not on the new version, and will not be without another attempt."""
-    end = _ended(rotation, reason, said, now, error)
+    end = _ended(rotation, reason, message, now, error)
     return replace(end, stage=Stage.FAILED, remedy=remedy_for(reason, error))
 
 
 def superseded(
-    rotation: Rotation, reason: Reason, said: str, now: datetime, error: OperationError | None = None
+    rotation: Rotation, reason: Reason, message: str, now: datetime, error: OperationError | None = None
 ) -> Rotation:
     """The cluster need not go there any more."""
-    return replace(_ended(rotation, reason, said, now, error), stage=Stage.SUPERSEDED)
+    return replace(_ended(rotation, reason, message, now, error), stage=Stage.SUPERSEDED)
 
 
-def _ended(rotation: Rotation, reason: Reason, said: str, now: datetime, error: OperationError | None) -> Rotation:
+def _ended(rotation: Rotation, reason: Reason, message: str, now: datetime, error: OperationError | None) -> Rotation:
     """What was only needed on the way, the signed URL first of all, is blanked."""
     before = rotation.attempt
     attempt = replace(
@@ -347,7 +347,7 @@ def _ended(rotation: Rotation, reason: Reason, said: str, now: datetime, error: 
         elsewhere_since=None,
         silent_since=None,
     )
-    message = f"{rotation.heading}: {said}"
+    message = f"{rotation.heading}: {message}"
     return replace(
         rotation,
         reason=reason,
@@ -378,13 +378,13 @@ def announced(end: Rotation, *, published: bool) -> Rotation:
     return replace(end, outcome=replace(end.outcome, announcing_until=None, announced=True, published=published))
 
 
-def merged(there: Rotation, noted: Rotation) -> Rotation:
+def merged(stored: Rotation, noted: Rotation) -> Rotation:
     """The row as it is now, with the operation of our send; that of another attempt stays what it is."""
-    if there.stage is Stage.UPDATING and there.attempt.id == noted.attempt.id:
-        return replace(noted, etag=there.etag)
+    if stored.stage is Stage.UPDATING and stored.attempt.id == noted.attempt.id:
+        return replace(noted, etag=stored.etag)
     attempt = replace(
-        there.attempt,
-        operation_id=there.attempt.operation_id or noted.attempt.operation_id,
-        correlation_id=there.attempt.correlation_id or noted.attempt.correlation_id,
+        stored.attempt,
+        operation_id=stored.attempt.operation_id or noted.attempt.operation_id,
+        correlation_id=stored.attempt.correlation_id or noted.attempt.correlation_id,
     )
-    return replace(there, attempt=attempt)
+    return replace(stored, attempt=attempt)

@@ -26,11 +26,11 @@ from tests.unit.support.worlds import Fakes
 
 
 def on_hold(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
 
 
 def busy(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
 
 
 def under_way(fakes: Fakes) -> None:
@@ -40,7 +40,7 @@ def under_way(fakes: Fakes) -> None:
 
 def under_way_and_showing_the_target(fakes: Fakes) -> None:
     under_way(fakes)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state="Updating")
 
 
 def arm_is_down(fakes: Fakes) -> None:
@@ -52,7 +52,7 @@ def vault_is_down(fakes: Fakes) -> None:
 
 
 def key_of_an_automatic_cluster_may_not_be_read(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(key_version=None)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=None)
     fakes.keys.failure = failure(FailureKind.REFUSED)
 
 
@@ -62,11 +62,11 @@ def scope_failed(fakes: Fakes) -> None:
 
 
 def scope_is_empty(fakes: Fakes) -> None:
-    fakes.clusters.there.clear()
+    fakes.clusters.stored.clear()
 
 
 def behind(fakes: Fakes) -> None:
-    assert fakes.clusters.there
+    assert fakes.clusters.stored
 
 
 def in_use_disabled(fakes: Fakes) -> None:
@@ -79,16 +79,16 @@ def moved(fakes: Fakes) -> None:
 
 
 def automatic(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(key_version=None)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=None)
 
 
 def without_a_key(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
+    fakes.clusters.stored[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
 
 
 def on_hold_and_on_the_newest(fakes: Fakes) -> None:
     moved(fakes)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, held=True)
 
 
 def another_one_is_known_to_be_gone(fakes: Fakes) -> None:

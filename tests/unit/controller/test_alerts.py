@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from cmk_rotation.controller.alerts import recovery_owed
+from cmk_rotation.controller.alerts import recovery_due
 from cmk_rotation.decisions.observation import Decision
 from cmk_rotation.domain.azure_resources import Operation
 from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, Reason, Stage
@@ -47,7 +47,7 @@ def expiring_in(days: float) -> Fakes:
 
 def test_a_visit_s_decision_is_said_aloud_only_when_its_reason_is_new() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
     for _ in range(3):
         fakes.visit()
     levels = [line.level for line in fakes.log.of(Event.VISIT_DECIDED)]
@@ -92,7 +92,7 @@ def test_recovery_is_said_once_and_says_from_what() -> None:
     fakes.keys.failure = REFUSED
     fakes.visit()
     fakes.keys.failure = None
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
     fakes.visit()
     fakes.visit()
     (line,) = fakes.log.of(Event.CLUSTER_RECOVERED)
@@ -106,7 +106,7 @@ def test_a_tag_mends_no_failed_cluster() -> None:
     fakes.visit()
     fakes.run(HOUR - MINUTE)
     assert fakes.status.reason is Reason.UPDATE_FAILED
-    fakes.clusters.there[CLUSTER] = cluster(held=True, state="Failed")
+    fakes.clusters.stored[CLUSTER] = cluster(held=True, state="Failed")
     fakes.run(HOUR)
     assert (fakes.status.reason, fakes.status.alerts.attention_reason) == (Reason.CLUSTER_FAILED, Reason.CLUSTER_FAILED)
     assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
@@ -116,10 +116,10 @@ def test_holding_a_cluster_does_not_call_off_that_its_update_was_refused() -> No
     fakes = Fakes()
     fakes.clusters.refuses = REFUSED
     fakes.visit()
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
     fakes.run(HOUR)
     assert (fakes.status.reason, fakes.status.alerts.attention_reason) == (Reason.ON_HOLD, Reason.UPDATE_REFUSED)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.run(HOUR)
     assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
 
@@ -130,9 +130,9 @@ def test_a_cluster_out_of_sight_or_without_a_key_calls_nothing_off(state: str) -
     fakes.keys.failure = REFUSED
     fakes.visit()
     if state == "deleted":
-        del fakes.clusters.there[CLUSTER]
+        del fakes.clusters.stored[CLUSTER]
     else:
-        fakes.clusters.there[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
+        fakes.clusters.stored[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
     fakes.run(HOUR)
     assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
 
@@ -236,7 +236,7 @@ def test_an_old_version_that_is_gone_from_the_list_is_not_disabled() -> None:
 
 def test_a_rotation_that_did_not_succeed_keeps_no_old_version() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, state="Failed")
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state="Failed")
     fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
     fakes.records.put(over(Stage.FAILED, Reason.CLUSTER_FAILED, keep_old_version_until=NOW + DAY))
     fakes.visit()
@@ -305,11 +305,11 @@ def test_the_tag_calls_off_only_what_does_not_wait_for_an_update(called: Reason)
         Reason.WORKSPACE_FAILED,
     }
     held = Decision(Action.NOTHING, Reason.ON_HOLD, "on hold")
-    assert recovery_owed(status(attention_reason=called), held) is (called not in waits)
+    assert recovery_due(status(attention_reason=called), held) is (called not in waits)
 
 
 @pytest.mark.parametrize("reason", [Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING])
 def test_a_cluster_that_shows_no_key_any_more_leaves_open_what_has_become_of_it(reason: Reason) -> None:
     row = status(attention_reason=Reason.IN_USE_DISABLED)
-    assert not recovery_owed(row, Decision(Action.NOTHING, reason, "out of sight"))
-    assert recovery_owed(row, Decision(Action.NOTHING, Reason.UP_TO_DATE, "well"))
+    assert not recovery_due(row, Decision(Action.NOTHING, reason, "out of sight"))
+    assert recovery_due(row, Decision(Action.NOTHING, Reason.UP_TO_DATE, "well"))

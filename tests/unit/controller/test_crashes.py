@@ -243,7 +243,7 @@ def test_a_row_that_changes_while_its_end_is_announced_is_announced_late_once_mo
 @pytest.mark.parametrize("rivals", [1, 2])
 def test_of_visits_that_find_an_end_unannounced_at_the_same_time_one_announces_it(rivals: int) -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.records.put(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, announced=False, published=False))
     left = [1] * rivals
 
@@ -261,7 +261,7 @@ def test_of_visits_that_find_an_end_unannounced_at_the_same_time_one_announces_i
 
 def test_a_crash_while_an_end_is_announced_late_is_healed_by_a_visit_two_minutes_later() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.records.put(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, announced=False, published=False))
     fakes.effects.die_after = 1
     with pytest.raises(ProcessDiedError):
@@ -311,7 +311,7 @@ def test_progress_that_another_look_noted_first_is_left_to_it() -> None:
 
 def test_a_waiting_rotation_that_another_visit_put_on_record_is_not_put_there_twice() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
     fakes.records.before_save = lambda row: fakes.records.put(waiting()) if row.etag is None else None
     fakes.visit()
     assert steps(fakes) == []
@@ -403,7 +403,7 @@ def test_two_updating_rows_both_come_to_an_end() -> None:
 
 def test_a_rotation_whose_end_nobody_heard_of_is_announced_by_the_next_visit() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.records.put(over(Stage.FAILED, Reason.UPDATE_FAILED, announced=False, published=False, remedy="Repair it."))
     fakes.visit()
     assert fakes.finished == [Stage.FAILED, Stage.SUCCEEDED]

@@ -109,7 +109,7 @@ def test_a_refused_cluster_calls_again_every_day_until_it_recovers() -> None:
     fakes.visit()
     fakes.run(3 * DAY + HOUR)
     assert len(fakes.log.of(Event.CLUSTER_ATTENTION)) == 3
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.ALREADY_THERE
     assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
@@ -119,7 +119,7 @@ def test_a_failed_attempt_that_somebody_completes_is_another_outcome_than_the_fa
     fakes = Fakes()
     fakes.clusters.refuses = REFUSAL
     fakes.visit()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.run(20 * MINUTE)
     assert [data["stage"] for _, _, data in fakes.outcomes.published] == ["failed", "succeeded"]
     first, second = (event_id for event_id, _, _ in fakes.outcomes.published)
@@ -132,7 +132,7 @@ def test_busy_after_our_own_claim_means_under_way_whatever_the_words(answer: obj
     assert answer is BUSY or isinstance(answer, type(BUSY))
 
     def somebody_else_is_faster() -> None:
-        fakes.clusters.there[CLUSTER] = cluster(state="Updating")
+        fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
 
     fakes.clusters.refuses, fakes.clusters.on_patch = answer, somebody_else_is_faster
     fakes.visit()
@@ -141,7 +141,7 @@ def test_busy_after_our_own_claim_means_under_way_whatever_the_words(answer: obj
     fakes.run(30 * MINUTE)
     assert len(fakes.clusters.sent) == 1
     fakes.clusters.refuses = fakes.clusters.on_patch = None
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert fakes.log.errors == []
@@ -174,7 +174,7 @@ def test_a_cluster_that_answers_busy_for_hours_though_it_looks_free_is_asked_slo
 
 def test_a_busy_cluster_is_waited_for_with_the_rotation_on_record() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(state="ProvisioningAccount")
+    fakes.clusters.stored[CLUSTER] = cluster(state="ProvisioningAccount")
     fakes.key_changed()
     fakes.run(HOUR)
     assert (fakes.rotation.stage, fakes.rotation.reason, fakes.rotation.event_id) == (
@@ -184,14 +184,14 @@ def test_a_busy_cluster_is_waited_for_with_the_rotation_on_record() -> None:
     )
     assert steps(fakes) == ["waiting"]
     assert chains(fakes) == 1
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.UPDATE_CONFIRMED
 
 
 def test_a_cluster_that_stays_busy_is_called_out_once_a_day() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(state="ProvisioningAccount")
+    fakes.clusters.stored[CLUSTER] = cluster(state="ProvisioningAccount")
     fakes.visit()
     fakes.run(5 * HOUR)
     assert fakes.log.errors == []

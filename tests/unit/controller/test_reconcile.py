@@ -52,7 +52,7 @@ def fleet(size: int, fakes: Fakes | None = None) -> Fakes:
     """As many clusters, all on V1 of one key."""
     fakes = fakes or Fakes()
     clusters = [cluster(id=cluster_id(f"law-{number}")) for number in range(size)]
-    fakes.clusters.there = {one.id: one for one in clusters}
+    fakes.clusters.stored = {one.id: one for one in clusters}
     return fakes
 
 
@@ -84,7 +84,7 @@ def test_a_key_that_changed_requests_a_visit_to_each_cluster_that_uses_it() -> N
     fakes = fleet(3)
     other = cluster(id=cluster_id("law-other"), key_name="other")
     elsewhere = cluster(id=cluster_id("law-none"), key_vault_uri=None, key_name=None, key_version=None)
-    fakes.clusters.there |= {other.id: other, elsewhere.id: elsewhere}
+    fakes.clusters.stored |= {other.id: other, elsewhere.id: elsewhere}
     fakes.key_changed()
     (message,) = fakes.requests.pending
     fakes.deliver(message)
@@ -179,7 +179,7 @@ STEADY = {
 @pytest.mark.parametrize("case", STEADY)
 def test_a_cluster_that_stays_as_it_is_is_not_visited_again_if_it_is(case: str) -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = STEADY[case]
+    fakes.clusters.stored[CLUSTER] = STEADY[case]
     fakes.run(HOUR)
     fakes.requests.requested.clear()
     fakes.run(20 * HOUR)
@@ -221,7 +221,7 @@ CHANGES: dict[str, Cluster] = {
 def test_a_cluster_that_changed_is_visited(case: str, mode: Mode) -> None:
     fakes = settled(mode=mode)
     assert requested(fakes) == 0
-    fakes.clusters.there[CLUSTER] = CHANGES[case]
+    fakes.clusters.stored[CLUSTER] = CHANGES[case]
     assert requested(fakes) == 1
 
 
@@ -233,16 +233,16 @@ def test_a_rotation_that_has_not_ended_is_visited(stage: Stage, mode: Mode) -> N
     assert requested(fakes) == 1
 
 
-@pytest.mark.parametrize("owed", ["announced", "published"])
-def test_an_end_that_nobody_heard_of_is_visited(owed: str) -> None:
+@pytest.mark.parametrize("unheard", ["announced", "published"])
+def test_an_end_that_nobody_heard_of_is_visited(unheard: str) -> None:
     fakes = settled()
-    fakes.records.put(changed(fakes.rotation, announced=owed != "announced", published=owed != "published"))
+    fakes.records.put(changed(fakes.rotation, announced=unheard != "announced", published=unheard != "published"))
     assert requested(fakes) == 1
 
 
 def test_a_cluster_that_somebody_else_moved_to_the_newest_version_is_visited_to_record_it() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.records.put(status(key_version=V2, newest_version=V2))
     assert requested(fakes) == 1
     fakes.run(MINUTE)
@@ -263,8 +263,8 @@ def test_attention_is_due_again_after_a_day_and_over_when_it_is_over() -> None:
 
 def test_a_cluster_that_is_gone_is_noted_once_and_then_left_alone() -> None:
     fakes = settled()
-    fakes.clusters.there.clear()
-    fakes.clusters.there[cluster_id("law-two")] = cluster(id=cluster_id("law-two"), key_version=None)
+    fakes.clusters.stored.clear()
+    fakes.clusters.stored[cluster_id("law-two")] = cluster(id=cluster_id("law-two"), key_version=None)
     fakes.run(HOUR)
     assert fakes.status.reason is Reason.CLUSTER_GONE
     fakes.requests.requested.clear()
@@ -330,8 +330,8 @@ def test_overlapping_scopes_count_a_cluster_once() -> None:
 
 def test_one_line_counts_the_fleet() -> None:
     fakes = fleet(8)
-    ids = sorted(fakes.clusters.there, key=lambda found: found.key)
-    fakes.clusters.there |= {
+    ids = sorted(fakes.clusters.stored, key=lambda found: found.key)
+    fakes.clusters.stored |= {
         ids[0]: cluster(id=ids[0], key_version=V2),
         ids[1]: cluster(id=ids[1], key_version=None),
         ids[2]: cluster(id=ids[2], key_vault_uri=None, key_name=None, key_version=None),
@@ -350,7 +350,7 @@ def test_one_line_counts_the_fleet() -> None:
 
 def test_what_only_a_visit_can_see_is_counted_by_what_the_last_one_saw() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
     fakes.clusters.workspaces[WORKSPACE] = "Failed"
     fakes.visit()
     fakes.run(HOUR)
@@ -381,8 +381,8 @@ def test_fifty_clusters_on_one_key_are_read_with_one_call_to_key_vault_and_all_m
 
 def test_the_same_key_in_different_spelling_is_read_once() -> None:
     fakes = fleet(2)
-    ids = list(fakes.clusters.there)
-    fakes.clusters.there[ids[0]] = cluster(
+    ids = list(fakes.clusters.stored)
+    fakes.clusters.stored[ids[0]] = cluster(
         id=ids[0], key_vault_uri="https://CONTOSO.vault.azure.net/", key_name="LA-CMK"
     )
     fakes.reconcile()
@@ -422,7 +422,7 @@ def on_keys_of_their_own(size: int) -> Fakes:
         cluster(id=cluster_id(f"law-{number}"), key_vault_uri=f"https://vault-{number}.vault.azure.net")
         for number in range(size)
     ]
-    fakes.clusters.there = {one.id: one for one in clusters}
+    fakes.clusters.stored = {one.id: one for one in clusters}
     return fakes
 
 
@@ -445,9 +445,9 @@ def test_vaults_that_hang_do_not_keep_a_run_from_its_end_nor_any_cluster_from_it
 
 def test_a_cluster_whose_key_was_not_reached_is_visited_and_seen_to() -> None:
     fakes = fleet(1)
-    hanging = on_keys_of_their_own(8).clusters.there
-    fakes.clusters.there = hanging | {CLUSTER: cluster()}
-    fakes.records.put(*(status(cluster_id=one) for one in fakes.clusters.there))
+    hanging = on_keys_of_their_own(8).clusters.stored
+    fakes.clusters.stored = hanging | {CLUSTER: cluster()}
+    fakes.records.put(*(status(cluster_id=one) for one in fakes.clusters.stored))
     reconcile(replace(fakes.world, keys=HangingVaults(fakes, 45 * SECOND)))
     assert CLUSTER in {visit.cluster for visit, _ in fakes.requests.requested}
     fakes.visit()
@@ -506,10 +506,10 @@ def test_a_row_that_changes_while_it_is_let_go_of_is_left_to_the_next_reconcile(
 def test_the_old_version_must_stay_without_an_end_while_another_cluster_pins_it() -> None:
     fakes = Fakes()
     other = cluster_id("law-two")
-    fakes.clusters.there[other] = cluster(id=other, held=True)
+    fakes.clusters.stored[other] = cluster(id=other, held=True)
     fakes.run(2 * HOUR)
     assert fakes.rotation.outcome.keep_old_version_until is None
-    fakes.clusters.there[other] = cluster(id=other, key_version=V2)
+    fakes.clusters.stored[other] = cluster(id=other, key_version=V2)
     freed_at = fakes.clock.now
     fakes.run(HOUR)
     until = fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until
@@ -526,14 +526,14 @@ def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) 
     fakes.run(2 * HOUR)
     assert fakes.rotation.outcome.keep_old_version_until is not None
     back = cluster() if who == "the cluster itself" else cluster(id=cluster_id("law-two"), held=True)
-    fakes.clusters.there[back.id] = back
+    fakes.clusters.stored[back.id] = back
     fakes.run(HOUR)
     assert fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until is None
     assert [step.name for step in fakes.records.history(CLUSTER)][-1] == "old version in use again"
     fakes.requests.requested.clear()
     fakes.run(10 * HOUR)
     assert fakes.requests.requested == [], "that is said once"
-    fakes.clusters.there[back.id] = replace(back, key_version=V2, held=False)
+    fakes.clusters.stored[back.id] = replace(back, key_version=V2, held=False)
     left_at = fakes.clock.now
     fakes.run(HOUR)
     assert must(fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until) >= left_at + DAY
@@ -543,15 +543,15 @@ def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) 
 def test_a_cluster_that_left_the_old_version_in_another_way_no_longer_holds_it(how: str) -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
     other = cluster_id("law-two", group="rg-other")
-    fakes.clusters.there[other] = cluster(id=other, held=True)
+    fakes.clusters.stored[other] = cluster(id=other, held=True)
     fakes.run(2 * HOUR)
     assert fakes.rotation.outcome.keep_old_version_until is None
     if how == "deleted":
-        del fakes.clusters.there[other]
+        del fakes.clusters.stored[other]
     elif how == "another key":
-        fakes.clusters.there[other] = cluster(id=other, key_name="other")
+        fakes.clusters.stored[other] = cluster(id=other, key_name="other")
     elif how == "automatic rotation":
-        fakes.clusters.there[other] = cluster(id=other, key_version=None)
+        fakes.clusters.stored[other] = cluster(id=other, key_version=None)
     else:
         fakes.scopes = (GROUP,)
     fakes.run(HOUR)
@@ -608,7 +608,7 @@ def test_a_plan_takes_what_has_ended_for_ended() -> None:
 
 def test_a_plan_shows_a_scope_that_holds_something_gone() -> None:
     fakes = Fakes()
-    fakes.clusters.there.clear()
+    fakes.clusters.stored.clear()
     fakes.records.put(status())
     decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE

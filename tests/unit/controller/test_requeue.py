@@ -52,7 +52,7 @@ def before_status(fakes: Fakes, act: Callable[[], None], *, times: int = 1) -> N
 
 def on_hold() -> Fakes:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
     return fakes
 
 

@@ -23,7 +23,7 @@ def rows_read_by_a_rotation(fleet: int) -> int:
     fakes = Fakes()
     for number in range(1, fleet):
         other = cluster_id(f"law-{number}")
-        fakes.clusters.there[other] = cluster(id=other, held=True)
+        fakes.clusters.stored[other] = cluster(id=other, held=True)
         fakes.records.put(status(cluster_id=other, mode=KeyMode.PINNED, key_version=V1, reason=Reason.ON_HOLD))
     fakes.visit()
     before = fakes.records.rows_read
@@ -84,7 +84,7 @@ def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:
 
 def two_that_move_together() -> Fakes:
     fakes = Fakes()
-    fakes.clusters.there[TWO] = cluster(id=TWO)
+    fakes.clusters.stored[TWO] = cluster(id=TWO)
     fakes.visit(CLUSTER)
     fakes.visit(TWO)
     return fakes

@@ -11,7 +11,7 @@ from tests.unit.support.worlds import Fakes
 
 def linked() -> Fakes:
     fakes = Fakes()
-    fakes.clusters.there = {CLUSTER: cluster(workspace_ids=(WORKSPACE,))}
+    fakes.clusters.stored = {CLUSTER: cluster(workspace_ids=(WORKSPACE,))}
     return fakes
 
 

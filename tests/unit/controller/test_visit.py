@@ -150,7 +150,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
     fakes = Fakes()
     forged = operation_url(host="evil.example")
     fakes.records.put(rotation(operation_url=forged))
-    fakes.clusters.there[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
     fakes.clusters.operation_trouble = UNAVAILABLE  # would be seen, had it been asked
     fakes.visit()
     assert fakes.rotation.attempt.silent_since is None
@@ -212,7 +212,7 @@ def test_a_cluster_that_its_update_leaves_failed_is_tried_again_at_the_same_vers
 
 def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_out_until_it_recovers() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2", WORKSPACE + "3"))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2", WORKSPACE + "3"))
     fakes.clusters.workspaces |= {WORKSPACE: "Failed", WORKSPACE + "2": UNAVAILABLE}
     fakes.visit()
     fakes.run(2 * HOUR)
@@ -232,7 +232,7 @@ def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_o
 
 def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
     fakes.clusters.answer_lost = UNAVAILABLE
     fakes.visit()
     fakes.run(2 * HOUR)
@@ -242,7 +242,7 @@ def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost(
 
 def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
     fakes.clusters.workspaces[WORKSPACE] = GONE
     fakes.visit()
     fakes.run(HOUR)
@@ -352,9 +352,9 @@ def test_observe_decides_and_reports_but_sends_nothing_and_writes_only_cluster_r
     assert fakes.records.rotations == {}
     assert steps(fakes) == []
     assert reason(fakes) is Reason.VERSION_IS_BEHIND
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state="Updating")
     fakes.run(HOUR)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.run(HOUR)
     assert fakes.records.rotations == {}
     assert fakes.status.reason is Reason.UP_TO_DATE
@@ -393,7 +393,7 @@ def test_a_cluster_that_was_put_back_is_left_there_until_a_newer_version_comes()
     fakes = Fakes()
     fakes.visit()
     fakes.run(HOUR)
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert fakes.status.reason is Reason.MOVED_BACK
     assert fakes.log.errors == ["cluster.attention"]
@@ -404,12 +404,12 @@ def test_a_cluster_that_was_put_back_is_left_there_until_a_newer_version_comes()
 
 def test_a_cluster_on_hold_is_not_updated_until_the_tag_is_gone() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
     fakes.visit()
     fakes.run(DAY)
     assert fakes.status.reason is Reason.ON_HOLD
     assert fakes.clusters.sent == []
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
 
@@ -419,7 +419,7 @@ def test_a_cluster_given_another_key_under_an_update_is_never_moved_back() -> No
     fakes.visit()
     fakes.run(15 * MINUTE, reconcile=False)
     fakes.records.put(changed(fakes.rotation, stage=Stage.UPDATING))
-    fakes.clusters.there[CLUSTER] = cluster(key_name="other", key_version=V3)
+    fakes.clusters.stored[CLUSTER] = cluster(key_name="other", key_version=V3)
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CHANGED_BY_OTHERS
     assert fakes.status.reason is Reason.KEY_NOT_FOUND
@@ -441,7 +441,7 @@ def test_a_revoked_key_is_called_out_daily_and_never_gone_around() -> None:
 
 def test_a_vault_outside_the_cloud_is_never_called() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_vault_uri="https://contoso.vault.evil.example")
+    fakes.clusters.stored[CLUSTER] = cluster(key_vault_uri="https://contoso.vault.evil.example")
     fakes.visit()
     assert fakes.keys.reads == 0
     assert fakes.status.reason is Reason.VAULT_NOT_IN_CLOUD
@@ -459,7 +459,7 @@ def test_a_cluster_that_is_gone_supersedes_its_update() -> None:
     fakes = Fakes()
     fakes.visit()
     fakes.run(5 * MINUTE)
-    fakes.clusters.there.clear()
+    fakes.clusters.stored.clear()
     fakes.clusters.operations.clear()
     fakes.run(HOUR)
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUPERSEDED, Reason.CLUSTER_GONE)

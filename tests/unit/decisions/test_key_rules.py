@@ -98,7 +98,7 @@ def test_a_cluster_that_is_moved_by_hand_to_one_of_the_newest_calls_for_nobody_a
     fakes.keys.listed[KEY] = TIED
     fakes.run(HOUR)
     before = fakes.status
-    fakes.clusters.there |= {one: cluster(key_version=V2) for one in fakes.clusters.there}
+    fakes.clusters.stored |= {one: cluster(key_version=V2) for one in fakes.clusters.stored}
     fakes.run(3 * DAY)
     assert (before.reason, fakes.status.reason) == (Reason.ORDER_UNKNOWN, Reason.UP_TO_DATE)
     assert fakes.log.errors == ["cluster.attention"]

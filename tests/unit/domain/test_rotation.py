@@ -123,15 +123,15 @@ def test_a_claim_takes_the_key_as_the_cluster_has_it_and_remembers_an_operator()
 
 
 def test_a_claim_on_a_cluster_that_is_there_already_keeps_where_it_came_from() -> None:
-    there = cluster(key_version=V2, state="Failed")
-    claim = machine.claimed(over(Stage.FAILED, WHY), there, by=RequestedBy.EVENT, attempt_id="new", now=NOW)
+    stored = cluster(key_version=V2, state="Failed")
+    claim = machine.claimed(over(Stage.FAILED, WHY), stored, by=RequestedBy.EVENT, attempt_id="new", now=NOW)
     assert claim.from_version == V1
 
 
 def test_a_note_about_another_attempt_fills_in_what_is_not_known_and_nothing_else() -> None:
     noted = rotation(correlation_id="theirs", message="theirs")
-    there = claimed(id="another", message="ours")
-    assert machine.merged(there, noted) == claimed(
+    stored = claimed(id="another", message="ours")
+    assert machine.merged(stored, noted) == claimed(
         id="another", message="ours", operation_id=noted.attempt.operation_id, correlation_id="theirs"
     )
     known = claimed(id="another", operation_id="ours", correlation_id="ours")

@@ -85,7 +85,7 @@ class FakeClusters:
 
     clock: FakeClock
     effects: Effects
-    there: dict[ClusterId, Cluster] = field(default_factory=dict)
+    stored: dict[ClusterId, Cluster] = field(default_factory=dict)
     operations: dict[str, Running] = field(default_factory=dict)
     patches: list[tuple[ClusterId, str]] = field(default_factory=list)
     """The updates that ARM took."""
@@ -112,23 +112,23 @@ class FakeClusters:
             if running.settled or self.clock.now < running.ends_at:
                 continue
             running.settled = True
-            before = self.there[running.cluster_id]
+            before = self.stored[running.cluster_id]
             key_version = running.version if running.arrives else before.key_version
-            self.there[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
+            self.stored[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
 
     def in_scope(self, scope: Scope) -> list[Cluster]:
         if scope in self.scope_troubles:
             raise AzureCallError(self.scope_troubles[scope])
         self.settle()
-        return [found for found in self.there.values() if scope.contains(found.id)]
+        return [found for found in self.stored.values() if scope.contains(found.id)]
 
     def get(self, cluster_id: ClusterId) -> Cluster:
         if self.get_trouble is not None:
             raise AzureCallError(self.get_trouble)
         self.settle()
-        if cluster_id not in self.there:
+        if cluster_id not in self.stored:
             raise AzureCallError(Failure(FailureKind.NOT_FOUND, "ResourceNotFound", "Cluster not found"))
-        return self.there[cluster_id]
+        return self.stored[cluster_id]
 
     def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
         self.sent.append(attempt_id)
@@ -146,7 +146,7 @@ class FakeClusters:
         self.operations[url] = Running(
             cluster.id, version, self.clock.now + self.lasts, self.end, self.leaves, self.arrives
         )
-        self.there[cluster.id] = replace(before, state="Updating")
+        self.stored[cluster.id] = replace(before, state="Updating")
         self.effects.happened("PATCH")
         if self.answer_lost is not None:
             raise AzureCallError(self.answer_lost)
@@ -232,8 +232,8 @@ class FakeRecords:
 
     def save_status(self, status: ClusterStatus) -> ClusterStatus:
         self._begin("save_status", status)
-        there = self.statuses.get(status.cluster_id)
-        if (there.etag if there else None) != status.etag:
+        stored = self.statuses.get(status.cluster_id)
+        if (stored.etag if stored else None) != status.etag:
             raise ConflictError("~cluster")
         saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag())
         self.effects.happened("status")
@@ -241,8 +241,8 @@ class FakeRecords:
 
     def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
         self._begin("save_rotation", rotation)
-        there = self.rotations.get(_key(rotation))
-        if (there.etag if there else None) != rotation.etag:
+        stored = self.rotations.get(_key(rotation))
+        if (stored.etag if stored else None) != rotation.etag:
             raise ConflictError(rotation.to_version)
         saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag())
         if step is not None:
