@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from cmk_rotation import bootstrap, clock
 from cmk_rotation.config.settings import InvalidSettingsError
 from cmk_rotation.controller import requeue
+from cmk_rotation.controller.plan import plan
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError, World
-from cmk_rotation.controller.reconcile import is_behind, plan
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain import documents
 from cmk_rotation.domain.azure_resources import Failure
@@ -101,7 +101,7 @@ def _calls(seen: Observation | UnreadableCluster, decision: Decision) -> bool:
         return True
     if isinstance(seen, UnreadableCluster):
         return decision.action is Action.WAIT  # else it is known to be gone
-    return isinstance(seen.versions, Failure) or seen.updating is not None or is_behind(seen)
+    return isinstance(seen.versions, Failure) or seen.updating is not None or seen.is_behind
 
 
 def _visit(world: World, options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, vault_host
+from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import OPEN, KeyMode, Reason, RequestedBy, Stage
 
@@ -266,8 +267,8 @@ def _column(value: object) -> object:
     return _SURROGATE.sub("�", value)[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
-def _instant(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _instant(at: datetime) -> str:
+    return iso(at, "microseconds")
 
 
 def _spread(workspaces: tuple[Workspace, ...]) -> Iterator[tuple[str, str]]:
@@ -294,12 +295,7 @@ def _text(row: Row, name: str) -> str | None:
 
 
 def _time(row: Row, name: str) -> datetime | None:
-    value = row.get(name)
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
+    return from_iso(row.get(name))
 
 
 def _number(row: Row, name: str) -> int | None:

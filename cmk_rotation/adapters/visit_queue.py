@@ -11,6 +11,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
+from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, to_text
 from cmk_rotation.domain.vocabulary import FailureKind
 
@@ -61,7 +62,7 @@ class QueueRequests:
             with translated():
                 properties = self._poison.get_queue_properties()
             return PoisonQueue(
-                properties.approximate_message_count or 0, _time((properties.metadata or {}).get(_SINCE))
+                properties.approximate_message_count or 0, from_iso((properties.metadata or {}).get(_SINCE))
             )
 
         try:
@@ -76,7 +77,7 @@ class QueueRequests:
 
         def write() -> None:
             with translated():
-                self._poison.set_queue_metadata({_SINCE: since.isoformat()} if since else {})
+                self._poison.set_queue_metadata({_SINCE: iso(since, "microseconds")} if since else {})
 
         try:
             patiently(write)
@@ -97,12 +98,3 @@ class QueueRequests:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
             self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
-
-
-def _time(text: str | None) -> datetime | None:
-    """A time that was written down; None if it makes no sense."""
-    try:
-        at = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

@@ -4,19 +4,18 @@ A line that calls for a person is noted in the cluster's row before it is writte
 one writes it, and confirmed there after: a crash in between repeats it, and never loses it.
 """
 
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from cmk_rotation.controller.ports import World
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
+from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Event, Reason
+from cmk_rotation.domain.vocabulary import Action, Reason
 
 ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
@@ -33,31 +32,6 @@ NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
     Reason.WORKSPACE_FAILED,
 }
 """What the operator's tag does not mend: it only keeps us from trying again."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line to be written."""
-
-    event: Event
-    level: int
-    fields: Mapping[str, object]
-
-
-def rotation_fields(rotation: Rotation) -> dict[str, object]:
-    """The ids that every line about a rotation carries."""
-    return {
-        "clusterId": rotation.cluster_id.text,
-        "keyName": rotation.key_name,
-        "fromVersion": rotation.from_version,
-        "toVersion": rotation.to_version,
-        "stage": rotation.stage,
-        "reason": rotation.reason,
-        "operationId": rotation.attempt.operation_id,
-        "attempt": rotation.attempts,
-        "eventId": rotation.event_id,
-        "correlationId": rotation.attempt.correlation_id,
-    }
 
 
 def observation_fields(observation: Observation | UnreadableCluster) -> dict[str, object]:
@@ -79,14 +53,15 @@ def log_decision(
     """One line per visit; DEBUG unless the reason is new."""
     changed = observation.status is None or observation.status.reason is not decision.reason
     world.log(
-        Event.VISIT_DECIDED,
-        logging.INFO if changed else logging.DEBUG,
-        **observation_fields(observation),
-        decision=decision.action,
-        reason=decision.reason,
-        message=decision.message,
-        by=request.by,
-        eventId=request.event_id,
+        log_events.visit_decided(
+            observation_fields(observation),
+            decision.action,
+            decision.reason,
+            decision.message,
+            by=request.by,
+            event_id=request.event_id,
+            new=changed,
+        )
     )
 
 
@@ -146,52 +121,24 @@ def alerts_due(
     """The lines that are to be said, and what was said with each of them noted."""
     lines: list[LogLine] = []
     alerts = status.alerts
-    fields = {**observation_fields(observation), "reason": decision.reason}
+    about, reason = observation_fields(observation), decision.reason
     if attention_due(status, observation, decision):
-        call = {"message": status.message, "remedy": status.remedy, "since": status.since}
-        if decision.reason is Reason.UPDATE_OVERDUE:
-            lines.append(LogLine(Event.UPDATE_OVERDUE, logging.ERROR, {**fields, **_about_open(observation), **call}))
-        elif not (announced and decision.reason in ANNOUNCED_BY_ROTATION):
-            lines.append(LogLine(Event.CLUSTER_ATTENTION, logging.ERROR, {**fields, **call}))
-        alerts = replace(alerts, attention_reason=decision.reason, attention_at=status.looked_at)
-    if recovery_due(status, decision):
-        over = f"{decision.message} (attention for {status.alerts.attention_reason} is over)"
-        lines.append(LogLine(Event.CLUSTER_RECOVERED, logging.INFO, {**fields, "message": over}))
+        overdue = observation.updating if isinstance(observation, Observation) else None
+        if reason is Reason.UPDATE_OVERDUE and overdue is not None:
+            lines.append(log_events.update_overdue(overdue, status.message, status.remedy, status.since))
+        elif not (announced and reason in ANNOUNCED_BY_ROTATION):
+            lines.append(log_events.cluster_attention(about, reason, status.message, status.remedy, status.since))
+        alerts = replace(alerts, attention_reason=reason, attention_at=status.looked_at)
+    if status.alerts.attention_reason is not None and recovery_due(status, decision):
+        lines.append(log_events.cluster_recovered(about, reason, decision.message, status.alerts.attention_reason))
         alerts = replace(alerts, attention_reason=None, attention_at=None)
     in_use = expiring(status, observation)
     if in_use is not None:
-        lines.append(
-            LogLine(Event.KEY_EXPIRING, logging.WARNING, {**fields, **_expiry(status, in_use, observation.now)})
-        )
+        where = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
+        lines.append(log_events.key_expiring(about, reason, where, in_use, observation.now))
         alerts = replace(alerts, expiry_warned_at=observation.now)
     for rotation in disabled_early(status, observation):
-        early = {**rotation_fields(rotation), **_too_early(rotation, observation.now)}
-        lines.append(LogLine(Event.OLD_VERSION_DISABLED_EARLY, logging.ERROR, early))
+        lines.append(log_events.old_version_disabled_early(rotation, observation.now))
         called_out = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
         alerts = replace(alerts, disabled_early_version=called_out)
     return alerts, lines
-
-
-def _about_open(observation: Observation | UnreadableCluster) -> Mapping[str, object]:
-    rotation = observation.updating if isinstance(observation, Observation) else None
-    return {**rotation_fields(rotation), "reason": Reason.UPDATE_OVERDUE} if rotation else {}
-
-
-def _expiry(status: ClusterStatus, in_use: KeyVersion, now: datetime) -> Mapping[str, object]:
-    heading = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
-    return {
-        "message": f"{heading} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z",
-        "remedy": "Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired.",
-        "since": now,
-        "expiresAt": in_use.expires_at,
-    }
-
-
-def _too_early(rotation: Rotation, now: datetime) -> Mapping[str, object]:
-    until = rotation.outcome.keep_old_version_until
-    return {
-        "message": f"{rotation.heading}: the old version was disabled before {until:%Y-%m-%d %H:%M}Z",
-        "remedy": "Enable the old version again until then: storage may still use it, and then reads and new logs fail.",
-        "since": now,
-        "keepOldVersionUntil": until,
-    }

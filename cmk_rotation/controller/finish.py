@@ -3,15 +3,14 @@
 A crash in between leaves a row that says what is still owed; the next visit pays it.
 """
 
-import logging
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from cmk_rotation.controller.alerts import rotation_fields
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version_until
 from cmk_rotation.decisions.observation import Observation, UnreadableCluster
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.rotation import (
     Rotation,
@@ -22,7 +21,7 @@ from cmk_rotation.domain.rotation import (
     workspaces_seen,
 )
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
-from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Reason, Stage
 
 
 def finish(world: World, observation: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
@@ -63,18 +62,7 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     if not rotation.outcome.announced:
         if rotation.stage is Stage.SUCCEEDED:
             rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
-        world.log(
-            Event.ROTATION_FINISHED,
-            logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO,
-            **rotation_fields(rotation),
-            message=rotation.message,
-            remedy=rotation.remedy,
-            since=rotation.outcome.finished_at or rotation.requested_at,
-            verified=rotation.verified,
-            secondsToVerify=rotation.seconds_to_verify,
-            keepOldVersionUntil=rotation.outcome.keep_old_version_until,
-            operationError=rotation.attempt.operation_error.message if rotation.attempt.operation_error else None,
-        )
+        world.log(log_events.rotation_finished(rotation))
     published = rotation.outcome.published or _publish(world, rotation)
     ended = announced(rotation, published=published)
     try:
@@ -101,13 +89,10 @@ def _publish(world: World, rotation: Rotation) -> bool:
         given_up = world.now() - finished_at >= REMIND_EVERY
         if given_up or not rotation.outcome.announced:
             then = "is given up after a day" if given_up else "is tried again by later visits"
-            world.log(
-                Event.VISIT_FAILED,
-                logging.ERROR,
-                **rotation_fields(rotation),
-                message=f"the outcome event could not be published and {then} ({error.failure.code}: {error.failure.message})",
-                remedy="Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it.",
-                since=finished_at,
-            )
+            why = f"{error.failure.code}: {error.failure.message}"
+            message = f"the outcome event could not be published and {then} ({why})"
+            remedy = "Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it."
+            about = log_events.rotation_fields(rotation)
+            world.log(log_events.visit_failed(message, remedy, finished_at, about=about))
         return given_up
     return True

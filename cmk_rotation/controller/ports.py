@@ -8,10 +8,11 @@ from typing import Protocol
 from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode
+from cmk_rotation.domain.vocabulary import Mode
 
 
 class AzureCallError(Exception):
@@ -123,8 +124,8 @@ class Outcomes(Protocol):
 class Log(Protocol):
     """The function's log: one JSON line per event."""
 
-    def __call__(self, event: Event, level: int, /, **fields: object) -> None:
-        """Write one line. Fields that are None are left out."""
+    def __call__(self, line: LogLine, /) -> None:
+        """Write one line."""
         ...
 
 

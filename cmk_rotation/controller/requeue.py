@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import LogLine, alerts_due
+from cmk_rotation.controller.alerts import alerts_due
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, since
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
+from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
@@ -84,7 +85,7 @@ def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[LogLine], no
     except ConflictError:
         return False
     for line in lines:
-        world.log(line.event, line.level, **line.fields)
+        world.log(line)
     if lines:
         _confirm_said(world, saved)
     return True

@@ -4,16 +4,15 @@ A crash after any of them leaves something that the next visit heals: a claim th
 that is busy or has arrived, an operation on record.
 """
 
-import logging
 from dataclasses import dataclass, replace
 
-from cmk_rotation.controller.alerts import rotation_fields
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import Decision, Observation, since
 from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import operation_id
@@ -33,7 +32,7 @@ from cmk_rotation.domain.rotation import (
 )
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, unavailable_backoff
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy, Stage
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
@@ -86,14 +85,10 @@ def send_update(
     except ConflictError:
         return to_be_seen
     except StorageUnavailableError as error:
-        world.log(
-            Event.VISIT_FAILED,
-            logging.ERROR,
-            **rotation_fields(claim),
-            message=f"{claim.message}; what came of it could not be put on record ({error})",
-            remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
-            since=claim.attempt.started_at,
-        )
+        unrecorded = f"{claim.message}; what came of it could not be put on record ({error})"
+        remedy = "Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update."
+        about = log_events.rotation_fields(claim)
+        world.log(log_events.visit_failed(unrecorded, remedy, claim.attempt.started_at, about=about))
         return to_be_seen
 
 
@@ -157,9 +152,7 @@ def _take_back(world: World, observation: Observation, target: KeyVersion, claim
 
 
 def _send(world: World, observation: Observation, claim: Rotation) -> Sent | Refused:
-    world.log(
-        Event.UPDATE_SENT, logging.INFO, **rotation_fields(claim), attemptId=claim.attempt.id, message=claim.message
-    )
+    world.log(log_events.update_sent(claim))
     try:
         answer = world.clusters.set_key_version(observation.cluster, claim.to_version, claim.attempt.id or "")
     except AzureCallError as error:
@@ -178,7 +171,7 @@ def _accepted(world: World, observation: Observation, claim: Rotation, answer: A
     now = world.now()
     noted = accepted(claim, answer, trusted, now)
     # Said before it is noted: should the table fail now, the log still knows the operation.
-    world.log(Event.UPDATE_ACCEPTED, logging.INFO, **rotation_fields(noted), message=noted.message)
+    world.log(log_events.update_accepted(noted))
     _note(world, noted, Step("accepted", now, noted))
     after = observation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
     return Decision(Action.WAIT, noted.reason, noted.message, requeue_after=after)
@@ -190,7 +183,7 @@ def _busy(world: World, observation: Observation, claim: Rotation, failure: Fail
     timing = observation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
     after = max(timing, TROUBLE_CEILING if late else CLAIM_LASTS)
     noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
-    world.log(Event.UPDATE_PROGRESS, logging.INFO, **rotation_fields(noted), message=noted.message)
+    world.log(log_events.update_progress(noted, new=True))
     _note(world, noted, Step("busy", now, noted))
     action = Action.ATTENTION if late else Action.WAIT
     return Decision(action, noted.reason, noted.message, requeue_after=after)
@@ -209,14 +202,7 @@ def _unanswered(world: World, observation: Observation, claim: Rotation, failure
 
 def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:
     end = refused(claim, failure, world.now())
-    world.log(
-        Event.UPDATE_REFUSED,
-        logging.ERROR,
-        **rotation_fields(end),
-        message=end.message,
-        remedy=end.remedy,
-        since=claim.attempt.started_at,
-    )
+    world.log(log_events.update_refused(end, claim.attempt.started_at))
     return finish(world, observation, end)
 
 

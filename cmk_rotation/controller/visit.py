@@ -4,10 +4,9 @@ An event, the timer and an operator all do the same one thing: they request a vi
 crashes all become "look again".
 """
 
-import logging
 from functools import partial
 
-from cmk_rotation.controller.alerts import log_decision, rotation_fields
+from cmk_rotation.controller.alerts import log_decision
 from cmk_rotation.controller.finish import (
     announce_overdue,
     announcement_due,
@@ -19,10 +18,11 @@ from cmk_rotation.controller.requeue import end_visit
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle, toward
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Event, Mode, Reason, Stage
+from cmk_rotation.domain.vocabulary import Action, Mode, Reason, Stage
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -48,23 +48,16 @@ def visit(world: World, request: VisitRequest) -> None:
 
 def reject(world: World, why: str) -> None:
     """Say that a message cannot lead anywhere. It is not looked at again."""
-    world.log(
-        Event.VISIT_REJECTED,
-        logging.WARNING,
-        message=f"a visit request was rejected: {why}",
-        remedy="If you sent it, check the id and CLUSTER_SCOPES. If a scope was taken out while an update ran, nothing is to "
-        "be done. Else see who may write to the queue cluster-visits.",
-        since=world.now(),
-    )
+    world.log(log_events.visit_rejected(why, world.now()))
 
 
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
     record = world.records.of_cluster(cluster_id)
-    alerts_due = [rotation for rotation in record.rotations if announcement_due(rotation, world.now())]
-    for rotation in alerts_due:
+    unheard = [rotation for rotation in record.rotations if announcement_due(rotation, world.now())]
+    for rotation in unheard:
         announce_overdue(world, rotation)
-    if alerts_due:
+    if unheard:
         record = world.records.of_cluster(cluster_id)
     _act(world, observe(world, cluster_id, record, request.by), request)
 
@@ -113,13 +106,8 @@ def _note_progress(world: World, observation: Observation, decision: Decision) -
         step = "overdue"
     elif after.attempt.operation_status != before.attempt.operation_status:
         step = "progress"
-    world.log(
-        Event.UPDATE_PROGRESS,
-        logging.INFO if after.attempt.operation_status != before.attempt.operation_status else logging.DEBUG,
-        **rotation_fields(after),
-        operationStatus=after.attempt.operation_status,
-        message=after.message,
-    )
+    new = after.attempt.operation_status != before.attempt.operation_status
+    world.log(log_events.update_progress(after, new=new))
     if after == before:
         return observation
     try:

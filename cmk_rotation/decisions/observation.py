@@ -25,7 +25,7 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import OPEN, Action, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Action, KeyMode, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,11 @@ class Observation(_Look):
     def at_newest(self) -> bool:
         """Whether the cluster pins the newest usable version."""
         return self.target is not None and same_version(self.target.version, self.cluster.key_version)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the cluster pins another than the newest usable version."""
+        return self.cluster.mode is KeyMode.PINNED and self.target is not None and not self.at_newest
 
     @property
     def done(self) -> tuple[Rotation, ...]:

@@ -4,9 +4,10 @@ Times are UTC, ISO 8601 with `Z`. Unknown is None in JSON, never an empty string
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import Action, Stage
@@ -14,11 +15,8 @@ from cmk_rotation.domain.vocabulary import Action, Stage
 _UNKNOWN = "-"
 
 
-def iso(time: datetime | None) -> str | None:
-    """A time as text, to the millisecond."""
-    if time is None:
-        return None
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+def _iso(at: datetime | None) -> str | None:
+    return iso(at) if at else None
 
 
 def rotation_json(rotation: Rotation) -> dict[str, object]:
@@ -30,7 +28,7 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
         "keyName": rotation.key_name,
         "fromVersion": rotation.from_version,
         "toVersion": rotation.to_version,
-        "toVersionCreatedAt": iso(rotation.to_version_created_at),
+        "toVersionCreatedAt": _iso(rotation.to_version_created_at),
         "stage": rotation.stage.value,
         "reason": rotation.reason.value,
         "message": rotation.message,
@@ -40,11 +38,11 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
         "operationError": {"code": error.code, "message": error.message} if error else None,
         "clusterState": rotation.cluster_state,
         "verified": rotation.verified,
-        "requestedAt": iso(rotation.requested_at),
-        "startedAt": iso(rotation.attempt.started_at),
-        "finishedAt": iso(rotation.outcome.finished_at),
+        "requestedAt": _iso(rotation.requested_at),
+        "startedAt": _iso(rotation.attempt.started_at),
+        "finishedAt": _iso(rotation.outcome.finished_at),
         "secondsToVerify": rotation.seconds_to_verify,
-        "keepOldVersionUntil": iso(rotation.outcome.keep_old_version_until),
+        "keepOldVersionUntil": _iso(rotation.outcome.keep_old_version_until),
         "attempts": rotation.attempts,
         "requestedBy": rotation.requested_by.value,
         "eventId": rotation.event_id,
@@ -64,21 +62,21 @@ def cluster_json(status: ClusterStatus) -> dict[str, object]:
         "keyVaultUri": status.key_vault_uri,
         "keyName": status.key_name,
         "keyVersion": status.key_version,
-        "keyVersionExpiresAt": iso(status.key_version_expires_at),
+        "keyVersionExpiresAt": _iso(status.key_version_expires_at),
         "newestVersion": status.newest_version,
         "clusterState": status.cluster_state,
         "reason": status.reason.value,
-        "since": iso(status.since),
+        "since": _iso(status.since),
         "message": status.message,
         "remedy": status.remedy,
-        "lookedAt": iso(status.looked_at),
-        "nextVisitAt": iso(status.next_visit.at if status.next_visit else None),
+        "lookedAt": _iso(status.looked_at),
+        "nextVisitAt": _iso(status.next_visit.at if status.next_visit else None),
     }
 
 
 def step_json(step: Step) -> dict[str, object]:
     """A line of history: the rotation as it was after one step."""
-    return {"step": step.name, "at": iso(step.at), **rotation_json(step.rotation)}
+    return {"step": step.name, "at": _iso(step.at), **rotation_json(step.rotation)}
 
 
 def clusters_text(statuses: Sequence[ClusterStatus], actions: Mapping[str, Action] | None = None) -> str:

@@ -3,8 +3,9 @@
 import pytest
 
 from cmk_rotation.controller import visit
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.timing import CLAIM_LASTS
-from cmk_rotation.domain.vocabulary import Event, Reason, Stage
+from cmk_rotation.domain.vocabulary import Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -212,7 +213,7 @@ def test_a_row_that_changes_at_every_try_is_left_to_the_next_visit_and_the_log_s
 
     fakes.records.before_save = always_changed
     fakes.visit()
-    (line,) = fakes.log.of(Event.UPDATE_ACCEPTED)
+    (line,) = fakes.log.of(LogEvent.UPDATE_ACCEPTED)
     assert line.fields["operationId"] == "operation-1"
     fakes.records.before_save = None
     fakes.run(HOUR)

@@ -7,7 +7,8 @@ import pytest
 
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
-from cmk_rotation.domain.vocabulary import Event, FailureKind, Reason, RequestedBy, Stage
+from cmk_rotation.domain.log_events import LogEvent
+from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -108,11 +109,11 @@ def test_a_refused_cluster_calls_again_every_day_until_it_recovers() -> None:
     fakes.clusters.refuses = REFUSAL
     fakes.visit()
     fakes.run(3 * DAY + HOUR)
-    assert len(fakes.log.of(Event.CLUSTER_ATTENTION)) == 3
+    assert len(fakes.log.of(LogEvent.CLUSTER_ATTENTION)) == 3
     fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.ALREADY_THERE
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_a_failed_attempt_that_somebody_completes_is_another_outcome_than_the_failure() -> None:
@@ -209,12 +210,12 @@ def test_an_unavailable_azure_is_asked_again_in_1_to_15_minutes_and_called_out_a
     waits = [after for _, after in fakes.requests.requested]
     assert (min(waits), max(waits)) == (MINUTE, 15 * MINUTE)
     fakes.run(3 * DAY)
-    attention = fakes.log.of(Event.CLUSTER_ATTENTION)
+    attention = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
     assert [line.fields["reason"] for line in attention] == [Reason.CLUSTER_UNREACHABLE] * 3
     fakes.clusters.get_trouble = None
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_an_unavailable_key_vault_is_called_out_after_an_hour_and_then_daily() -> None:
@@ -224,7 +225,7 @@ def test_an_unavailable_key_vault_is_called_out_after_an_hour_and_then_daily() -
     fakes.run(HOUR - MINUTE)
     assert fakes.log.errors == []
     fakes.run(2 * DAY)
-    assert [line.fields["reason"] for line in fakes.log.of(Event.CLUSTER_ATTENTION)] == [Reason.KEY_UNREACHABLE] * 2
+    assert [line.fields["reason"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [Reason.KEY_UNREACHABLE] * 2
 
 
 def test_an_unanswered_update_that_took_effect_is_not_sent_again() -> None:
@@ -246,7 +247,7 @@ def test_an_unanswered_update_that_did_not_take_effect_is_sent_again_more_slowly
     assert fakes.log.errors == []
     fakes.run(2 * DAY)
     assert len(fakes.clusters.sent) <= 10 + 2 * 24 * 4  # every 15 minutes, past the deadline too
-    attention = fakes.log.of(Event.CLUSTER_ATTENTION)
+    attention = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
     assert [line.fields["reason"] for line in attention] == [Reason.CLUSTER_UNREACHABLE] * 2
     fakes.clusters.refuses = None
     fakes.run(HOUR)
@@ -287,7 +288,7 @@ def test_an_outcome_that_cannot_be_published_for_a_day_is_given_up_and_that_is_s
     fakes.visit()
     fakes.run(2 * DAY)
     assert fakes.log.errors == ["visit.failed"] * 2
-    assert "given up" in str(fakes.log.of(Event.VISIT_FAILED)[-1].fields["message"])
+    assert "given up" in str(fakes.log.of(LogEvent.VISIT_FAILED)[-1].fields["message"])
     assert fakes.rotation.outcome.published
 
 

@@ -7,13 +7,17 @@ from itertools import pairwise
 
 import pytest
 
+from cmk_rotation.controller.fan_out import key_changed
+from cmk_rotation.controller.plan import plan
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
-from cmk_rotation.controller.reconcile import key_changed, plan, reconcile, survey
+from cmk_rotation.controller.reconcile import reconcile
+from cmk_rotation.controller.survey import survey
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
 from cmk_rotation.domain.identifiers import Key, Scope
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Event, FailureKind, Mode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -74,7 +78,7 @@ def requested(fakes: Fakes) -> int:
 
 
 def summary(fakes: Fakes) -> dict[str, object]:
-    return dict(fakes.log.of(Event.RECONCILE_FINISHED)[-1].fields)
+    return dict(fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1].fields)
 
 
 # --- messages that name a key ---------------------------------------------------------------------------------------
@@ -91,7 +95,7 @@ def test_a_key_that_changed_requests_a_visit_to_each_cluster_that_uses_it() -> N
     visits = [visit for visit, _ in fakes.requests.requested]
     assert sorted(must(visit.cluster).name for visit in visits) == ["law-0", "law-1", "law-2"]
     assert {(visit.by, visit.event_id) for visit in visits} == {(RequestedBy.EVENT, "event-1")}
-    (line,) = fakes.log.of(Event.KEY_MATCHED)
+    (line,) = fakes.log.of(LogEvent.KEY_MATCHED)
     assert line.fields["clusters"] == 3
     assert "law-0, law-1, law-2" in str(line.fields["message"])
 
@@ -101,13 +105,13 @@ def test_a_key_that_no_cluster_uses_is_no_error() -> None:
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, key=Key("contoso.vault.azure.net", "new")))
     assert fakes.requests.requested == []
     assert fakes.log.errors == []
-    assert fakes.log.of(Event.KEY_MATCHED)[0].fields["clusters"] == 0
+    assert fakes.log.of(LogEvent.KEY_MATCHED)[0].fields["clusters"] == 0
 
 
 def test_a_message_without_a_key_is_rejected() -> None:
     fakes = Fakes()
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW))
-    assert len(fakes.log.of(Event.VISIT_REJECTED, logging.WARNING)) == 1
+    assert len(fakes.log.of(LogEvent.VISIT_REJECTED, logging.WARNING)) == 1
 
 
 def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
@@ -258,7 +262,7 @@ def test_attention_is_due_again_after_a_day_and_over_when_it_is_over() -> None:
     assert fakes.log.errors == ["cluster.attention"] * 2
     fakes.keys.failure = None
     fakes.run(HOUR)
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_a_cluster_that_is_gone_is_noted_once_and_then_left_alone() -> None:
@@ -308,7 +312,7 @@ def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -
     fakes.clusters.scope_troubles[OTHER] = UNAVAILABLE
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
-    lines = fakes.log.of(Event.RECONCILE_FINISHED)
+    lines = fakes.log.of(LogEvent.RECONCILE_FINISHED)
     assert {line.level for line in lines} == {logging.ERROR}
     assert (summary(fakes)["failedScopes"], summary(fakes)["emptyScopes"], summary(fakes)["scopes"]) == (1, 0, 2)
     assert "rg-other failed" in str(summary(fakes)["message"])
@@ -345,7 +349,7 @@ def test_one_line_counts_the_fleet() -> None:
     counts = {name: summary(fakes)[name] for name in ("clusters", "current", "behind", "underWay", "attention")}
     assert counts == {"clusters": 8, "current": 3, "behind": 4, "underWay": 1, "attention": 2}
     assert summary(fakes)["visitsRequested"] == 8
-    assert fakes.log.of(Event.RECONCILE_FINISHED)[0].level == logging.INFO
+    assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[0].level == logging.INFO
 
 
 def test_what_only_a_visit_can_see_is_counted_by_what_the_last_one_saw() -> None:
@@ -467,7 +471,7 @@ def test_an_update_of_a_cluster_that_is_taken_out_of_scope_is_let_go_of(lasts: t
     assert (fakes.rotation.stage, fakes.rotation.attempt.operation_url) == (Stage.SUPERSEDED, None)
     assert "taken out of CLUSTER_SCOPES" in fakes.rotation.message
     assert "look at the cluster yourself" in (fakes.rotation.remedy or "")
-    assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 1
+    assert len(fakes.log.of(LogEvent.ROTATION_FINISHED)) == 1
     assert fakes.requests.pending == []
 
 
@@ -478,9 +482,9 @@ def test_an_end_out_of_scope_that_nobody_heard_of_is_announced_by_a_later_reconc
     finished = len(fakes.effects.done) + 1
     fakes.effects.die_after = finished
     fakes.reconcile()
-    assert (fakes.rotation.stage, fakes.log.of(Event.ROTATION_FINISHED)) == (Stage.SUPERSEDED, [])
+    assert (fakes.rotation.stage, fakes.log.of(LogEvent.ROTATION_FINISHED)) == (Stage.SUPERSEDED, [])
     fakes.run(HOUR)
-    assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 1
+    assert len(fakes.log.of(LogEvent.ROTATION_FINISHED)) == 1
 
 
 def test_a_row_that_changes_while_it_is_let_go_of_is_left_to_the_next_reconcile() -> None:
@@ -632,7 +636,7 @@ def test_how_many_messages_lie_in_the_poison_queue_is_told_each_time() -> None:
     fakes.reconcile()
     assert summary(fakes)["poisonMessages"] == 0
     poisoned(fakes, 2, HOUR - SECOND)
-    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert (line.level, line.fields["poisonMessages"]) == (logging.INFO, 2), "on_lost_visit may be about to read them"
 
 
@@ -658,7 +662,7 @@ def test_since_when_messages_lie_there_is_written_down_by_who_finds_them_first_a
 def test_a_poison_message_that_has_lain_for_an_hour_calls_for_a_person() -> None:
     fakes = settled()
     poisoned(fakes, 2, HOUR)
-    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert line.level == logging.WARNING
     assert "2 messages lie in the poison queue" in str(line.fields["message"])
     assert "az storage message peek" in str(line.fields["remedy"])
@@ -669,7 +673,7 @@ def test_a_poison_message_beside_a_scope_that_fails_is_told_in_the_same_error() 
     fakes = settled()
     fakes.clusters.scope_troubles[SCOPE] = REFUSED
     poisoned(fakes, 1, HOUR)
-    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert line.level == logging.ERROR
     assert "poison queue" in str(line.fields["message"])
     assert "CLUSTER_SCOPES" in str(line.fields["remedy"])

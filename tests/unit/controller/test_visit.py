@@ -7,8 +7,9 @@ import pytest
 from cmk_rotation.controller.visit import visit
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -79,7 +80,7 @@ def test_a_verified_end_says_how_long_the_old_version_must_stay_and_how_long_the
     assert end.outcome.finished_at is not None
     assert end.outcome.keep_old_version_until == end.outcome.finished_at + DAY
     assert 600 <= (end.seconds_to_verify or 0) <= 720
-    (line,) = fakes.log.of(Event.ROTATION_FINISHED)
+    (line,) = fakes.log.of(LogEvent.ROTATION_FINISHED)
     assert line.fields["keepOldVersionUntil"] == end.outcome.keep_old_version_until
     assert line.fields["remedy"]
 
@@ -88,15 +89,15 @@ def test_the_log_tells_the_story_of_an_update_in_order() -> None:
     fakes = Fakes()
     fakes.key_changed()
     fakes.run(HOUR)
-    told = [line.event for line in fakes.log.lines if line.level > 10 and line.event is not Event.RECONCILE_FINISHED]
+    told = [line.event for line in fakes.log.lines if line.level > 10 and line.event is not LogEvent.RECONCILE_FINISHED]
     assert told == [
-        Event.KEY_MATCHED,
-        Event.VISIT_DECIDED,
-        Event.UPDATE_SENT,
-        Event.UPDATE_ACCEPTED,
-        Event.UPDATE_PROGRESS,
-        Event.ROTATION_FINISHED,
-        Event.VISIT_DECIDED,
+        LogEvent.KEY_MATCHED,
+        LogEvent.VISIT_DECIDED,
+        LogEvent.UPDATE_SENT,
+        LogEvent.UPDATE_ACCEPTED,
+        LogEvent.UPDATE_PROGRESS,
+        LogEvent.ROTATION_FINISHED,
+        LogEvent.VISIT_DECIDED,
     ]
 
 
@@ -123,7 +124,7 @@ def test_each_look_comes_after_a_tenth_of_the_time_and_a_long_update_is_followed
     fakes.visit()
     fakes.run(6 * HOUR, reconcile=False)
     assert fakes.finished == [Stage.SUCCEEDED]
-    looks = len(fakes.log.of(Event.VISIT_DECIDED))
+    looks = len(fakes.log.of(LogEvent.VISIT_DECIDED))
     assert 60 <= looks <= 110, looks
 
 
@@ -223,11 +224,11 @@ def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_o
     fakes.clusters.workspaces[WORKSPACE] = UNAVAILABLE
     fakes.run(HOUR)
     assert reason(fakes) is Reason.WORKSPACE_FAILED, "what cannot be read now has not recovered"
-    assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
+    assert fakes.log.of(LogEvent.CLUSTER_RECOVERED) == []
     fakes.clusters.workspaces.clear()
     fakes.run(20 * MINUTE)
     assert reason(fakes) is Reason.UP_TO_DATE
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost() -> None:
@@ -323,7 +324,7 @@ def test_an_overdue_update_is_called_out_once_and_looked_at_until_it_ends() -> N
     fakes.run(33 * HOUR)
     assert fakes.log.errors == ["update.overdue"]
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
-    (line,) = fakes.log.of(Event.UPDATE_OVERDUE)
+    (line,) = fakes.log.of(LogEvent.UPDATE_OVERDUE)
     assert (line.fields["operationId"], line.fields["toVersion"]) == ("operation-1", V2)
     fakes.run(3 * HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
@@ -436,7 +437,7 @@ def test_a_revoked_key_is_called_out_daily_and_never_gone_around() -> None:
     fakes.keys.listed[KEY] = (version(V1), version(V2))
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_a_vault_outside_the_cloud_is_never_called() -> None:
@@ -451,7 +452,7 @@ def test_a_vault_outside_the_cloud_is_never_called() -> None:
 def test_a_message_that_names_nothing_in_scope_is_rejected_without_a_call(named: ClusterId | None) -> None:
     fakes = Fakes()
     visit(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, cluster=named))
-    assert [line.event for line in fakes.log.lines] == [Event.VISIT_REJECTED]
+    assert [line.event for line in fakes.log.lines] == [LogEvent.VISIT_REJECTED]
     assert fakes.effects.calls == 0
 
 

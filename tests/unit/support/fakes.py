@@ -14,9 +14,10 @@ from cmk_rotation.domain import visit_message
 from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, FailureKind
+from cmk_rotation.domain.vocabulary import FailureKind
 from tests.unit.support.builders import ARM, MINUTE, NOW, SECOND, operation_url
 
 BUSY = Failure(
@@ -324,32 +325,23 @@ class FakeOutcomes:
         self.effects.happened("publish")
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of the log."""
-
-    event: Event
-    level: int
-    fields: Mapping[str, object]
-
-
 @dataclass
 class FakeLog:
     """The log. Whatever calls for a person says what is the matter, what to do, and since when."""
 
     effects: Effects
-    lines: list[Line] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
 
-    def __call__(self, event: Event, level: int, /, **fields: object) -> None:
-        if level >= logging.WARNING:
-            assert all(fields.get(name) for name in ("message", "remedy", "since")), (event, fields)
-            assert isinstance(fields["since"], datetime)
-        assert "c=signed" not in str(fields), "an operation's URL holds a signature"
-        self.lines.append(Line(event, level, fields))
-        if level > logging.DEBUG:
-            self.effects.happened(f"log {event}")
+    def __call__(self, line: LogLine, /) -> None:
+        if line.level >= logging.WARNING:
+            assert all(line.fields.get(name) for name in ("message", "remedy", "since")), line
+            assert isinstance(line.fields["since"], datetime)
+        assert "c=signed" not in str(line.fields), "an operation's URL holds a signature"
+        self.lines.append(line)
+        if line.level > logging.DEBUG:
+            self.effects.happened(f"log {line.event}")
 
-    def of(self, event: Event, level: int = logging.DEBUG) -> list[Line]:
+    def of(self, event: LogEvent, level: int = logging.DEBUG) -> list[LogLine]:
         return [line for line in self.lines if line.event is event and line.level >= level]
 
     @property
