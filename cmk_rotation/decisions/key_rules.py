@@ -1,6 +1,6 @@
 """What the key's versions say: whether one can be moved to, and whether the one in use lets it happen.
 
-Rules like those of `decisions.py`, which puts them in order.
+`policy.py` puts them in order, with the others.
 """
 
 from dataclasses import replace

@@ -11,12 +11,15 @@ happen: a rotation that has succeeded is never sent again. `ended` is any of the
     superseded  ──claimed───────────▶ updating      its version is the newest once more
     updating    ──claimed───────────▶ updating      the claim before has lapsed, and nothing came of it
     updating    ──claim_renewed─────▶ updating      the look after the claim took long
-    updating    ──claim_taken_back──▶ any           as it was before the claim: the update is not called for any more
+    updating    ──claim_taken_back──▶ waiting       as it was before the claim: the update is not called for any more
+    updating    ──claim_taken_back──▶ updating
+    updating    ──claim_taken_back──▶ failed
+    updating    ──claim_taken_back──▶ superseded
     updating    ──accepted──────────▶ updating      Azure took the update
     updating    ──found_busy────────▶ updating      an operation runs already, perhaps this update's
     updating    ──unanswered────────▶ updating      nobody knows whether Azure took it
     updating    ──refused───────────▶ failed        Azure did not take it
-    any         ──merged────────────▶ any           it was written meanwhile: what others wrote stays
+    any         ──merged────────────▶ any           it was written meanwhile: another attempt, or an end, stays
 
     any         ──learned───────────▶ any           what a look has shown
     updating    ──fell_silent───────▶ updating      Azure does not answer for the operation

@@ -90,7 +90,7 @@ def test_what_begins_waits() -> None:
 @pytest.mark.parametrize(("before", "event", "after"), [arrow for arrow in ARROWS if arrow[0] != "nothing"])
 def test_an_arrow_leads_where_the_diagram_says(before: str, event: str, after: str) -> None:
     for source in stages(before):
-        # An arrow from several stages leaves each of them as it is; only a claim is taken back to any.
+        # An arrow from several stages leaves each of them as it is.
         for target in [source] if before == after else stages(after):
             assert EVENTS[event](in_stage(source), target).stage is target
 

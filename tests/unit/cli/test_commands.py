@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from cmk_rotation import bootstrap
-from cmk_rotation.__main__ import main
+from cmk_rotation.cli.commands import main
 from cmk_rotation.domain.vocabulary import FailureKind
 from tests.unit.support.builders import (
     CLUSTER,
