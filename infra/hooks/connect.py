@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError, say
-from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_unseen
+from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
@@ -179,6 +179,7 @@ def remove_the_rest(azure: Azure, environ: Mapping[str, str], mine: Installation
     principal = told(environ, "APP_PRINCIPAL_ID").lower()
     found = find(azure, mine, principal, (one.id.split("/")[2] for one in wanted))
     tell_unseen(found.unseen)
+    tell_by_hand(found.by_hand)
     staying = remove(azure, [one for one in found.ours if not _stays(one, keys, in_use)])
     return f"of what is no longer asked for, this stays:{tell(staying)}" if staying else ""
 

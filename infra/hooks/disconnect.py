@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from azure_cli import Azure, StoppedError, say
-from belongings import find, tell_unseen
+from belongings import find, tell_by_hand, tell_unseen
 from environment import SCOPE_KINDS, VAULT_KINDS, Installation, connected_by_others, installation, places
 from own_group import foreign, tags_of_group
 from removal import Staying, remove, tell
@@ -37,10 +37,7 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
         if subscription in named
     ]
     staying += remove(azure, found.ours)
-    for right in found.given_by_others:
-        say(
-            f"Note: somebody gave the app's identity a right that stays without one: az role assignment delete --ids {right}"
-        )
+    tell_by_hand(found.by_hand)
     if staying:
         raise StoppedError(
             f"{len(staying)} things stay. Repair and run this again; it does what is left.{tell(staying)}"

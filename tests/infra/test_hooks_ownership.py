@@ -9,8 +9,10 @@ from tests.infra.hook_stage import (
     FRESH_CHECKOUT,
     LOGS,
     OTHER,
+    SECOND_VAULT,
     SUBSCRIPTION,
     THEIR_TOPIC,
+    VAULT,
     Stage,
     environ,
     stage,
@@ -208,6 +210,29 @@ def test_a_right_that_somebody_gave_the_app_by_hand_is_named_and_left(
     connected.disconnect(PROD)
     assert by_hand.lower() in connected.resources
     assert f"az role assignment delete --ids {by_hand.upper()}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("where", "principal", "whose"),
+    [(VAULT, "zoe", "zoe"), (SECOND_VAULT, PROD["APP_PRINCIPAL_ID"].upper(), "the app's identity")],
+)
+def test_a_right_by_a_role_of_ours_that_somebody_gave_by_hand_is_named_and_left(
+    connected: Stage, capsys: pytest.CaptureFixture[str], where: str, principal: str, whose: str
+) -> None:
+    role = next(id_ for id_, one in connected.resources.items() if "keys" in one["properties"].get("roleName", ""))
+    by_hand = f"{where}/providers/Microsoft.Authorization/roleAssignments/by-hand"
+    connected.add(by_hand, properties={"principalId": principal, "roleDefinitionId": role.upper()})
+    named = f"not given by connect, and so left: a right of {whose}"
+    connected.connect(PROD)
+    assert connected.state["deleted"] == []
+    assert named in capsys.readouterr().out
+    with pytest.raises(StoppedError, match=r"^1 things stay(?s:.*)az role assignment list --all --role ID"):
+        connected.disconnect(PROD)
+    assert by_hand.lower() in connected.resources
+    assert connected.outside(PROD) == {role}, "it goes when nobody uses it"
+    told = capsys.readouterr().out
+    assert named in told
+    assert f"az role assignment delete --ids {by_hand.upper()}" in told
 
 
 def test_a_diagnostic_setting_of_somebody_else_stays(azure: Stage) -> None:
