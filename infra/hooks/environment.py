@@ -65,11 +65,12 @@ class Installation:
 
 
 def installation(environ: Mapping[str, str]) -> Installation:
-    """The installation that azd speaks of; its group is known by name before it is made, and in a fresh checkout."""
+    """The installation that azd speaks of. Its group has the name that main.bicep fixes, made or not: AZURE_RESOURCE_GROUP
+    is a variable that many shells have for something else.
+    """
     environment, subscription = told(environ, "AZURE_ENV_NAME"), told(environ, "AZURE_SUBSCRIPTION_ID").lower()
-    group = environ.get("AZURE_RESOURCE_GROUP", "").strip() or f"rg-cmk-rotation-{environment}"
     app = environ.get("FUNCTION_APP_ID", "").strip()
-    found = place(app) if app else Place(subscription, group.lower())
+    found = place(app) if app else Place(subscription, f"rg-cmk-rotation-{environment}".lower())
     if found is None or found.subscription != subscription:
         raise StoppedError(
             f"azd's environment {environment} is of subscription {subscription}, but its function app is {app}. An "

@@ -164,6 +164,11 @@ def test_a_group_of_this_name_that_is_somebody_elses_is_refused(azure: Stage, ta
     assert "azd would adopt it, and 'azd down' would delete all that is in it" in the_one(azure)
 
 
+def test_the_apps_group_is_the_one_that_the_template_makes_whatever_a_shell_names(azure: Stage) -> None:
+    azure.add(GROUP, tags={"azd-env-name": "another"})
+    assert "rg-cmk-rotation-prod is there already" in the_one(azure, AZURE_RESOURCE_GROUP="rg-shop")
+
+
 @pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
 def test_what_lies_in_the_apps_own_group_is_refused(azure: Stage, name: str) -> None:
     kind = "OperationalInsights/clusters" if name == "CLUSTER_SCOPES" else "KeyVault/vaults"

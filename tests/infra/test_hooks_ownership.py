@@ -195,6 +195,15 @@ def test_a_group_of_this_name_that_is_somebody_elses_is_refused(connected: Stage
     assert connected.state["deleted"] == []
 
 
+@pytest.mark.parametrize("outputs", [FRESH_CHECKOUT, tuple(PROD)])
+def test_a_resource_group_that_a_shell_names_is_not_taken_for_the_apps(
+    connected: Stage, outputs: tuple[str, ...]
+) -> None:
+    connected.add(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop", tags={"azd-env-name": "prod"})
+    connected.disconnect({name: PROD[name] for name in outputs} | {"AZURE_RESOURCE_GROUP": "rg-shop"})
+    assert connected.outside(PROD) == set()
+
+
 def test_an_environment_that_was_turned_to_another_subscription_is_refused(connected: Stage) -> None:
     with pytest.raises(StoppedError, match="An environment cannot move"):
         connected.disconnect(PROD | {"AZURE_SUBSCRIPTION_ID": OTHER})
