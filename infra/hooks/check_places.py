@@ -62,15 +62,22 @@ def _plain(text: str) -> str:
     return text.replace(" ", "").lower()
 
 
-def is_visible(azure: Azure, one: Place, wrong: list[str]) -> bool:
-    """Whether Azure shows a scope or vault to this sign-in; if not, a sentence is added that tells missing from hidden."""
+def not_shown(azure: Azure, one: Place) -> AzError | None:
+    """What Azure says if it does not show a scope or vault to this sign-in."""
     try:
         azure.get(one.id, RESOURCES.get(one.type) or (GROUPS if one.group else SUBSCRIPTIONS))
     except AzError as error:
+        return error
+    return None
+
+
+def is_visible(azure: Azure, one: Place, wrong: list[str]) -> bool:
+    """Whether Azure shows a scope or vault to this sign-in; if not, a sentence is added that tells missing from hidden."""
+    error = not_shown(azure, one)
+    if error is not None:
         why = "does not exist" if error.gone else "cannot be seen with this sign-in"
         wrong.append(f"{one.id} {why}: correct the id, or get Reader there. {error.short}")
-        return False
-    return True
+    return error is None
 
 
 def check_vault(azure: Azure, environ: Mapping[str, str], one: Place, notes: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ DEPLOY = "Microsoft.Resources/deployments/write"
 GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
 ROLE = "Microsoft.Authorization/roleDefinitions/write"
 ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+SEE_RIGHTS = "Microsoft.Authorization/roleAssignments/read"
 APPROVE = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
 AT_A_VAULTS_GROUP = (
     DEPLOY,

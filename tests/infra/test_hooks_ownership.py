@@ -168,6 +168,37 @@ def test_who_leaves_the_connecting_to_others_is_not_stopped_by_what_is_out_of_si
     assert "taken for removed by whoever connected the app" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("hidden", [CLUSTER, LOGS, VAULT])
+def test_what_a_list_leaves_out_without_a_word_does_not_count_as_gone(connected: Stage, hidden: str) -> None:
+    connected.state["unlisted"] = [f"/subscriptions/{OTHER}/"]
+    connected.refuse("get", f"{hidden}$", "AuthorizationFailed")
+    told = rf"whatever is at {hidden.lower()}\n +why: not to be seen(?s:.*)sign in as somebody who may read there"
+    with pytest.raises(StoppedError, match=rf"^1 things stay(?s:.*){told}"):
+        connected.disconnect(PROD)
+    assert any(id_.startswith(hidden.lower()) for id_ in connected.outside(PROD))
+    connected.disconnect(PROD | {"CONNECTED_BY_OTHERS": "true"})
+    connected.state["unlisted"] = []
+    connected.forget_refusals()
+    connected.disconnect(PROD)
+    assert connected.outside(PROD) == set()
+
+
+def test_who_may_not_see_rights_in_a_named_subscription_sees_empty_lists_and_is_stopped(
+    connected: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.state["unlisted"] = [f"/subscriptions/{OTHER}/"]
+    connected.state["permissions"] = {f"/subscriptions/{OTHER}": [{"actions": ["Microsoft.KeyVault/*"]}]}
+    told = (
+        rf"whatever is in subscription {OTHER}(?s:.*)roleAssignments/read(?s:.*)sign in as somebody who may read there"
+    )
+    with pytest.raises(StoppedError, match=rf"^1 things stay(?s:.*){told}"):
+        connected.disconnect(PROD)
+    connected.disconnect(PROD | {"CONNECTED_BY_OTHERS": "true"})
+    connected.refuse("get", "/permissions", "InvalidScope", "Bad Request")
+    connected.disconnect(PROD)
+    assert f"your rights at /subscriptions/{OTHER} could not be read" in capsys.readouterr().out
+
+
 def test_a_strange_subscription_that_may_not_be_read_is_only_said(
     connected: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
