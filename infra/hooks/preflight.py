@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
-from check_cloud import check_providers, check_region, needed_providers
+from check_cloud import check_providers, check_region, needed_providers, network_providers
 from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_rights import check_rights, needs
 from environment import (
@@ -117,8 +117,7 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
-    vnet = environ.get("VNET_ENABLED", "") == "true"
-    approving = vnet and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
+    approving = environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
     wrong, notes = findings.wrong, findings.notes
     wrong += check_own_group(azure, environ, mine, [*where, *keys])
     # What only those who connect must see and may do does not stop a deployer who leaves that to them.
@@ -130,7 +129,7 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     if connected_by_others(environ):
         seen, seen_vaults = [], []
     wrong += check_rights(azure, needs(mine, seen, seen_vaults, approving=approving), notes)
-    needed = needed_providers(mine, seen, seen_vaults, vnet=vnet)
+    needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
     wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
     wrong += check_region(azure, environ, notes)
     wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults], notes)

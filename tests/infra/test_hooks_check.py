@@ -205,6 +205,24 @@ def test_providers_must_be_registered_where_they_are_used(azure: Stage) -> None:
     assert f"--namespace Microsoft.App --subscription {SUBSCRIPTION}" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({}, [OTHER]),
+        ({"VNET_ENABLED": "true"}, [OTHER, SUBSCRIPTION]),
+        ({"VNET_ENABLED": "true", "CONNECTED_BY_OTHERS": "true"}, [SUBSCRIPTION]),
+    ],
+)
+def test_an_endpoint_to_a_vault_needs_its_provider_in_the_apps_subscription_too(
+    azure: Stage, changes: dict[str, str], where: list[str]
+) -> None:
+    azure.state["unregistered"] = ["Microsoft.KeyVault"]
+    found = wrong(azure, **changes)
+    commands = {f"az provider register --namespace Microsoft.KeyVault --subscription {one} --wait" for one in where}
+    assert {one.partition(": ")[2] for one in found} == commands
+    azure.check(FIRST | changes | {"KEY_VAULT_IDS": "none"})
+
+
 def test_api_versions_must_be_known_to_the_cloud(azure: Stage) -> None:
     versions: dict[str, list[str]] = {}
     for provider, kind, version in check_cloud.declared():
