@@ -205,6 +205,14 @@ def test_providers_must_be_registered_where_they_are_used(azure: Stage) -> None:
     assert f"--namespace Microsoft.App --subscription {SUBSCRIPTION}" in found[0]
 
 
+def test_premium_with_a_network_needs_nothing_that_is_flex_consumptions(azure: Stage) -> None:
+    azure.state["unregistered"] = ["Microsoft.App"]
+    azure.check(FIRST | {"VNET_ENABLED": "true", "HOSTING_PLAN": "ElasticPremium"})
+    azure.check(FIRST | {"VNET_ENABLED": "false"})
+    for plan in ("", "FlexConsumption"):
+        assert "--namespace Microsoft.App" in the_one(azure, VNET_ENABLED="true", HOSTING_PLAN=plan)
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
