@@ -93,12 +93,14 @@ def places(environ: Mapping[str, str], name: str, kinds: tuple[str, ...]) -> tup
     """A list of ids, each once however it is spelt; and what is wrong with it."""
     found: list[Place] = []
     wrong: list[str] = []
-    for text in (item.strip() for item in re.split(r"[,\r\n]", environ.get(name, "")) if item.strip().lower() != NONE):
-        one = place(text) if text else None
-        if text and (one is None or one.type not in kinds or (one.group == "" and "" not in kinds)):
+    for text in (item.strip() for item in re.split(r"[,\r\n]", environ.get(name, ""))):
+        if not text or (kinds == VAULT_KINDS and text.lower() == NONE):
+            continue
+        one = place(text)
+        if one is None or one.type not in kinds or (one.group == "" and "" not in kinds):
             what = "of a key vault" if kinds == VAULT_KINDS else "of a subscription, resource group or cluster"
             wrong.append(f"{name}: '{text}' is not the ARM id {what}. 'az resource show --query id' tells ids.")
-        elif one is not None and one not in found:
+        elif one not in found:
             found.append(one)
     return found, wrong
 

@@ -1,13 +1,16 @@
 """The check before provisioning: one list of everything that is wrong, each with its remedy, before anything is made."""
 
+import json
 import re
 
 import pytest
 
 import check_cloud
 import check_rights
+import check_values
 from azure_cli import StoppedError
 from environment import Installation, Place
+from tests.infra import bicep
 from tests.infra.bicep import INFRA
 from tests.infra.fake_arm import topic
 from tests.infra.hook_stage import (
@@ -100,9 +103,79 @@ def test_a_list_on_several_lines_or_ending_in_one_is_refused_with_the_one_that_w
     assert f"azd env set CLUSTER_SCOPES '{CLUSTER},{LOGS}'" in found
 
 
-@pytest.mark.parametrize("character", ['"', "\\"])
-def test_what_breaks_azds_json_is_refused(azure: Stage, character: str) -> None:
-    assert f"azd env set KEY_VAULT_IDS '{VAULT}'" in wrong(azure, KEY_VAULT_IDS=f"{character}{VAULT}{character}")[0]
+@pytest.mark.parametrize("character", ['"', "\\", "\n"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEY_VAULT_IDS", VAULT),
+        ("ALERT_EMAIL", "cmk@contoso.com"),
+        ("OUTCOME_TOPIC_ENDPOINT", "https://topic.example/api/events"),
+        ("AZURE_LOCATION", "westeurope"),
+    ],
+)
+def test_what_breaks_azds_json_is_refused_with_what_does_not(
+    azure: Stage, name: str, value: str, character: str
+) -> None:
+    azure.check(FIRST | {name: value})
+    assert f"azd env set {name} '{value}'" in wrong(azure, **{name: f"{character}{value}{character}"})[0]
+
+
+def test_no_value_that_azd_passes_on_may_break_its_json(azure: Stage) -> None:
+    for name in check_values.passed_on():
+        assert any(one.startswith(name) for one in wrong(azure, **{name: 'a"b'})), name
+
+
+@pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
+def test_a_list_of_nothing_is_refused(azure: Stage, name: str) -> None:
+    assert f"which names nothing: azd env set {name} 'ID,ID'" in the_one(azure, **{name: " , ,"})
+
+
+def test_scopes_cannot_be_none_as_vaults_can(azure: Stage) -> None:
+    assert "'none' is not the ARM id of a subscription" in the_one(azure, CLUSTER_SCOPES="none")
+    azure.check(FIRST | {"KEY_VAULT_IDS": " None "})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("RETENTION_DAYS", "29", "NUMBER, which is from 30 to 730"),
+        ("RETENTION_DAYS", "731", "NUMBER, which is from 30 to 730"),
+        ("RETENTION_DAYS", "a year", "NUMBER, which is from 30 to 730"),
+        ("ALWAYS_READY_INSTANCES", "41", "NUMBER, which is from 0 to 40"),
+        ("ALWAYS_READY_INSTANCES", "-1", "NUMBER, which is from 0 to 40"),
+        ("RECONCILE_EVERY_MINUTES", "7", "5 or 10 or 15 or 20"),
+        ("VNET_ENABLED", "yes", "true or false"),
+        ("VNET_ENABLED", " true", "true or false"),
+        ("CONNECTED_BY_OTHERS", '"true"', "true or false"),
+        ("MODE", "enforce\n", "observe or enforce"),
+    ],
+)
+def test_a_value_that_the_template_refuses_is_refused_before_with_those_that_it_takes(
+    azure: Stage, name: str, value: str, remedy: str
+) -> None:
+    assert the_one(azure, **{name: value}) == f"{name} is {value!r}. azd env set {name} {remedy}"
+
+
+def test_the_least_and_the_most_are_taken(azure: Stage) -> None:
+    for place in (0, 1):
+        azure.check(FIRST | {name: str(ends[place]) for name, ends in check_values.RANGES.items()})
+
+
+def test_the_values_that_the_check_takes_are_those_of_the_template() -> None:
+    choices: dict[str, tuple[str, ...]] = {}
+    ranges: dict[str, tuple[int, int]] = {}
+    names = json.loads(check_values.PARAMETERS.read_text(encoding="utf-8"))["parameters"]
+    for variable, name in zip(check_values.passed_on(), names, strict=True):
+        parameter = bicep.read("main.bicep").parameters[name]
+        told = dict(re.findall(r"@(\w+)\((.*)\)$", "\n".join(parameter.decorators), re.MULTILINE))
+        if parameter.type == "bool":
+            choices[variable] = ("true", "false")
+        if "allowed" in told:
+            choices[variable] = tuple(re.findall(r"\w+", told["allowed"]))
+        if "minValue" in told:
+            ranges[variable] = (int(told["minValue"]), int(told["maxValue"]))
+    assert ranges == check_values.RANGES
+    assert choices | {"CONNECTED_BY_OTHERS": ("true", "false")} == check_values.CHOICES
 
 
 def test_an_id_that_is_none_is_named(azure: Stage) -> None:
