@@ -100,7 +100,11 @@ def places(environ: Mapping[str, str], name: str, kinds: tuple[str, ...]) -> tup
         if one is None or one.type not in kinds or (one.group == "" and "" not in kinds):
             what = "of a key vault" if kinds == VAULT_KINDS else "of a subscription, resource group or cluster"
             wrong.append(f"{name}: '{text}' is not the ARM id {what}. 'az resource show --query id' tells ids.")
-        elif one not in found:
+            continue
+        if text != f"/{text.strip('/')}":
+            # The template takes ids as they are written, and two spellings for two things.
+            wrong.append(f"{name}: '{text}' is written '/{text.strip('/')}', with one slash before and none behind.")
+        if one not in found:
             found.append(one)
     return found, wrong
 

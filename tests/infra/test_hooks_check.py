@@ -184,6 +184,16 @@ def test_an_id_that_is_none_is_named(azure: Stage) -> None:
     assert f"'{VAULT}/keys/k' is not the ARM id of a key vault" in found[1]
 
 
+@pytest.mark.parametrize("spelt", ["{}/", "{}//", "/{}", "/{}/"])
+@pytest.mark.parametrize(("name", "id_"), [("CLUSTER_SCOPES", LOGS), ("KEY_VAULT_IDS", VAULT)])
+def test_an_id_with_another_slash_is_told_as_the_template_takes_it(
+    azure: Stage, name: str, id_: str, spelt: str
+) -> None:
+    for written in (spelt.format(id_), id_[1:]):
+        told = f"{name}: '{written}' is written '{id_}', with one slash before and none behind."
+        assert the_one(azure, **{name: f"{id_},{written}"}) == told
+
+
 @pytest.mark.parametrize("missing", [CLUSTER, LOGS])
 def test_a_scope_that_does_not_exist_is_named(azure: Stage, missing: str) -> None:
     del azure.resources[missing.lower()]

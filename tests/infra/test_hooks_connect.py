@@ -50,8 +50,8 @@ def test_connecting_gives_the_template_exactly_its_parameters_each_thing_once(az
     azure.connect(
         PROD
         | {
-            "CLUSTER_SCOPES": f"{CLUSTER},{CLUSTER.upper()},{LOGS}/, /subscriptions/{SUBSCRIPTION.upper()},{LOGS.lower()}",
-            "KEY_VAULT_IDS": f"{VAULT},{VAULT.upper()}/",
+            "CLUSTER_SCOPES": f"{CLUSTER},{CLUSTER.upper()},{LOGS}, /subscriptions/{SUBSCRIPTION.upper()},{LOGS.lower()}",
+            "KEY_VAULT_IDS": f"{VAULT},{VAULT.upper()}",
         }
     )
     given = azure.state["parameters"]
@@ -320,6 +320,7 @@ def test_access_policies_are_offered_until_the_app_has_one(azure: Stage, capsys:
         ("CLUSTER_SCOPES", "/subscriptions/not-a-guid"),
         ("CLUSTER_SCOPES", " , "),
         ("KEY_VAULT_IDS", CLUSTER),
+        ("KEY_VAULT_IDS", f"{VAULT}/"),
         ("KEY_VAULT_IDS", f"/subscriptions/{OTHER}"),
         ("FUNCTION_APP_ID", " "),
         ("APP_PRINCIPAL_ID", ""),
