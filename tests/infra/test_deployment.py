@@ -265,6 +265,12 @@ def test_premium_is_told_that_it_may_have_more_than_one_worker() -> None:
     assert plan.properties == {"reserved": True, "maximumElasticWorkerCount": 3}
 
 
+def test_an_instance_has_the_memory_that_the_readme_reasons_for() -> None:
+    memory = app().the(SITES).properties["functionAppConfig"]["scaleAndConcurrency"]["instanceMemoryMB"]
+    assert memory == 2048
+    assert f"An instance has {memory} MB" in (INFRA / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("asked", "ready"), [(0, []), (2, [{"name": "function:on_visit", "instanceCount": 2}])])
 def test_instances_are_ready_for_visits_where_that_is_asked_for(asked: int, ready: list[Any]) -> None:
     config = app(alwaysReadyInstances=asked).the(SITES).properties["functionAppConfig"]
@@ -315,6 +321,26 @@ def test_there_is_an_endpoint_for_each_service_of_the_storage_and_each_vault_mad
     assert groups == [["blob"], ["queue"], ["table"], ["vault"], ["vault"]]
     assert "@batchSize(1)\nresource privateEndpoints " in bicep.read("app/network.bicep").text
     assert app(vnetEnabled=False).all(ENDPOINTS) == []
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_the_address_of_an_endpoint_is_in_the_zone_that_its_service_is_asked_for_in(*, by_hand: bool) -> None:
+    deployment = app(vnetEnabled=True, vaultOwnersApprove=by_hand, keyVaultIds=LISTS["lines"])
+    zones = {one.id: one.name for one in deployment.all("Microsoft.Network/privateDnsZones")}
+    records = deployment.all("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    found = []
+    for endpoint, record in zip(deployment.all(ENDPOINTS), records, strict=True):
+        assert record.id.startswith(f"{endpoint.id}/")
+        told = endpoint.properties
+        (made,) = told["privateLinkServiceConnections"] + told["manualPrivateLinkServiceConnections"]
+        (config,) = record.properties["privateDnsZoneConfigs"]
+        found.append((*made["properties"]["groupIds"], zones[config["properties"]["privateDnsZoneId"]]))
+    assert found == [
+        *((service, f"privatelink.{service}.core.windows.net") for service in ("blob", "queue", "table")),
+        *[("vault", "privatelink.vaultcore.azure.net")] * 2,
+    ]
+    links = deployment.all("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    assert {one.id.partition("/virtualNetworkLinks/")[0] for one in links} == zones.keys()
 
 
 def connection(endpoint: Any, kind: str = "privateLinkServiceConnections") -> Any:
