@@ -55,7 +55,10 @@ def _lists(environ: Mapping[str, str]) -> Iterator[str]:
         found, wrong = places(environ, name, kinds)
         yield from wrong
         if not value.strip():
-            yield f"{name} is not set, and azd would ask only after this check: azd env set {name} 'ID,ID'{remark}"
+            yield (
+                f"{name} is not set. azd may have asked you already, and the hooks do not see that answer: azd env set {name} "
+                f"'ID,ID'{remark}"
+            )
         elif not found and not wrong and value.strip().lower() != NONE:
             yield f"{name} is {value!r}, which names nothing: azd env set {name} 'ID,ID'{remark}"
 
