@@ -53,7 +53,7 @@ def connect(azure: Azure, environ: Mapping[str, str]) -> None:
     where, keys = scopes(environ), vaults(environ)
     refuse_telemetry_at_risk(azure, environ, where)
     seen = [look_at(azure, vault) for vault in keys]
-    tell_locks(azure, [*where, *keys])
+    tell_locks(azure, [*where, *keys, *(vault.topic for vault in seen if vault.topic is not None)])
     wait_for_function(azure, app_id, premium=environ.get("HOSTING_PLAN", "") == "ElasticPremium")
     outputs = deploy(azure, mine, parameters(environ, mine, where, seen), told(environ, "AZURE_LOCATION"))
     staying = remove_the_rest(azure, environ, mine, outputs)

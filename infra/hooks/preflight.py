@@ -86,12 +86,12 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     outside = notes if connected_by_others(environ) else wrong
     seen = [one for one in where if is_visible(azure, one, outside)]
     seen_vaults = [one for one in keys if is_visible(azure, one, outside)]
-    for vault in seen_vaults:
-        outside += check_vault(azure, environ, vault, notes)
+    looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
+    topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
-        seen, seen_vaults = [], []
-    wrong += check_rights(azure, needs(mine, seen, seen_vaults, approving=approving), notes)
+        seen, seen_vaults, topics = [], [], {}
+    wrong += check_rights(azure, needs(mine, seen, seen_vaults, topics, approving=approving), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
     wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
     wrong += check_region(azure, environ, notes)
-    wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults], notes)
+    wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)

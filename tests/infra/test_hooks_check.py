@@ -331,6 +331,7 @@ def test_api_versions_must_be_known_to_the_cloud(azure: Stage) -> None:
 def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure: Stage) -> None:
     every = {scope: {*actions} for scope, actions in needed().items()}
     assert every[f"/subscriptions/{OTHER}"] == {check_rights.DEPLOY, check_rights.ROLE, check_rights.ASSIGN}
+    assert every[KEYS.lower()] == {check_rights.NEW_TOPIC, *check_rights.AT_A_TOPICS_GROUP}
     for scope, actions in every.items():
         for action in actions:
             azure.state["permissions"] = {scope: [{"actions": ["*"], "notActions": [action.upper()]}]}
@@ -341,7 +342,48 @@ def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure
 def needed() -> dict[str, tuple[str, ...]]:
     mine = Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
     places = [Place(OTHER, "rg-logs"), Place(SUBSCRIPTION)]
-    return check_rights.needs(mine, places, [Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")])
+    return check_rights.needs(mine, places, [Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")], {})
+
+
+EVENTS = f"/subscriptions/{OTHER}/resourceGroups/rg-events"
+TOPIC_ELSEWHERE = f"{EVENTS}/providers/Microsoft.EventGrid/systemTopics/theirs"
+
+
+@pytest.fixture
+def topic_elsewhere(azure: Stage) -> Stage:
+    """The vault has a system topic, which lies in another group than the vault."""
+    azure.add(TOPIC_ELSEWHERE, properties=topic("", VAULT)["properties"], identity={"principalId": "theirs"})
+    azure.check(FIRST)
+    return azure
+
+
+@pytest.mark.parametrize("action", check_rights.AT_A_TOPICS_GROUP)
+def test_rights_are_needed_where_the_topic_lies_that_a_vault_has_already(topic_elsewhere: Stage, action: str) -> None:
+    topic_elsewhere.state["permissions"] = {EVENTS: [{"actions": ["*"], "notActions": [action]}]}
+    found = the_one(topic_elsewhere)
+    assert found.startswith(f"you may not do {action} at {EVENTS.lower()}.")
+    topic_elsewhere.check(FIRST | {"CONNECTED_BY_OTHERS": "true"})
+
+
+def test_where_a_vault_lies_whose_topic_is_elsewhere_no_right_to_topics_is_needed(topic_elsewhere: Stage) -> None:
+    no = {"actions": ["*"], "notActions": ["Microsoft.EventGrid/*", "Microsoft.Insights/*"]}
+    topic_elsewhere.state["permissions"] = {KEYS: [no]}
+    topic_elsewhere.check(FIRST)
+
+
+@pytest.mark.parametrize("scope", [EVENTS, TOPIC_ELSEWHERE])
+def test_locks_are_looked_for_where_the_topic_lies_that_a_vault_has_already(
+    topic_elsewhere: Stage, capsys: pytest.CaptureFixture[str], scope: str
+) -> None:
+    lock = topic_elsewhere.lock(scope)
+    topic_elsewhere.check(FIRST)
+    assert f"the lock {lock.upper()} must be lifted for a moment before 'azd down'" in capsys.readouterr().out
+    topic_elsewhere.deployed(environ())
+    topic_elsewhere.connect(environ())
+    assert f"the lock {lock.upper()} (CanNotDelete) must be lifted" in capsys.readouterr().out
+    topic_elsewhere.lock(scope, "ReadOnly")
+    assert "forbids to make anything" in the_one(topic_elsewhere)
+    topic_elsewhere.check(FIRST | {"CONNECTED_BY_OTHERS": "true"})
 
 
 def test_rights_that_azure_does_not_tell_stop_nothing(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -431,7 +473,7 @@ def test_the_readme_names_every_right_of_whoever_deploys() -> None:
     vault = Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")
     every = {
         action
-        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], approving=True).values()
+        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], {}, approving=True).values()
         for action in actions
     }
     assert {action for action in {*every, check_rights.SEE_RIGHTS} if f"`{action}`" not in rights} == set()
