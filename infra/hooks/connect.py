@@ -136,7 +136,9 @@ def deploy(azure: Azure, mine: Installation, given: Mapping[str, Any], location:
 
 
 def passing(error: AzError) -> str:
-    """What it is that passes by itself; empty for anything else."""
+    """What it is that passes by itself; empty for anything else. A refusal that needs a remedy may name dead letters too."""
+    if any(code in REMEDIES for code in error.codes):
+        return ""
     words = str(error).lower()
     return next((why for sign, why in SLOW.items() if sign in error.codes or sign in words), "")
 

@@ -275,6 +275,15 @@ def test_what_time_does_not_heal_stops_at_once_with_its_remedy(azure: Stage, cod
     assert azure.waits == []
 
 
+@pytest.mark.parametrize("code", sorted(connect.REMEDIES))
+def test_what_time_does_not_heal_stops_at_once_whatever_it_speaks_of(azure: Stage, code: str) -> None:
+    azure.state["slow"] = [(code, "You may not give a right to leave a dead letter: destination endpoint not found.")]
+    with pytest.raises(StoppedError, match="connecting failed") as stopped:
+        azure.connect(PROD)
+    assert connect.REMEDIES[code] in str(stopped.value)
+    assert azure.waits == []
+
+
 def test_nothing_is_removed_after_a_deployment_that_failed_or_says_nothing(azure: Stage) -> None:
     azure.connect(PROD)
     azure.state["fails_after"] = 3
