@@ -40,6 +40,8 @@ def environ(name: str = "prod", subscription: str = SUBSCRIPTION, **more: str) -
     } | more
 
 
+PROD = environ()
+"""Of the app that is there from the start."""
 FRESH_CHECKOUT = ("AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID")
 """What azd knows of an environment that was only chosen again: no outputs."""
 
@@ -148,5 +150,5 @@ def stage(**state: Any) -> Stage:
     found.add(CLUSTER, properties={})
     for vault in (VAULT, SECOND_VAULT):
         found.add(vault, location="northeurope", properties={"enableRbacAuthorization": True})
-    found.deployed(environ())
+    found.deployed(PROD)
     return found

@@ -18,18 +18,18 @@ from tests.infra.hook_stage import (
     KEYS,
     LOGS,
     OTHER,
+    PROD,
     SUBSCRIPTION,
     THEIR_TOPIC,
     VAULT,
     Stage,
-    environ,
     stage,
 )
 
-GROUP = environ()["FUNCTION_APP_ID"].partition("/providers/")[0]
+GROUP = PROD["FUNCTION_APP_ID"].partition("/providers/")[0]
 FIRST = {
     name: value
-    for name, value in environ().items()
+    for name, value in PROD.items()
     if name.startswith("AZURE_") or name in ("CLUSTER_SCOPES", "KEY_VAULT_IDS")
 } | {"AZURE_RESOURCE_GROUP": "", "MODE": "observe"}
 """What azd knows before it has ever provisioned."""
@@ -82,8 +82,8 @@ def test_everything_is_said_at_once(azure: Stage) -> None:
 
 
 def test_a_second_check_after_deploying_is_fine_too(azure: Stage) -> None:
-    azure.deployed(environ())
-    azure.check(environ())
+    azure.deployed(PROD)
+    azure.check(PROD)
 
 
 @pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
@@ -263,18 +263,18 @@ def test_what_lies_in_the_apps_own_group_is_refused(azure: Stage, name: str) -> 
 
 
 def test_the_apps_own_group_as_a_scope_is_refused_and_one_whose_name_begins_alike_is_not(azure: Stage) -> None:
-    azure.deployed(environ())
+    azure.deployed(PROD)
     assert "lies in the app's own resource group" in wrong(azure, CLUSTER_SCOPES=GROUP)[0]
     azure.add(f"{GROUP}-logs")
     azure.check(FIRST | {"CLUSTER_SCOPES": f"{GROUP}-logs"})
 
 
 def test_an_environment_keeps_its_plan_and_its_region(azure: Stage) -> None:
-    azure.deployed(environ())
+    azure.deployed(PROD)
     found = wrong(azure, HOSTING_PLAN="ElasticPremium", AZURE_LOCATION="northeurope")
     assert "cannot become ElasticPremium" in found[0]
     assert "is in westeurope and cannot move to northeurope" in found[1]
-    azure.deployed(environ(), sku="")
+    azure.deployed(PROD, sku="")
     assert "cannot become ElasticPremium" in the_one(azure, HOSTING_PLAN="ElasticPremium")
 
 
@@ -378,8 +378,8 @@ def test_locks_are_looked_for_where_the_topic_lies_that_a_vault_has_already(
     lock = topic_elsewhere.lock(scope)
     topic_elsewhere.check(FIRST)
     assert f"the lock {lock.upper()} must be lifted for a moment before 'azd down'" in capsys.readouterr().out
-    topic_elsewhere.deployed(environ())
-    topic_elsewhere.connect(environ())
+    topic_elsewhere.deployed(PROD)
+    topic_elsewhere.connect(PROD)
     assert f"the lock {lock.upper()} (CanNotDelete) must be lifted" in capsys.readouterr().out
     topic_elsewhere.lock(scope, "ReadOnly")
     assert "forbids to make anything" in the_one(topic_elsewhere)

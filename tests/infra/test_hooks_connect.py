@@ -14,6 +14,7 @@ from tests.infra.hook_stage import (
     KEYS,
     LOGS,
     OTHER,
+    PROD,
     SECOND_VAULT,
     SUBSCRIPTION,
     THEIR_TOPIC,
@@ -23,13 +24,7 @@ from tests.infra.hook_stage import (
     stage,
 )
 
-PROD = environ()
 APP = PROD["FUNCTION_APP_ID"]
-
-
-@pytest.fixture
-def azure() -> Stage:
-    return stage()
 
 
 def kinds(ids: set[str]) -> list[str]:

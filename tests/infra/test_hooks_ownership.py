@@ -9,29 +9,17 @@ from tests.infra.hook_stage import (
     FRESH_CHECKOUT,
     LOGS,
     OTHER,
+    PROD,
     SECOND_VAULT,
     SUBSCRIPTION,
     THEIR_TOPIC,
     VAULT,
     Stage,
     environ,
-    stage,
 )
 
-PROD = environ()
 PREFIXED = ("prod-eu", "prod2", "pro", "prod-eu-1700000000")
 """Environments whose names begin as another's does."""
-
-
-@pytest.fixture
-def azure() -> Stage:
-    return stage()
-
-
-@pytest.fixture
-def connected(azure: Stage) -> Stage:
-    azure.connect(PROD)
-    return azure
 
 
 @pytest.mark.parametrize("name", PREFIXED)
