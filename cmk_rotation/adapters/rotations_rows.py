@@ -85,6 +85,8 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
+        unavailableSince=status.unavailable_since,
+        busySince=status.busy_since,
         nextVisitAt=visit.at if visit else None,
         nextVisitAskedAt=visit.asked_at if visit else None,
         attentionReason=alerts.attention_reason,
@@ -112,6 +114,8 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         key_version_expires_at=_time(row, "keyVersionExpiresAt"),
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
+        unavailable_since=_time(row, "unavailableSince"),
+        busy_since=_time(row, "busySince"),
         next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
         alerts=AlertState(
             attention_reason=_word(row, "attentionReason", Reason),

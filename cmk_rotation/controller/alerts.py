@@ -15,7 +15,7 @@ from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Reason
+from cmk_rotation.domain.vocabulary import UNREACHABLE, Action, Reason
 
 ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
@@ -70,7 +70,9 @@ def attention_due(status: ClusterStatus, observation: Observation | UnreadableCl
     if decision.action is not Action.ATTENTION:
         return False
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
-    if status.alerts.attention_reason is not decision.reason or last is None:
+    called = status.alerts.attention_reason
+    same = called is decision.reason or (called in UNREACHABLE and decision.reason in UNREACHABLE)
+    if not same or last is None:
         return True
     if decision.reason is Reason.UPDATE_OVERDUE:
         update = observation.updating if isinstance(observation, Observation) else None

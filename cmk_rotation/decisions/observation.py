@@ -25,7 +25,7 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import OPEN, Action, KeyMode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, Action, KeyMode, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,22 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
     if status is None or status.reason is not reason:
         return now
     return plausible(status.since, latest=now) or now
+
+
+def unavailable_since(seen: Observation | UnreadableCluster) -> datetime:
+    """Since when no look could read everything. Reasons may change meanwhile, as often as they like."""
+    status = seen.status
+    if status is None:
+        return seen.now
+    # A row of an earlier version of this product has the reason alone.
+    stored = status.unavailable_since or (status.since if status.reason in UNREACHABLE else None)
+    return plausible(stored, latest=seen.now) or seen.now
+
+
+def busy_since(observation: Observation) -> datetime:
+    """Since when the cluster has been busy, but for looks that could not see it."""
+    stored = observation.status.busy_since if observation.status else None
+    return plausible(stored, latest=observation.now) or since(observation.status, Reason.CLUSTER_BUSY, observation.now)
 
 
 def attention(observation: Observation, reason: Reason, message: str) -> Decision:

@@ -16,10 +16,12 @@ from cmk_rotation.decisions.observation import (
     Observation,
     UnreadableCluster,
     attention,
+    busy_since,
     nothing,
     remedy_of,
     since,
     unavailable,
+    unavailable_since,
 )
 from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
@@ -65,7 +67,7 @@ def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
     why = f"{failure.code}: {failure.message}"
     if failure.kind is FailureKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
-        lasted = unreadable.now - since(unreadable.status, reason, unreadable.now)
+        lasted = unreadable.now - unavailable_since(unreadable)
         return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
     reason = Reason.CLUSTER_ACCESS_DENIED
     message = f"{name}: the cluster may not be read ({why})"
@@ -314,7 +316,7 @@ def _ours(observation: Observation) -> bool:
 def _wait_for_cluster(observation: Observation, message: str) -> Decision:
     """Look again while the cluster is busy; past the deadline, call a person and leave looking to reconcile."""
     stuck = observation.status is not None and observation.status.reason is Reason.CLUSTER_STUCK
-    elapsed = observation.now - since(observation.status, Reason.CLUSTER_BUSY, observation.now)
+    elapsed = observation.now - busy_since(observation)
     if stuck or elapsed >= observation.timing.update_deadline:
         return Decision(Action.ATTENTION, Reason.CLUSTER_STUCK, message)
     return Decision(Action.WAIT, Reason.CLUSTER_BUSY, message, requeue_after=observation.timing.poll_interval(elapsed))

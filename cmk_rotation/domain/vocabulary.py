@@ -99,6 +99,10 @@ class Reason(StrEnum):
     VAULT_NOT_IN_CLOUD = "vault-not-in-cloud"
 
 
+UNREACHABLE = frozenset({Reason.CLUSTER_UNREACHABLE, Reason.KEY_UNREACHABLE})
+"""One trouble, whichever of the two a look meets first: said once, not each time that it takes the other shape."""
+
+
 class FailureKind(StrEnum):
     """What a refusal or a failure means for what comes next."""
 

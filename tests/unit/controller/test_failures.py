@@ -8,12 +8,13 @@ import pytest
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
 from cmk_rotation.domain.log_events import LogEvent
-from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import FailureKind, Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
     HOUR,
     MINUTE,
+    NOW,
     UNAVAILABLE,
     V2,
     cluster,
@@ -99,7 +100,7 @@ def test_an_attempt_that_an_operator_asked_for_says_so() -> None:
 
 def test_a_cluster_that_cannot_be_read_for_want_of_a_token_says_where_to_look() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = Failure(FailureKind.UNAVAILABLE, "NoToken", "no identity endpoint")
+    fakes.clusters.get_failure = Failure(FailureKind.UNAVAILABLE, "NoToken", "no identity endpoint")
     fakes.visit()
     assert "managed identity" in (fakes.status.remedy or "")
 
@@ -152,7 +153,7 @@ def test_a_refusal_stays_one_if_the_cluster_cannot_be_read_after_it() -> None:
     fakes = Fakes()
 
     def arm_falls_silent() -> None:
-        fakes.clusters.get_trouble = UNAVAILABLE
+        fakes.clusters.get_failure = UNAVAILABLE
 
     fakes.clusters.refuses, fakes.clusters.on_patch = REFUSAL, arm_falls_silent
     fakes.visit()
@@ -203,7 +204,7 @@ def test_a_cluster_that_stays_busy_is_called_out_once_a_day() -> None:
 
 def test_an_unavailable_azure_is_asked_again_in_1_to_15_minutes_and_called_out_after_an_hour() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     fakes.visit()
     fakes.run(HOUR - MINUTE)
     assert fakes.log.errors == []
@@ -212,7 +213,7 @@ def test_an_unavailable_azure_is_asked_again_in_1_to_15_minutes_and_called_out_a
     fakes.run(3 * DAY)
     attention = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
     assert [line.fields["reason"] for line in attention] == [Reason.CLUSTER_UNREACHABLE] * 3
-    fakes.clusters.get_trouble = None
+    fakes.clusters.get_failure = None
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
@@ -226,6 +227,47 @@ def test_an_unavailable_key_vault_is_called_out_after_an_hour_and_then_daily() -
     assert fakes.log.errors == []
     fakes.run(2 * DAY)
     assert [line.fields["reason"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [Reason.KEY_UNREACHABLE] * 2
+
+
+def test_trouble_whose_reason_changes_with_each_look_is_paced_called_out_and_over_as_one() -> None:
+    fakes = Fakes()
+    fakes.clusters.get_failure, fakes.clusters.get_fails_each = UNAVAILABLE, 2
+    fakes.keys.failure = UNAVAILABLE
+    fakes.visit()
+    fakes.run(HOUR - MINUTE)
+    assert fakes.log.errors == []
+    reasons = {line.fields["reason"] for line in fakes.log.of(LogEvent.VISIT_DECIDED)}
+    assert reasons == {Reason.CLUSTER_UNREACHABLE, Reason.KEY_UNREACHABLE}
+    fakes.run(2 * DAY)
+    assert len(fakes.log.of(LogEvent.CLUSTER_ATTENTION)) == 2
+    assert {line.fields["since"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)} == {NOW}
+    assert len(fakes.requests.requested) < 2 * 24 * 4 + 20  # every 15 minutes, after a minute at first
+    fakes.clusters.get_failure = fakes.keys.failure = None
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.status.unavailable_since is None
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
+
+
+def test_a_cluster_that_stays_busy_is_called_out_though_every_other_look_cannot_see_it() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.get_failure, fakes.clusters.get_fails_each = UNAVAILABLE, 2
+    fakes.visit()
+    fakes.run(6 * HOUR - 10 * MINUTE)
+    assert fakes.log.errors == []
+    fakes.run(HOUR)
+    assert [line.fields["reason"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [Reason.CLUSTER_STUCK]
+
+
+def test_a_look_that_could_read_everything_ends_trouble() -> None:
+    fakes = Fakes(mode=Mode.OBSERVE)
+    for failing in (True, False, True):
+        fakes.keys.failure = UNAVAILABLE if failing else None
+        fakes.visit()
+        assert (fakes.status.unavailable_since is not None) is failing
+        fakes.clock.now += 40 * MINUTE
+    assert fakes.log.errors == []
 
 
 def test_an_unanswered_update_that_took_effect_is_not_sent_again() -> None:

@@ -152,7 +152,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
     forged = operation_url(host="evil.example")
     fakes.records.put(rotation(operation_url=forged))
     fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
-    fakes.clusters.operation_trouble = UNAVAILABLE  # would be seen, had it been asked
+    fakes.clusters.operation_failure = UNAVAILABLE  # would be seen, had it been asked
     fakes.visit()
     assert fakes.rotation.attempt.silent_since is None
     assert fakes.rotation.stage is Stage.UPDATING
@@ -160,7 +160,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
 
 def test_an_operation_that_is_not_found_leaves_the_word_to_the_cluster() -> None:
     fakes = Fakes()
-    fakes.clusters.operation_trouble = GONE
+    fakes.clusters.operation_failure = GONE
     fakes.visit()
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CONFIRMED_BY_CLUSTER
@@ -168,7 +168,7 @@ def test_an_operation_that_is_not_found_leaves_the_word_to_the_cluster() -> None
 
 def test_an_operation_that_is_silent_for_hours_leaves_the_word_to_the_cluster_after_one() -> None:
     fakes = Fakes()
-    fakes.clusters.operation_trouble = UNAVAILABLE
+    fakes.clusters.operation_failure = UNAVAILABLE
     fakes.visit()
     fakes.run(59 * MINUTE)
     assert fakes.rotation.stage is Stage.UPDATING

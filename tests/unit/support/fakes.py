@@ -102,9 +102,12 @@ class FakeClusters:
     without_operation: bool = False
     url_host: str = ARM
     refuses: Failure | None = None
-    get_trouble: Failure | None = None
-    operation_trouble: Failure | None = None
-    scope_troubles: dict[Scope, Failure] = field(default_factory=dict)
+    get_failure: Failure | None = None
+    get_fails_each: int = 1
+    """Of how many reads of a cluster one meets that failure."""
+    gets: int = 0
+    operation_failure: Failure | None = None
+    scope_failures: dict[Scope, Failure] = field(default_factory=dict)
     on_patch: Callable[[], None] | None = None
     """What somebody else does while the update is on its way."""
 
@@ -118,14 +121,15 @@ class FakeClusters:
             self.stored[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
 
     def in_scope(self, scope: Scope) -> list[Cluster]:
-        if scope in self.scope_troubles:
-            raise AzureCallError(self.scope_troubles[scope])
+        if scope in self.scope_failures:
+            raise AzureCallError(self.scope_failures[scope])
         self.settle()
         return [found for found in self.stored.values() if scope.contains(found.id)]
 
     def get(self, cluster_id: ClusterId) -> Cluster:
-        if self.get_trouble is not None:
-            raise AzureCallError(self.get_trouble)
+        self.gets += 1
+        if self.get_failure is not None and self.gets % self.get_fails_each == 0:
+            raise AzureCallError(self.get_failure)
         self.settle()
         if cluster_id not in self.stored:
             raise AzureCallError(Failure(FailureKind.NOT_FOUND, "ResourceNotFound", "Cluster not found"))
@@ -155,8 +159,8 @@ class FakeClusters:
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:
         del cluster_id
-        if self.operation_trouble is not None:
-            raise AzureCallError(self.operation_trouble)
+        if self.operation_failure is not None:
+            raise AzureCallError(self.operation_failure)
         self.settle()
         running = self.operations.get(url)
         if running is None:
