@@ -193,6 +193,8 @@ def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> Failu
     """What it means that ARM did not take an update."""
     if error.status_code in _MAY_BE_BUSY and (code.lower() in _BUSY_CODES or _BUSY_WORDS.search(message)):
         return FailureKind.BUSY
+    if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return FailureKind.THROTTLED
     return by_status(error)
 
 

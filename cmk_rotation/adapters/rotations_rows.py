@@ -29,6 +29,7 @@ STATUS_ROW = "~cluster"
 HISTORY = "~history|"
 HISTORY_END = "~history}"
 """The first row key after all history: `}` follows `|`."""
+_MOST_TIMES = 9_999
 _LONGEST_TEXT = 16 * 1024
 """Characters. A string property ends at 64 KiB of UTF-16, where a character takes two bytes or four."""
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
@@ -163,6 +164,8 @@ def from_rotation(rotation: Rotation) -> Row:
         operationErrorCode=error.code if error else None,
         operationErrorMessage=error.message if error else None,
         claimedUntil=attempt.claimed_until if rotation.stage in OPEN else outcome.announcing_until,
+        restsUntil=attempt.rests_until,
+        sends=attempt.sends or None,
         acceptedAt=attempt.accepted_at,
         atTargetSince=attempt.at_target_since,
         elsewhereSince=attempt.elsewhere_since,
@@ -194,7 +197,7 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
         event_id=_text(row, "eventId"),
         remedy=_text(row, "remedy"),
         cluster_state=_text(row, "clusterState"),
-        attempts=max(_number(row, "attempts") or 0, 0),
+        attempts=_count(row, "attempts"),
         attempt=_to_attempt(row, stage),
         outcome=_to_outcome(row, stage),
         etag=etag,
@@ -207,6 +210,8 @@ def _to_attempt(row: Row, stage: Stage) -> Attempt:
         id=_text(row, "attemptId"),
         started_at=_time(row, "startedAt"),
         claimed_until=_time(row, "claimedUntil") if stage in OPEN else None,
+        rests_until=_time(row, "restsUntil"),
+        sends=_count(row, "sends"),
         accepted_at=_time(row, "acceptedAt"),
         correlation_id=_text(row, "correlationId"),
         operation_id=_text(row, "operationId"),
@@ -302,9 +307,10 @@ def _time(row: Row, name: str) -> datetime | None:
     return from_iso(row.get(name))
 
 
-def _number(row: Row, name: str) -> int | None:
+def _count(row: Row, name: str) -> int:
+    """A number of times. One that nobody can have counted to would only overflow the column when it is counted on."""
     value = row.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return min(max(value, 0), _MOST_TIMES) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _word[W: StrEnum](row: Row, name: str, words: type[W]) -> W | None:

@@ -59,6 +59,8 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     Who else pins the old version is asked once the end is on record: of clusters that leave it at the same moment, the
     later one to be on record so finds that the other has left. Raises `StorageUnavailableError`.
     """
+    if rotation.outcome.announced and rotation.outcome.published:
+        return rotation
     if not rotation.outcome.announced:
         if rotation.stage is Stage.SUCCEEDED:
             rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))

@@ -22,7 +22,7 @@ from cmk_rotation.domain import log_events
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Mode, Reason, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Action, Mode, Reason, Stage
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -86,7 +86,10 @@ def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequ
 
 
 def _end_on_record(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
-    """End a rotation; in observe, only one that was under way."""
+    """End a rotation, or a claim of which nothing came; in observe, only what was under way."""
+    if rotation.stage in OPEN:
+        world.log(log_events.update_progress(rotation, new=True))
+        return world.records.save_rotation(rotation, Step("lapsed", world.now(), rotation))
     follows_update = any(same_rotation(rotation, other) for other in seen.unfinished)
     return finish(world, seen, rotation) if world.mode is Mode.ENFORCE or follows_update else rotation
 

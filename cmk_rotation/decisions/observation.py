@@ -47,7 +47,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """One rotation has come to its end, as here. Then decide again."""
+    """One rotation has come to its end, or its claim to nothing, as here. Then decide again."""
 
     rotation: Rotation
 
@@ -165,10 +165,16 @@ def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
 
 
-def may_be_in_flight(rotation: Rotation, now: datetime) -> bool:
-    """Whether the update that was claimed may be on its way, or must rest because ARM said so."""
-    until = plausible(rotation.attempt.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
-    return until is not None and now < until
+def not_again_before(rotation: Rotation, now: datetime) -> datetime:
+    """When the update may be sent again, now at the soonest.
+
+    While it may be in flight, by the clock of whoever claimed it, it must not; and while it rests because Azure turned it
+    away, or does not answer, it should not.
+    """
+    latest = now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER
+    claimed_until = plausible(rotation.attempt.claimed_until, latest=latest)
+    rests_until = plausible(rotation.attempt.rests_until, latest=latest)
+    return max(filter(None, (now, claimed_until and claimed_until + CLOCKS_DIFFER, rests_until)))
 
 
 def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> datetime:

@@ -6,6 +6,7 @@ called for.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 
@@ -25,7 +26,7 @@ from cmk_rotation.decisions.observation import (
 )
 from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
-from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succeeded, superseded
+from cmk_rotation.domain.rotation import Rotation, announced, learned, move, proposed, succeeded, superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, plausible
 from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 
@@ -133,7 +134,10 @@ def failed_cluster_is_not_ours(observation: Observation) -> Decision | None:
 
 
 def already_there(observation: Observation) -> Decision | Finish | None:
-    """The cluster reached the newest version without a confirmed update of ours: put that on record."""
+    """The cluster reached the newest version without a confirmed update of ours: put that on record.
+
+    At the first sight of the cluster nothing has rotated, and there is nothing to announce.
+    """
     cluster, target = observation.cluster, observation.target
     if target is None or not observation.at_newest or cluster.failed:
         return None
@@ -144,8 +148,16 @@ def already_there(observation: Observation) -> Decision | Finish | None:
         message = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
         return _wait_for_cluster(observation, message)
     reason, message = _how_it_got_there(known, observation.now)
-    seen = learned(toward(observation, target), cluster.state, None)
-    return Finish(succeeded(seen, reason, message, observation.now))
+    seen = learned(known or _of_others(observation, target), cluster.state, None)
+    end = succeeded(seen, reason, message, observation.now)
+    first_sight = observation.status is None or observation.status.key_version is None
+    return Finish(announced(end, published=True) if known is None and first_sight else end)
+
+
+def _of_others(observation: Observation, target: KeyVersion) -> Rotation:
+    """The rotation that somebody else made, from where the cluster was last seen."""
+    rotation, status = toward(observation, target), observation.status
+    return replace(rotation, from_version=status.key_version) if status and status.key == rotation.key else rotation
 
 
 def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, str]:
@@ -310,7 +322,7 @@ def _ours(observation: Observation) -> bool:
     """Whether the cluster's failure follows our own update: the last one that was sent is open or failed."""
     sent = [rotation for rotation in observation.rotations if rotation.attempt.started_at is not None]
     last = max(sent, key=lambda rotation: rotation.attempt.started_at or rotation.requested_at, default=None)
-    return last is not None and last.stage in {Stage.UPDATING, Stage.FAILED}
+    return last is not None and last.stage in {Stage.WAITING, Stage.UPDATING, Stage.FAILED}
 
 
 def _wait_for_cluster(observation: Observation, message: str) -> Decision:

@@ -220,7 +220,7 @@ REFUSALS = [
     (409, "Conflict", "Another operation is running.", FailureKind.BUSY),
     (409, "MissingSubscriptionRegistration", "namespace 'Microsoft.OperationalInsights'", FailureKind.REFUSED),
     (412, "PreconditionFailed", "no", FailureKind.REFUSED),
-    (429, "TooManyRequests", "no", FailureKind.UNAVAILABLE),
+    (429, "TooManyRequests", "no", FailureKind.THROTTLED),
     (500, "InternalServerError", "no", FailureKind.UNAVAILABLE),
     (503, "ServiceUnavailable", "no", FailureKind.UNAVAILABLE),
     (307, "Moved", "no", FailureKind.UNAVAILABLE),

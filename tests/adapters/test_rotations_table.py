@@ -74,6 +74,8 @@ FULL_ROTATION = replace(
         at_target_since=AT,
         elsewhere_since=AT,
         silent_since=AT,
+        rests_until=AT,
+        sends=2,
     ),
 )
 ENDED_ROTATION = replace(
@@ -101,6 +103,8 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
+    unavailable_since=AT,
+    busy_since=AT,
     next_visit=NextVisit(AT, AT),
     alerts=AlertState(
         attention_reason=Reason.MOVED_BACK,

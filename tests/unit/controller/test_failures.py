@@ -13,12 +13,16 @@ from tests.unit.support.builders import (
     CLUSTER,
     DAY,
     HOUR,
+    KEY,
     MINUTE,
     NOW,
+    SECOND,
     UNAVAILABLE,
+    V1,
     V2,
     cluster,
     failure,
+    version,
 )
 from tests.unit.support.fakes import BUSY
 from tests.unit.support.worlds import Fakes
@@ -280,31 +284,91 @@ def test_an_unanswered_update_that_took_effect_is_not_sent_again() -> None:
     assert fakes.rotation.reason is Reason.CONFIRMED_BY_CLUSTER
 
 
-def test_an_unanswered_update_that_did_not_take_effect_is_sent_again_more_slowly_each_time() -> None:
+def test_an_unanswered_update_that_did_not_take_effect_is_sent_three_times_and_then_at_the_pace_of_what_failed() -> (
+    None
+):
     fakes = Fakes()
     fakes.clusters.refuses = UNAVAILABLE
     fakes.visit()
-    fakes.run(55 * MINUTE)
-    assert 4 <= len(fakes.clusters.sent) <= 10
+    fakes.run(20 * MINUTE)
+    assert len(fakes.clusters.sent) == 3
     assert fakes.log.errors == []
+    fakes.run(20 * MINUTE)
+    assert fakes.log.errors == ["rotation.finished"]
+    assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.FAILED, Reason.UPDATE_FAILED)
     fakes.run(2 * DAY)
-    assert len(fakes.clusters.sent) <= 10 + 2 * 24 * 4  # every 15 minutes, past the deadline too
-    attention = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
-    assert [line.fields["reason"] for line in attention] == [Reason.CLUSTER_UNREACHABLE] * 2
+    assert len(fakes.clusters.sent) <= 12
     fakes.clusters.refuses = None
-    fakes.run(HOUR)
-    assert fakes.finished == [Stage.SUCCEEDED]
+    fakes.run(DAY)
+    assert fakes.finished[-1] is Stage.SUCCEEDED
 
 
 def test_an_update_that_azure_throttles_rests_as_long_as_azure_says() -> None:
     fakes = Fakes()
-    fakes.clusters.refuses = failure(FailureKind.UNAVAILABLE, retry_after=40 * MINUTE)
+    fakes.clusters.refuses = failure(FailureKind.THROTTLED, retry_after=40 * MINUTE)
     fakes.visit()
     fakes.clusters.refuses = None
     fakes.run(39 * MINUTE)
     assert len(fakes.clusters.sent) == 1
     fakes.run(2 * MINUTE)
     assert len(fakes.clusters.sent) == 2
+
+
+@pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.BUSY])
+def test_an_update_that_azure_is_known_not_to_have_taken_is_sent_again_after_a_minute_as_the_same_attempt(
+    kind: FailureKind,
+) -> None:
+    fakes = Fakes()
+    fakes.clusters.refuses = failure(kind)
+    fakes.visit()
+    fakes.run(55 * SECOND)
+    fakes.visit()
+    assert len(fakes.clusters.sent) == 1
+    fakes.clusters.refuses = None
+    fakes.run(10 * SECOND)
+    assert len(fakes.clusters.sent) == 2
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.rotation.attempts == 1
+
+
+@pytest.mark.parametrize("leaves", ["Succeeded", "Failed"])
+def test_updates_whose_answers_are_lost_and_whose_operations_fail_are_counted_and_called_out(leaves: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.answer_lost, fakes.clusters.arrives, fakes.clusters.leaves = UNAVAILABLE, False, leaves
+    fakes.visit()
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.FAILED]
+    reason = Reason.UPDATE_FAILED if leaves == "Succeeded" else Reason.CLUSTER_FAILED
+    assert fakes.rotation.reason is reason
+    assert fakes.rotation.attempts == len(fakes.clusters.sent) == (3 if leaves == "Succeeded" else 1)
+    fakes.run(30 * HOUR)
+    assert len(fakes.clusters.patches) <= 12  # at the pace of what fails: 1, 2, 4, 8, 16 hours
+    assert fakes.rotation.attempts == len(fakes.clusters.sent)
+
+
+@pytest.mark.parametrize("stops", ["hold", "disabled", "unknown", "observe"])
+def test_a_claim_that_was_never_taken_does_not_stay_under_way_when_nothing_is_to_be_sent_any_more(stops: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.refuses = UNAVAILABLE
+    fakes.visit()
+    assert len(fakes.clusters.sent) == 1
+    match stops:
+        case "hold":
+            fakes.clusters.stored[CLUSTER] = cluster(held=True)
+        case "disabled":
+            fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+        case "unknown":
+            fakes.keys.listed[KEY] = (version(V2),)
+        case _:
+            fakes.mode = Mode.OBSERVE
+    fakes.run(HOUR)
+    assert fakes.rotation.stage is Stage.WAITING
+    asked = len(fakes.requests.requested)
+    fakes.run(2 * DAY)
+    assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1].fields["underWay"] == 0
+    assert len(fakes.requests.requested) - asked <= 4, "looked at daily, not each time that the timer rings"
+    assert len(fakes.clusters.sent) == 1
 
 
 # --- the outcome topic ----------------------------------------------------------------------------------------------------

@@ -466,3 +466,26 @@ def test_a_cluster_that_is_gone_supersedes_its_update() -> None:
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUPERSEDED, Reason.CLUSTER_GONE)
     assert fakes.status.reason is Reason.CLUSTER_GONE
     assert fakes.requests.pending == []
+
+
+# --- at the first sight ---------------------------------------------------------------------------------------------------
+
+
+def test_the_first_sight_of_a_cluster_that_is_up_to_date_is_put_on_record_and_announced_to_nobody() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(DAY)
+    assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUCCEEDED, Reason.ALREADY_THERE)
+    assert (fakes.finished, fakes.outcomes.published) == ([], [])
+
+
+def test_somebody_elses_update_between_two_looks_is_announced_with_where_the_cluster_came_from() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
+    fakes.visit()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert (fakes.rotation.reason, fakes.rotation.from_version) == (Reason.ALREADY_THERE, V1)
+    assert len(fakes.outcomes.published) == 1
+    assert fakes.rotation.outcome.keep_old_version_until is not None
