@@ -3,7 +3,8 @@
 A column has the name that the same thing has in the JSON that the product prints, and holds a time as the same ISO 8601
 text. What is not known has no column. Reading believes nothing: a value of the wrong type, a word that is not in the
 vocabulary and a time that cannot be read count as absent, and a row that lacks what every row has gets a stand-in for
-it, so that it can still be replaced by its etag. Only a row whose key is not one of ours is skipped.
+it, so that it can still be replaced by its etag. A row whose key is not the one that its rotation would be written under
+is skipped, and named: it could never be replaced.
 
 The column `claimedUntil` says until when others keep off: while a rotation is open, from its update; once it has ended,
 from its announcement.
@@ -94,6 +95,8 @@ def from_status(status: ClusterStatus) -> Row:
         attentionAt=alerts.attention_at,
         expiryWarnedAt=alerts.expiry_warned_at,
         disabledEarlyVersion=alerts.disabled_early_version,
+        unreadableRows=alerts.unreadable_rows,
+        unreadableAt=alerts.unreadable_at,
         sayingSince=alerts.saying_since,
     )
 
@@ -123,6 +126,8 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
             attention_at=_time(row, "attentionAt"),
             expiry_warned_at=_time(row, "expiryWarnedAt"),
             disabled_early_version=_text(row, "disabledEarlyVersion"),
+            unreadable_rows=_text(row, "unreadableRows"),
+            unreadable_at=_time(row, "unreadableAt"),
             saying_since=_time(row, "sayingSince"),
         ),
         etag=etag,
@@ -177,7 +182,13 @@ def from_rotation(rotation: Rotation) -> Row:
 
 
 def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation | None:
-    """The rotation that a row holds. One whose stage cannot be read counts as failed, so that a person sees it."""
+    """The rotation that a row holds; None if its key is not that rotation's own."""
+    found = _rotation(row, cluster_id, etag)
+    return found if found is not None and rotation_key(found) == row.get("RowKey") else None
+
+
+def _rotation(row: Row, cluster_id: ClusterId, etag: str | None = None) -> Rotation | None:
+    """A rotation, also of history. One whose stage cannot be read counts as failed, so that a person sees it."""
     found = _ROTATION_KEY.fullmatch(str(row.get("RowKey")))
     if found is None:
         return None
@@ -250,7 +261,7 @@ def from_step(step: Step) -> Row:
 
 def to_step(row: Row, cluster_id: ClusterId) -> Step | None:
     """The line of history that a row holds, unless it lacks its name or its time."""
-    name, at, rotation = _text(row, "step"), _time(row, "at"), to_rotation(row, cluster_id, None)
+    name, at, rotation = _text(row, "step"), _time(row, "at"), _rotation(row, cluster_id)
     return Step(name, at, rotation) if name and at and rotation else None
 
 

@@ -100,6 +100,13 @@ def expiring(status: ClusterStatus, observation: Observation | UnreadableCluster
     return in_use if soon and (last is None or observation.now - last >= REMIND_EVERY) else None
 
 
+def _unreadable_due(status: ClusterStatus, observation: Observation | UnreadableCluster) -> bool:
+    """Whether rows that cannot be read are to be named: on change, and daily."""
+    last = plausible(status.alerts.unreadable_at, latest=status.looked_at)
+    same = status.alerts.unreadable_rows == ",".join(observation.unreadable_rows)
+    return not same or last is None or status.looked_at - last >= REMIND_EVERY
+
+
 def disabled_early(status: ClusterStatus, observation: Observation | UnreadableCluster) -> tuple[Rotation, ...]:
     """The rotations whose old version was disabled before its time, without those that were said."""
     if not isinstance(observation, Observation):
@@ -139,6 +146,10 @@ def alerts_due(
         where = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
         lines.append(log_events.key_expiring(about, reason, where, in_use, observation.now))
         alerts = replace(alerts, expiry_warned_at=observation.now)
+    if observation.unreadable_rows and _unreadable_due(status, observation):
+        rows = observation.unreadable_rows
+        lines.append(log_events.record_unreadable(about, status.cluster_id.name, rows, status.looked_at))
+        alerts = replace(alerts, unreadable_rows=",".join(rows), unreadable_at=status.looked_at)
     for rotation in disabled_early(status, observation):
         lines.append(log_events.old_version_disabled_early(rotation, observation.now))
         called_out = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))

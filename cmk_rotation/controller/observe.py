@@ -35,7 +35,12 @@ def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy
 def unreadable(world: World, cluster_id: ClusterId, failure: Failure, record: Record) -> UnreadableCluster:
     """An observation of a cluster that could not be read, and why."""
     return UnreadableCluster(
-        now=world.now(), cluster_id=cluster_id, failure=failure, rotations=record.rotations, status=record.status
+        now=world.now(),
+        cluster_id=cluster_id,
+        failure=failure,
+        rotations=record.rotations,
+        status=record.status,
+        unreadable_rows=record.unreadable_rows,
     )
 
 
@@ -60,6 +65,7 @@ def assemble(
         vault_in_cloud=cluster.mode is KeyMode.NONE or vault_in_cloud(world, cluster),
         rotations=record.rotations,
         status=record.status,
+        unreadable_rows=record.unreadable_rows,
     )
 
 

@@ -95,7 +95,7 @@ def _let_go(world: World, records: Mapping[ClusterId, Record], counts: Counter[s
 def _end_all(world: World, unseen: UnreadableCluster) -> None:
     for rotation in unseen.rotations:
         if announcement_due(rotation, unseen.now):
-            announce_overdue(world, rotation)
+            announce_overdue(world, unseen, rotation)
     for rotation in unseen.unfinished:
         end = superseded(rotation, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
         finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))

@@ -4,6 +4,7 @@ An event, the timer and an operator all do the same one thing: they request a vi
 crashes all become "look again".
 """
 
+from dataclasses import replace
 from functools import partial
 
 from cmk_rotation.controller.alerts import log_decision
@@ -44,6 +45,12 @@ def visit(world: World, request: VisitRequest) -> None:
             # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
             continue
         return
+    message = f"{cluster_id.name}: somebody else changed its record each of the {_TRIES} times that this visit looked"
+    remedy = (
+        "Nothing, if it is said once: the next reconcile looks again. Else see who may write to the table rotations."
+    )
+    about = {"clusterId": cluster_id.text}
+    world.log(log_events.visit_failed(message, remedy, request.requested_at, about=about))
 
 
 def reject(world: World, why: str) -> None:
@@ -53,13 +60,14 @@ def reject(world: World, why: str) -> None:
 
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
-    record = world.records.of_cluster(cluster_id)
-    unheard = [rotation for rotation in record.rotations if announcement_due(rotation, world.now())]
+    seen = observe(world, cluster_id, world.records.of_cluster(cluster_id), request.by)
+    unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
     for rotation in unheard:
-        announce_overdue(world, rotation)
+        announce_overdue(world, seen, rotation)
     if unheard:
         record = world.records.of_cluster(cluster_id)
-    _act(world, observe(world, cluster_id, record, request.by), request)
+        seen = replace(seen, rotations=record.rotations, status=record.status)
+    _act(world, seen, request)
 
 
 def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequest) -> None:

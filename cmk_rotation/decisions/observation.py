@@ -25,7 +25,7 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, Action, KeyMode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class _Look:
     now: datetime
     rotations: tuple[Rotation, ...] = ()
     status: ClusterStatus | None = None
+    unreadable_rows: tuple[str, ...] = ()
 
     @property
     def unfinished(self) -> tuple[Rotation, ...]:
@@ -163,6 +164,25 @@ class UnreadableCluster(_Look):
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     """Whether the cluster shows the key and the version that the rotation leads to."""
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
+
+
+def confirms(seen: Observation | UnreadableCluster, rotation: Rotation) -> bool | None:
+    """Whether a look bears out a rotation that is on record as ended; None if that cannot be told now.
+
+    A success is borne out by the cluster being at its version, or past it. A failure claims nothing that could be.
+    """
+    if rotation.stage is not Stage.SUCCEEDED:
+        return True
+    if isinstance(seen, UnreadableCluster):
+        return None if seen.failure.kind in {FailureKind.UNAVAILABLE, FailureKind.NETWORK_BLOCKED} else False
+    if seen.cluster.key != rotation.key:
+        return False
+    if same_version(seen.cluster.key_version, rotation.to_version):
+        return True
+    if isinstance(seen.versions, Failure):
+        return None
+    there, in_use = seen.listed(rotation.to_version), seen.in_use
+    return there is not None and in_use is not None and there.created_at < in_use.created_at
 
 
 def not_again_before(rotation: Rotation, now: datetime) -> datetime:

@@ -159,6 +159,8 @@ def test_a_row_that_changes_under_every_look_is_left_to_reconcile() -> None:
     fakes.visit()
     assert len(claims) == 3
     assert fakes.clusters.sent == []
+    (line,) = fakes.log.of(LogEvent.VISIT_FAILED)
+    assert "law-one" in str(line.fields["message"])
     assert fakes.requests.pending == []
 
 

@@ -201,6 +201,8 @@ class FakeRecords:
     effects: Effects
     statuses: dict[ClusterId, ClusterStatus] = field(default_factory=dict)
     rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    """Rows that somebody else put into the cluster's partition."""
     steps: list[Step] = field(default_factory=list)
     writes: Iterator[int] = field(default_factory=lambda: count(1))
     rows_read: int = 0
@@ -267,7 +269,7 @@ class FakeRecords:
         rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)
         status = self.statuses.get(cluster_id)
         self.rows_read += len(rotations) + (status is not None)
-        return Record(status, rotations)
+        return Record(status, rotations, self.unreadable)
 
 
 def _key(rotation: Rotation) -> RotationKey:
