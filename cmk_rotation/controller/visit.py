@@ -61,6 +61,8 @@ def reject(world: World, why: str) -> None:
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
     seen = observe(world, cluster_id, world.records.of_cluster(cluster_id), request.by)
+    if isinstance(seen, Observation):
+        seen = replace(seen, asked_at=request.enqueued_at)
     unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
     for rotation in unheard:
         announce_overdue(world, seen, rotation)

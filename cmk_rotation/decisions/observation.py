@@ -86,6 +86,8 @@ class Observation(_Look):
     """Of the open rotation; None if it has none that may be asked."""
     workspaces: tuple[Workspace, ...] = ()
     """The linked workspaces, where they were read."""
+    asked_at: datetime | None = None
+    """When the queue took the request for this look, if one led to it."""
 
     @property
     def updating(self) -> Rotation | None:

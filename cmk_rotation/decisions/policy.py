@@ -27,7 +27,7 @@ from cmk_rotation.decisions.observation import (
 from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
 from cmk_rotation.domain.rotation import Rotation, announced, learned, move, proposed, succeeded, superseded
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, plausible
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, OPERATOR_EVERY, SECOND_READ_AFTER, plausible
 from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 
 type Seen = Observation | UnreadableCluster
@@ -237,14 +237,23 @@ def moved_back(observation: Observation) -> Decision | None:
 def failed_recently(observation: Observation) -> Decision | None:
     """A refused or failed update rests, longer each time; an operator may cut that short."""
     known = observation.toward(observation.target.version) if observation.target else None
-    if known is None or known.stage is not Stage.FAILED or observation.by is RequestedBy.OPERATOR:
+    if known is None or known.stage is not Stage.FAILED:
         return None
     finished = plausible(known.outcome.finished_at, latest=observation.now + CLOCKS_DIFFER)
     again = finished + observation.timing.backoff(known.attempts) if finished else observation.now
-    if again <= observation.now:
+    if again <= observation.now or _operator_wants_it(observation, known):
         return None
     message = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
     return Decision(Action.ATTENTION, known.reason, message, remedy=known.remedy)
+
+
+def _operator_wants_it(observation: Observation, known: Rotation) -> bool:
+    """Whether an operator asked since the update failed. By the queue's clock: what a message says of itself is no proof."""
+    asked_at, ended, started = observation.asked_at, known.outcome.finished_at, known.attempt.started_at
+    if observation.by is not RequestedBy.OPERATOR or asked_at is None or (ended is not None and asked_at <= ended):
+        return False
+    last = plausible(started, latest=observation.now) if known.requested_by is RequestedBy.OPERATOR else None
+    return last is None or observation.now - last >= OPERATOR_EVERY
 
 
 def cluster_is_busy(observation: Observation) -> Decision | None:

@@ -77,9 +77,14 @@ def test_an_operator_skips_the_rest_once() -> None:
     fakes.visit()
     fakes.visit()
     assert len(fakes.clusters.sent) == 1
-    fakes.visit(by=RequestedBy.OPERATOR)
-    assert len(fakes.clusters.sent) == 2
+    for _ in range(3):
+        fakes.clock.now += MINUTE
+        fakes.visit(by=RequestedBy.OPERATOR)
+        assert len(fakes.clusters.sent) == 2, "however often they ask within ten minutes"
     assert fakes.status.reason is Reason.UPDATE_REFUSED
+    fakes.clock.now += 10 * MINUTE
+    fakes.visit(by=RequestedBy.OPERATOR)
+    assert len(fakes.clusters.sent) == 3
 
 
 def test_an_operator_who_finds_a_failure_does_not_send_the_next_attempt_unseen() -> None:
@@ -98,6 +103,7 @@ def test_an_attempt_that_an_operator_asked_for_says_so() -> None:
     fakes.clusters.refuses = REFUSAL
     fakes.visit()
     assert fakes.rotation.requested_by is RequestedBy.EVENT
+    fakes.clock.now += MINUTE
     fakes.visit(by=RequestedBy.OPERATOR)
     assert (fakes.rotation.attempts, fakes.rotation.requested_by) == (2, RequestedBy.OPERATOR)
 
