@@ -62,6 +62,10 @@ class Keys(Protocol):
         """All versions of a key, in no order. May raise `AzureCallError`."""
         ...
 
+    def current_version(self, key: Key) -> str:
+        """The version that Key Vault gives to whoever names none."""
+        ...
+
 
 class Records(Protocol):
     """The table `rotations`. Every method may raise `StorageUnavailableError`."""

@@ -418,6 +418,9 @@ class HangingVaults:
         self.fakes.clock.now += self.takes
         raise AzureCallError(UNAVAILABLE)
 
+    def current_version(self, key: Key) -> str:
+        return self.fakes.keys.current_version(key)
+
 
 def on_keys_of_their_own(size: int) -> Fakes:
     """As many clusters, each on a key in a vault of its own, and all of them known to be well."""

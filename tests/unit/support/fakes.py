@@ -180,7 +180,12 @@ class FakeKeys:
 
     listed: dict[Key, tuple[KeyVersion, ...]] = field(default_factory=dict)
     failure: Failure | None = None
+    current: str | Failure = field(
+        default_factory=lambda: Failure(FailureKind.REFUSED, "Forbidden", "not allowed to get")
+    )
+    """The version that the vault names as the current one, or why it does not."""
     reads: int = 0
+    asked_for_current: int = 0
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
         self.reads += 1
@@ -189,6 +194,13 @@ class FakeKeys:
         if key not in self.listed:
             raise AzureCallError(Failure(FailureKind.NOT_FOUND, "KeyNotFound", "no such key"))
         return self.listed[key]
+
+    def current_version(self, key: Key) -> str:
+        del key
+        self.asked_for_current += 1
+        if isinstance(self.current, Failure):
+            raise AzureCallError(self.current)
+        return self.current
 
 
 type RotationKey = tuple[ClusterId, Key | None, str]
