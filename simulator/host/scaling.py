@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from simulator.clock import OwnClock, Polls
@@ -62,11 +63,13 @@ class _Instances:
     messages: Callable[[], tuple[int, int]] | None
     """Visible, and all; None for a function that no queue triggers."""
     gone: Callable[[], object] = lambda: None
-    """Called when the last has gone."""
+    """Called when the last takes nothing new any more."""
     comings: int = 0
     """How often the first of them has come."""
     hosts: list[HostProcess] = field(default_factory=list)
     running: list[HostProcess] = field(default_factory=list)
+    going: list[HostProcess] = field(default_factory=list)
+    """Those that are told to end, and finish what they have. Who needs one meanwhile needs another."""
     _guard: threading.RLock = field(default_factory=threading.RLock)
     _used_at: float = 0.0
 
@@ -91,16 +94,17 @@ class _Instances:
             self.running.clear()
 
     def _add(self) -> None:
-        if len(self.running) == len(self.hosts):
-            name = f"{self.function}-{len(self.hosts) + 1}"
-            common = self.spec.common or self.spec.folder
-            spec = replace(
-                self.spec, name=name, folder=self.spec.folder / name, common=common, functions=(self.function,)
-            )
-            self.hosts.append(HostProcess(spec))
-        host = self.hosts[len(self.running)]
+        host = next((one for one in self.hosts if one not in [*self.running, *self.going]), None) or self._another()
         host.start()
         self.running.append(host)
+
+    def _another(self) -> HostProcess:
+        name = f"{self.function}-{len(self.hosts) + 1}"
+        common = self.spec.common or self.spec.folder
+        spec = replace(self.spec, name=name, folder=self.spec.folder / name, common=common, functions=(self.function,))
+        host = HostProcess(spec)
+        self.hosts.append(host)
+        return host
 
     def _look_later(self) -> None:
         clock = self.spec.clock
@@ -118,12 +122,17 @@ class _Instances:
             if now - self._used_at < self.how.gone_after:
                 self._look_later()
                 return
-            going = list(self.running)
+            going, self.running = self.running, []
+            self.going += going
+        self.gone()  # At once: what comes while they finish is for another, which somebody has to see to.
+        clock = self.spec.clock
         for host in going:
-            host.stop()
+            clock.alarm(clock.timestamp(), f"end of {host.spec.name}", partial(self._stop, host))
+
+    def _stop(self, host: HostProcess) -> None:
+        host.stop()
         with self._guard:
-            self.running.clear()
-        self.gone()
+            self.going.remove(host)
 
     def _busy(self) -> bool:
         if self.messages is not None:
@@ -159,8 +168,9 @@ class ScaleController:
         return {name: group.comings for name, group in self._groups.items()}
 
     def there(self, function: str) -> int:
-        """How many instances of a function there are."""
-        return len(self._groups[function].running)
+        """How many instances of a function there are, with those that are told to end and have not yet."""
+        group = self._groups[function]
+        return len(group.running) + len(group.going)
 
     def event_grid_url(self, function: str) -> str:
         """The endpoint of an event subscription to a function, with its key."""

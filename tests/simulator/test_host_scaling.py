@@ -78,6 +78,10 @@ class Toys:
             if line["category"] == f"Function.{function}.User"
         ]
 
+    def texts(self, function: str) -> list[str]:
+        """What it said."""
+        return [text for _, text in self.said(function)]
+
 
 @contextmanager
 def toys(folder: Path, how: ComeAndGo = HOW) -> Iterator[Toys]:
@@ -144,6 +148,25 @@ def test_a_message_that_is_being_worked_on_keeps_no_instance_which_finishes_it_f
         world.until(lambda: world.controller.there("on_work") == 0)
         assert world.said("on_work")[-1][1] == "done"
         assert world.now - began_at == pytest.approx(89)
+
+
+@pytest.mark.parametrize(("busy", "instances"), [(1, 1), (30, 2)])
+def test_a_message_that_comes_while_instances_finish_waits_for_another_as_any_first_message_does(
+    tmp_path: Path, busy: int, instances: int
+) -> None:
+    with toys(tmp_path) as world:
+        world.put(*["400"] * busy)
+        world.until(lambda: world.said("on_work"))
+        world.azure.clock.sleep(100)
+        assert world.controller.there("on_work") == instances, "all are told to end, and are waited for"
+        put_at = world.now
+        world.put("0")
+        world.until(lambda: "done" in world.texts("on_work"))
+        assert HOW.cold_start[0] <= world.now - put_at <= LATEST
+        assert world.controller.there("on_work") == instances + 1
+        world.until(lambda: world.controller.there("on_work") == 0)
+        assert world.texts("on_work").count("done") == busy + 1
+        assert world.account.queues.messages("work") == []
 
 
 def test_so_many_messages_so_many_instances(tmp_path: Path) -> None:
