@@ -24,7 +24,7 @@ from cmk_rotation.domain.azure_resources import Trouble
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step
-from cmk_rotation.domain.visit_message import VisitRequest
+from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy, Verdict
 
 if TYPE_CHECKING:
@@ -123,13 +123,13 @@ def _visit(world: World, options: argparse.Namespace) -> int:
 def _status(world: World, options: argparse.Namespace) -> int:
     while True:
         clusters, rotations, steps = _on_record(world, options)
-        poison = world.requests.poison_queue()
+        poison = _poison(world)
         if options.json:
             shown: dict[str, object] = {
                 "clusters": [documents.cluster_json(status) for status in clusters],
                 "rotations": [documents.rotation_json(rotation) for rotation in rotations],
                 **({"history": [documents.step_json(step) for step in steps]} if options.history else {}),
-                "poisonMessages": poison.messages,
+                "poisonMessages": poison.messages if poison else None,
             }
             _print_json(shown)
         else:
@@ -138,11 +138,20 @@ def _status(world: World, options: argparse.Namespace) -> int:
             _print(documents.clusters_text(clusters) + "\n" + documents.rotations_text(rotations))
             if options.history:
                 _print("\n" + documents.history_text(steps))
-            if poison.messages:
+            if poison and poison.messages:
                 _print("\n" + documents.poison_text(poison))
         if not options.watch:
             return _DONE
         clock.sleep(_WATCH_SECONDS)
+
+
+def _poison(world: World) -> PoisonQueue | None:
+    """What lies in the poison queue; None if that cannot be told, which is no reason to withhold the record."""
+    try:
+        return world.requests.poison_queue()
+    except StorageUnavailableError as error:
+        _complain(f"what lies in the queue cluster-visits-poison could not be read: {error}")
+        return None
 
 
 def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterStatus], list[Rotation], list[Step]]:

@@ -33,8 +33,6 @@ def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> R
     untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
     if isinstance(situation, Situation) and rotation.attempt.started_at is not None and not untaken:
         rotation = workspaces_seen(rotation, read_workspaces(world, situation.cluster))
-    if rotation.stage is Stage.SUCCEEDED:
-        rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
     return announce(world, saved)
 
@@ -57,8 +55,14 @@ def announce_late(world: World, rotation: Rotation) -> None:
 
 
 def announce(world: World, rotation: Rotation) -> Rotation:
-    """Say, once per attempt, how a rotation ended."""
+    """Say, once per attempt, how a rotation ended.
+
+    Who else pins the old version is asked once the end is on record: of clusters that leave it at the same moment, the
+    later one to be on record so finds that the other has left. Raises `StorageUnavailableError`.
+    """
     if not rotation.outcome.announced:
+        if rotation.stage is Stage.SUCCEEDED:
+            rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
         world.log(
             Event.ROTATION_FINISHED,
             logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO,
@@ -76,7 +80,7 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     try:
         return world.records.save_rotation(said)
     except ChangedMeanwhileError:
-        return said  # another visit announced it at the same time
+        return said  # another visit took the announcement over, or somebody noted that the old version is free
 
 
 def _publish(world: World, rotation: Rotation) -> bool:

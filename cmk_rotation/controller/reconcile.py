@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cmk_rotation.controller.alerts import owed
 from cmk_rotation.controller.finish import announce_late, announcement_owed, finish
 from cmk_rotation.controller.observe import assemble, observe, read_versions
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
+from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import looked, visit_may_come
 from cmk_rotation.controller.retention import note_retention, pinned_by
 from cmk_rotation.controller.visit import reject
@@ -251,12 +251,12 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began
         "emptyScopes": len(found.empty),
         "failedScopes": len(failed),
         "telemetryAtRisk": len(at_risk),
-        "poisonMessages": poison.messages,
+        "poisonMessages": poison.messages if poison else None,
         "seconds": round((now - began).total_seconds(), 3),
     }
     summary = "clusters: " + ", ".join(f"{counts[name]} {word}" for name, word in _WORDS)
-    rots = poison.since is not None and now - poison.since >= POISON_TOLD_AFTER
-    if not failed and not found.empty and not at_risk and not rots:
+    rotting = poison if poison and poison.since and now - poison.since >= POISON_TOLD_AFTER else None
+    if not failed and not found.empty and not at_risk and not rotting:
         world.log(Event.RECONCILE_FINISHED, logging.INFO, **fields, message=summary)
         return
     problems = [f"{scope} failed ({why})" for scope, why in failed.items()]
@@ -266,8 +266,8 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began
         problems.append(f"this app's own telemetry goes to a workspace linked to {', '.join(at_risk)}")
         remedies.append(_MOVE_TELEMETRY)
     level = logging.ERROR if problems else logging.WARNING
-    if rots:
-        problems.append(f"{poison.messages} messages lie in the poison queue and cannot be read")
+    if rotting:
+        problems.append(f"{rotting.messages} messages lie in the poison queue and cannot be read")
         remedies.append(_EMPTY_POISON_QUEUE)
     world.log(
         Event.RECONCILE_FINISHED,
@@ -275,16 +275,22 @@ def _tell_finished(world: World, found: Survey, counts: Mapping[str, int], began
         **fields,
         message=f"{summary}; {'; '.join(problems)}",
         remedy=" ".join(remedies),
-        since=poison.since if level == logging.WARNING else now,
+        since=rotting.since if rotting and level == logging.WARNING else now,
     )
 
 
-def _poison(world: World, now: datetime) -> PoisonQueue:
-    """What lies in the poison queue. Whoever finds it otherwise than it is written down writes it down."""
-    poison = world.requests.poison_queue()
-    since = (believed(poison.since, latest=now) or now) if poison.messages else None
-    if since != poison.since:
-        world.requests.note_poison(since)
+def _poison(world: World, now: datetime) -> PoisonQueue | None:
+    """What lies in the poison queue. Whoever finds it otherwise than it is written down writes it down.
+
+    None if that fails: a heartbeat without this count is better than none, and the next one asks again.
+    """
+    try:
+        poison = world.requests.poison_queue()
+        since = (believed(poison.since, latest=now) or now) if poison.messages else None
+        if since != poison.since:
+            world.requests.note_poison(since)
+    except StorageUnavailableError:
+        return None
     return replace(poison, since=since)
 
 

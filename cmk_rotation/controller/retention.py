@@ -1,8 +1,8 @@
 """How long an old version must stay: who pins it still, and since when nobody does.
 
-A visit that ends a rotation asks the table for others that pin the old version, and reads until it has found one. Who else
-leaves a version, or goes back to it, is seen by reconcile, which has the whole picture anyway. So a rotation costs the same
-in any fleet.
+A visit that ends a rotation asks the table for others that pin the old version, and reads until it has found one: as many
+rows come back in any fleet, though the table looks through all that it has. Who else leaves a version, or goes back to it, is
+seen by reconcile, which has the whole picture anyway.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,13 +25,15 @@ type PinnedBy = Mapping[tuple[Key | None, str], frozenset[ClusterId]]
 def keep_old_version_until(world: World, rotation: Rotation) -> datetime | None:
     """Until when the old version must at least stay enabled; None while another cluster in scope still pins it.
 
-    Of clusters that leave it at the same moment, each may find another still there; reconcile sees that the last has left.
-    May raise `StorageUnavailableError`.
+    A cluster that has just left it still shows it in its row, until the look that saw it leave is noted. May raise
+    `StorageUnavailableError`.
     """
     if rotation.from_version is None or rotation.key is None:
         return None
     others = world.records.pinning(rotation.key, rotation.from_version, other_than=rotation.cluster_id)
-    return None if any(_pins(world, status) for status in others) else _from_now(world)
+    pinning = (status for status in others if _pins(world, status))
+    held = any(not _has_left(status, world.records.of_cluster(status.cluster_id).rotations) for status in pinning)
+    return None if held else _from_now(world)
 
 
 def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
@@ -60,6 +62,8 @@ def note_retention(world: World, pinned: PinnedBy, situation: Situation) -> None
 
 def _retention_changes(world: World, pinned: PinnedBy, situation: Situation) -> Iterable[Rotation]:
     for rotation in situation.done:
+        if not rotation.outcome.announced:
+            continue  # a visit is saying it at this moment, and has to find the row as it left it
         version = (rotation.key, (rotation.from_version or "").lower())
         others = pinned.get(version, frozenset()) - {rotation.cluster_id}
         held = bool(others) or rotation.from_version is None

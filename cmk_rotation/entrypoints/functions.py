@@ -68,7 +68,10 @@ def visit(body: bytes) -> None:
         else:
             visit_cluster(world, request)
 
-    _in_world(carry_out)
+    _in_world(
+        carry_out,
+        "The host delivers this message again: a minute later, or ten minutes after it was taken where the queue fails too.",
+    )
 
 
 def reconcile() -> None:
@@ -79,7 +82,7 @@ def reconcile() -> None:
 
         look_at_everything(world)
 
-    _in_world(carry_out)
+    _in_world(carry_out, "The next run looks at every cluster again.")
 
 
 def lost_visit(body: bytes) -> None:
@@ -110,8 +113,11 @@ def _named(request: VisitRequest | str) -> str:
     return f"the clusters that use key {request.key.name if request.key else '?'}"
 
 
-def _in_world(carry_out: Callable[[World], None]) -> None:
-    """Run something in the function's world, with every error in the log."""
+def _in_world(carry_out: Callable[[World], None], storage_is_back: str) -> None:
+    """Run something in the function's world, with every error in the log.
+
+    `storage_is_back` says what makes up for a storage account that failed.
+    """
     from cmk_rotation import bootstrap  # noqa: PLC0415 - on_key_event must not pay for the Azure SDKs
     from cmk_rotation.config.settings import InvalidSettingsError  # noqa: PLC0415
 
@@ -127,11 +133,7 @@ def _in_world(carry_out: Callable[[World], None]) -> None:
             problems=error.problems,
         )
     except StorageUnavailableError as error:
-        _failed(
-            error,
-            "Check the storage account of AzureWebJobsStorage. The host delivers this message again: "
-            "a minute later, or ten minutes after it was taken where the queue fails too.",
-        )
+        _failed(error, f"Check the storage account of AzureWebJobsStorage. {storage_is_back}")
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it goes into the log
         _failed(error, "Please report this line. The next reconcile visits again.")

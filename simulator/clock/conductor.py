@@ -106,9 +106,11 @@ class Conductor:
                 self._work.pop(ticket, None)
 
     def set(self, due: Due) -> None:
-        """Let something be due."""
+        """Let something be due. Whose sleep it ends sleeps from now on: were these two steps, time could go on in between."""
         with self._change():
             self._due[due.number] = due
+            if due.wakes:
+                self._sleepers[due.number] = due.name
 
     def unset(self, *numbers: int) -> None:
         """Let something not be due after all."""
@@ -117,7 +119,7 @@ class Conductor:
                 self._due.pop(number, None)
 
     def asleep(self, who: object, what: str) -> None:
-        """Somebody who was at work does nothing, until what they have set is due or somebody says that they are awake."""
+        """Somebody who was at work does nothing until they say that they are awake."""
         with self._change():
             self._sleepers[who] = what
 

@@ -292,8 +292,6 @@ class _Link:
                     self.conductor.end(here)
                 self._tell({"ring": number})
 
-        if said["asleep"]:
-            self.conductor.asleep(here, said["name"])
         name = f"{said['name']} in {self.number:06}"
         self.conductor.set(Due(moment, name, here, fire, wakes=said["asleep"]))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from disconnect import status_command
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
+from simulator.faults import Fault, FaultKind
 from tests.e2e.stage import APP, APP_CLOCK, Stage, stage
 from tests.patience import HANG
 from tests.surroundings import ASCII
@@ -67,6 +68,12 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
         with story.azure.lock:
             story.account.queues.put("cluster-visits-poison", "not base64!")
         assert json.loads(run(story, "status", "--json").stdout)["poisonMessages"] == 1
+        story.azure.faults.add(Fault(kind=FaultKind.ANSWER, status=403, host="*.queue.*", times=None))
+        withheld = run(story, "status", "--json")
+        assert (withheld.returncode, json.loads(withheld.stdout)["poisonMessages"]) == (0, None)
+        assert withheld.stderr.startswith("what lies in the queue cluster-visits-poison could not be read: ")
+        assert json.loads(withheld.stdout)["rotations"] == told["rotations"]
+        story.azure.faults.clear()
         text = run(story, "status").stdout
         assert "1 message lies in the queue cluster-visits-poison: see docs/runbook.md" in text
         assert "update-confirmed" in text

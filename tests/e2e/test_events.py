@@ -218,7 +218,14 @@ def test_a_message_that_keeps_failing_is_called_lost(tmp_path: Path) -> None:
         assert lost["clusterId"].lower() == cluster.id.lower()
         failed = story.lines("visit.failed")
         assert len(failed) == 5
-        assert "storage account" in failed[0]["remedy"]
+        assert all(
+            "storage account" in line["remedy"] and "delivers this message again" in line["remedy"] for line in failed
+        )
+        story.run("on_reconcile")
+        story.until(lambda: len(story.lines("visit.failed")) > 5, "the timer's run to fail too")
+        timer = story.lines("visit.failed")[-1]["remedy"]
+        assert "storage account" in timer
+        assert "next run" in timer, "no message brings it back"
 
 
 def test_a_cloud_event_in_any_dirt_is_understood(tmp_path: Path) -> None:

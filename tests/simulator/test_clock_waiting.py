@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from simulator.clock import Polls, conductor
-from simulator.clock.conductor import StuckError
+from simulator.clock.conductor import Conductor, Due, StuckError
 from simulator.clock.link import LinkedClock, join
 from simulator.clock.running import RunningClock
 from simulator.clock.waiting import START, WaitingClock
@@ -61,6 +61,28 @@ def test_what_is_due_at_one_moment_happens_in_the_order_of_names_each_after_the_
         clock.alarm(due, name, lambda name=name: slow(name))  # type: ignore[misc]
     clock.sleep(60)
     assert happened == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
+
+
+def test_no_time_passes_between_falling_asleep_and_being_due_to_wake(
+    clock: WaitingClock, other: LinkedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_at_once = Conductor.set
+
+    def set_slowly(self: Conductor, due: Due) -> None:
+        threading.Event().wait(0.05)
+        set_at_once(self, due)
+
+    def sleep() -> None:
+        other.sleep(60)
+        woken.append(other.timestamp() - START.timestamp())
+
+    monkeypatch.setattr(Conductor, "set", set_slowly)
+    woken: list[float] = []
+    other.alarm(START.timestamp() + 60, "a thing", sleep)
+    other.heard()
+    clock.sleep(WEEK)
+    assert clock.until(lambda: woken)
+    assert woken == [120.0]
 
 
 def test_an_alarm_can_be_taken_back(clock: WaitingClock) -> None:

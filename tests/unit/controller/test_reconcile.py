@@ -674,3 +674,12 @@ def test_a_poison_message_beside_a_scope_that_fails_is_told_in_the_same_error() 
     assert "poison queue" in str(line.fields["message"])
     assert "CLUSTER_SCOPES" in str(line.fields["remedy"])
     assert "az storage message peek" in str(line.fields["remedy"])
+
+
+@pytest.mark.parametrize("call", ["poison_queue", "note_poison"])
+def test_a_poison_queue_that_cannot_be_asked_costs_the_heartbeat_its_count_alone(call: str) -> None:
+    fakes = settled()
+    fakes.requests.poison = PoisonQueue(2)
+    fakes.effects.failing_names = frozenset({call})
+    fakes.reconcile()
+    assert (summary(fakes)["clusters"], summary(fakes)["poisonMessages"]) == (1, None)

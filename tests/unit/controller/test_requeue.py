@@ -217,7 +217,11 @@ def test_a_visit_that_comes_before_it_was_noted_requests_the_next_one_all_the_sa
     assert must(fakes.status.next_visit).asked_at == requested.visit.requested_at
 
 
-@pytest.mark.parametrize(("requested", "successors"), [(-SECOND, 0), (SECOND, 1)], ids=["a spare", "the successor"])
+@pytest.mark.parametrize(
+    ("requested", "successors"),
+    [(-SECOND, 0), (0 * SECOND, 1), (SECOND, 1)],
+    ids=["a spare", "the successor of one that came on time", "the successor"],
+)
 def test_a_visit_that_was_requested_when_the_due_one_was_due_takes_its_place(
     requested: timedelta, successors: int
 ) -> None:

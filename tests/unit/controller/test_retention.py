@@ -1,13 +1,19 @@
 """How long old versions must stay, and what it costs to know."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
-from cmk_rotation.controller.retention import keep_old_version_until
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
-from tests.unit.support.builders import DAY, HOUR, NOW, V1, cluster, cluster_id, over, status
+from cmk_rotation.controller.reconcile import reconcile
+from cmk_rotation.controller.retention import keep_old_version_until, pinned_by
+from cmk_rotation.domain.cluster_record import Record
+from cmk_rotation.domain.vocabulary import Event, KeyMode, Reason, Stage
+from tests.unit.support.builders import CLUSTER, DAY, HOUR, MINUTE, NOW, SECOND, V1, cluster, cluster_id, over, status
 from tests.unit.support.worlds import Fakes
+
+TWO = cluster_id("law-two")
 
 SUCCEEDED = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
 
@@ -50,6 +56,90 @@ def test_dozens_of_clusters_that_are_gone_do_not_hide_one_that_pins_the_version(
     assert keep_old_version_until(fakes.world, SUCCEEDED) is None
 
 
+@pytest.mark.parametrize(
+    ("finished", "pins"),
+    [(NOW - 6 * MINUTE, True), (NOW - 5 * MINUTE, False), (NOW - 4 * MINUTE, False), (None, False)],
+    ids=["before its row was written", "at that moment", "since", "nobody knows when"],
+)
+def test_a_cluster_that_has_left_since_its_row_was_written_pins_nothing(
+    finished: datetime | None, *, pins: bool
+) -> None:
+    """Before: then it went back to the version that its row shows."""
+    fakes = Fakes()
+    left = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, finished_at=finished)
+    record = Record(status(mode=KeyMode.PINNED, key_version=V1), (left,))
+    assert bool(pinned_by(fakes.world, {CLUSTER: record})) is pins
+
+
+@pytest.mark.parametrize(("since", "pins"), [(NOW - MINUTE + SECOND, True), (NOW - MINUTE, False)])
+def test_one_answer_that_a_cluster_is_gone_may_be_wrong(since: datetime, *, pins: bool) -> None:
+    gone = status(mode=KeyMode.PINNED, key_version=V1, reason=Reason.CLUSTER_GONE, since=since)
+    assert bool(pinned_by(Fakes().world, {CLUSTER: Record(gone)})) is pins
+
+
 def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:
     fakes = Fakes()
     assert keep_old_version_until(fakes.world, replace(SUCCEEDED, from_version=None)) is None
+
+
+def two_that_move_together() -> Fakes:
+    fakes = Fakes()
+    fakes.clusters.there[TWO] = cluster(id=TWO)
+    fakes.visit(CLUSTER)
+    fakes.visit(TWO)
+    return fakes
+
+
+def once(owner: object, name: str, then: Callable[[], None]) -> None:
+    """Let something happen before the first call that follows."""
+    call = getattr(owner, name)
+
+    def first(*args: object, **named: object) -> object:
+        setattr(owner, name, call)
+        then()
+        return call(*args, **named)
+
+    setattr(owner, name, first)
+
+
+@pytest.mark.parametrize("moment", ["published", "asked", "saved"])
+def test_of_clusters_that_end_together_the_last_tells_until_when_the_old_version_stays(moment: str) -> None:
+    """While one is being published, asks who else pins the version, or is about to be saved, the other comes to its end."""
+    fakes = two_that_move_together()
+
+    def other_ends() -> None:
+        ended = {one.cluster_id for one in fakes.records.rotations.values() if one.stage is Stage.SUCCEEDED}
+        for left in {CLUSTER, TWO} - ended:
+            fakes.visit(left)
+
+    if moment == "published":
+        once(fakes.outcomes, "publish", other_ends)
+    elif moment == "asked":
+        once(fakes.records, "pinning", other_ends)
+    else:
+        fakes.records.before_save = lambda row: before_the_end(fakes, row)
+    fakes.run(2 * HOUR, reconcile=False)
+    told = [line.fields["keepOldVersionUntil"] for line in fakes.log.of(Event.ROTATION_FINISHED)]
+    assert len(told) == 2
+    assert any(told), "somebody has to say until when"
+    assert any(data["keepOldVersionUntil"] for _, _, data in fakes.outcomes.published)
+
+
+def before_the_end(fakes: Fakes, row: object) -> None:
+    if getattr(row, "stage", None) is Stage.SUCCEEDED:
+        fakes.records.before_save = None
+        fakes.visit(TWO if getattr(row, "cluster_id", None) == CLUSTER else CLUSTER)
+
+
+def test_reconcile_leaves_an_end_alone_that_is_being_said() -> None:
+    fakes = two_that_move_together()
+
+    def other_ends_and_reconcile_sees_both() -> None:
+        fakes.visit(CLUSTER)
+        fakes.visit(TWO)
+        reconcile(fakes.world)
+
+    once(fakes.outcomes, "publish", other_ends_and_reconcile_sees_both)
+    fakes.run(2 * HOUR)
+    assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 2, "one line for each rotation"
+    assert len(fakes.outcomes.published) == 2, "and one event"

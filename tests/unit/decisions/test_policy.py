@@ -9,7 +9,7 @@ import pytest
 from cmk_rotation.decisions import policy, update_rules
 from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen
 from cmk_rotation.decisions.policy import RULES, decide, settle
-from cmk_rotation.domain.azure_resources import Operation, Workspace
+from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind, Verdict
 from tests.unit.support.builders import (
@@ -483,6 +483,12 @@ def test_a_failed_update_that_arrives_within_the_hour_is_ours_and_later_is_someb
     assert (end.reason, end.stage) == (reason, Stage.SUCCEEDED)
     assert (end.seconds_to_verify is None) is (reason is Reason.ALREADY_THERE)
     assert ("no update of ours" in end.message) is (known.attempt.accepted_at is None)
+
+
+def test_an_update_that_arrives_after_it_failed_keeps_what_its_operation_said() -> None:
+    said = OperationError("OperationFailed", "it took too long")
+    known = over(Stage.FAILED, Reason.UPDATE_FAILED, operation_error=said)
+    assert finished(situation(known, cluster=AT_V2)).attempt.operation_error == said
 
 
 @pytest.mark.parametrize(

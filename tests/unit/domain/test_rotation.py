@@ -24,6 +24,7 @@ from tests.unit.support.builders import (
     claimed,
     cluster,
     over,
+    rotation,
     version,
 )
 from tests.unit.support.builders import rotation as under_way
@@ -125,3 +126,13 @@ def test_a_claim_on_a_cluster_that_is_there_already_keeps_where_it_came_from() -
     there = cluster(key_version=V2, state="Failed")
     claim = machine.claimed(over(Stage.FAILED, WHY), there, by=RequestedBy.EVENT, attempt_id="new", now=NOW)
     assert claim.from_version == V1
+
+
+def test_a_note_about_another_attempt_fills_in_what_is_not_known_and_nothing_else() -> None:
+    noted = rotation(correlation_id="theirs", message="theirs")
+    there = claimed(id="another", message="ours")
+    assert machine.merged(there, noted) == claimed(
+        id="another", message="ours", operation_id=noted.attempt.operation_id, correlation_id="theirs"
+    )
+    known = claimed(id="another", operation_id="ours", correlation_id="ours")
+    assert machine.merged(known, noted) == known

@@ -39,6 +39,8 @@ class Effects:
     """How often storage was called."""
     failing_calls: frozenset[int] = frozenset()
     """Which of those calls fail without having had an effect; counted from 1."""
+    failing_names: frozenset[str] = frozenset()
+    """Which calls fail each time, by name."""
     storage_is_down: bool = False
 
     def happened(self, what: str) -> None:
@@ -48,7 +50,7 @@ class Effects:
 
     def storage_called(self, what: str) -> None:
         self.calls += 1
-        if self.storage_is_down or self.calls in self.failing_calls:
+        if self.storage_is_down or self.calls in self.failing_calls or what in self.failing_names:
             raise StorageUnavailableError(what)
 
 
