@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 from simulator.clock import Polls
 
@@ -36,7 +37,7 @@ class _Wait:
     """Somebody who does nothing until something has happened."""
 
     happened: Callable[[], object]
-    woken: threading.Event = field(default_factory=threading.Event)
+    woken: Event = field(default_factory=Event)
     answer: bool = False
     error: BaseException | None = None
 
@@ -157,7 +158,7 @@ class Conductor:
 
     def hold(self, moment: float, held: Callable[[], bool], what: str) -> None:
         """Sleep until a moment on behalf of a request, and of whoever sent it while `held`."""
-        number, woken = self.number(), threading.Event()
+        number, woken = self.number(), Event()
         with self._change():
             self._holds[number] = held
             self._due[number] = Due(moment, what, number, woken.set, wakes=True)
@@ -201,8 +202,9 @@ class Conductor:
             self._version += 1
             self._changed.notify_all()
 
-    def _await(self, woken: threading.Event) -> None:
-        seen = -1
+    def _await(self, woken: Event) -> None:
+        with self._changed:
+            seen = self._version
         while not woken.wait(_PATIENCE_SECONDS):
             with self._changed:
                 if self._version == seen and not self._closed:

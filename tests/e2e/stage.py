@@ -105,7 +105,7 @@ class Stage:
 
     def until(self, happened: Callable[[], object], what: str, within: float = TWO_HOURS) -> None:
         """Let simulated time pass until something has happened; fail with the function's log if it does not."""
-        if not self.azure.clock.until(happened, within):
+        if not self.azure.clock.until(happened, within, what):
             raise AssertionError(f"waited {within / 3600:g} simulated hours for {what}; {self.state()}")
 
     def state(self) -> str:

@@ -313,6 +313,30 @@ def test_a_hang_says_what_was_being_done(clock: WaitingClock, monkeypatch: pytes
     assert "due: the thing that is due" in str(stuck.value)
 
 
+def test_a_hang_says_what_is_waited_for(clock: WaitingClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conductor, "_PATIENCE_SECONDS", 0.05)
+    with clock.work("something that never ends"), pytest.raises(StuckError, match="sleeps: the end of the world"):
+        clock.until(lambda: False, what="the end of the world")
+
+
+def test_a_hang_is_noticed_after_five_minutes_and_no_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And before whoever waits for an answer in real time gives up, who could not say why there is none."""
+    waited: list[float | None] = []
+
+    class Never(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            return False
+
+    clock = WaitingClock.starting()
+    monkeypatch.setattr(conductor, "Event", Never)
+    with clock.work("something that never ends"), pytest.raises(StuckError):
+        clock.hold(60, lambda: True)
+    clock.close()
+    assert waited == [300]
+    assert HANG > 2 * 300
+
+
 def test_closing_wakes_those_who_sleep(clock: WaitingClock) -> None:
     with ThreadPoolExecutor() as pool:
         with clock.work("so that no time passes"):
