@@ -23,6 +23,10 @@ from tests.e2e.stage import Stage, stage
 TEN_MINUTES = "0 */10 * * * *"
 IDLE_SECONDS = 3_737.0
 """Before the rotation: an app that has just started polls its queue ten times a second, and one that is idle does not."""
+SETTLES_WITHIN = 660.0
+"""After the last rotation is on record: a reconcile, and what comes of it."""
+SAID_AT_EACH_START = "Auth level is not applied to non http function app"
+"""A warning of the library azure-functions, of no consequence to us."""
 COME_AND_GO = "come and go"
 INSTANCES = ("always there", COME_AND_GO)
 OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
@@ -37,6 +41,10 @@ HEADINGS = (
         "times woken",
     ),
 )
+
+
+class WrongError(Exception):
+    """The clusters have not followed as they should, so how late they were says nothing. The text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,26 @@ def measure(folder: Path, how: ComeAndGo | None, clusters: int, update_seconds: 
         story.quiet(update_seconds)  # Looking whether they have followed is no small work, and in vain before this.
         for cluster in story.azure.arm.clusters.values():
             story.finished(cluster, new)
-        return _lateness(story, new, rotated_at, update_seconds)
+        found = _lateness(story, new, rotated_at, update_seconds)
+        story.quiet(SETTLES_WITHIN)
+        check(story, new)
+        return found
+
+
+def check(story: Stage, new: str) -> None:
+    """Raise unless each cluster has followed this one rotation, and nobody was told of anything that went wrong."""
+    wrong = []
+    for cluster in story.azure.arm.clusters.values():
+        updates = len(story.patches(cluster))
+        rows = [
+            (row["toVersion"], row["stage"]) for row in story.rotations(cluster) if row["reason"] != "already-there"
+        ]
+        if updates not in {1, 2} or rows != [(new, "succeeded")]:
+            wrong.append(f"{cluster.name}: {updates} updates, {len(rows)} rows: {rows}")
+    loud = [line for line in story.host.log_lines() if line["level"] not in {"Debug", "Information"}]
+    wrong += [str(line) for line in loud if not line["message"].startswith(SAID_AT_EACH_START)]
+    if wrong:
+        raise WrongError("\n".join(wrong))
 
 
 def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) -> Lateness:
