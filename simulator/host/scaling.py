@@ -41,6 +41,8 @@ class ComeAndGo:
     """Instances of one function."""
     messages_for_one: int = 12
     """`batchSize` and `newBatchThreshold`: one instance is wanted for so many messages."""
+    ready: frozenset[str] = frozenset()
+    """Functions that have one instance always ready, as Flex Consumption keeps it for a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class _Instances:
     """Those that are told to end, and finish what they have. Who needs one meanwhile needs another."""
     _guard: threading.RLock = field(default_factory=threading.RLock)
     _used_at: float = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        return self.function in self.how.ready
 
     def cold_start(self) -> float:
         return self.randomness.uniform(*self.how.cold_start)
@@ -122,9 +128,13 @@ class _Instances:
             if now - self._used_at < self.how.gone_after:
                 self._look_later()
                 return
-            going, self.running = self.running, []
+            stay = 1 if self.is_ready else 0
+            going, self.running = self.running[stay:], self.running[:stay]
             self.going += going
-        self.gone()  # At once: what comes while they finish is for another, which somebody has to see to.
+        if stay:
+            self._look_later()
+        else:
+            self.gone()  # At once: what comes while they finish is for another, which somebody has to see to.
         clock = self.spec.clock
         for host in going:
             clock.alarm(clock.timestamp(), f"end of {host.spec.name}", partial(self._stop, host))
@@ -219,8 +229,8 @@ class ScaleController:
             case "queueTrigger":
                 queue = resolve(trigger["queueName"], self.spec.env).lower()
                 group.messages = lambda: self._queues.count(queue)
-                group.gone = lambda: self._await_message(group, queue)
-                self._await_message(group, queue)
+                group.gone = group.come if group.is_ready else lambda: self._await_message(group, queue)
+                group.gone()
             case "timerTrigger":
                 schedule = parse_schedule(resolve(trigger["schedule"], self.spec.env))
                 group.come()

@@ -1,9 +1,9 @@
 """`python -m tests.e2e.lateness`: how late a rotation is, by plan, by size and by how long Azure takes; printed as a table.
 
-Warm is one instance that is always there, as on Elastic Premium or with an always-ready instance; the other mode is Flex
-Consumption without one (`simulator.host.scaling`). Everything is simulated time, and the same whenever it is run; computing
-and requests take none of it, so what many clusters cost more than one shows in the visits alone. A hundred clusters whose
-updates take six hours are ten thousand visits, which take minutes of real time.
+One instance of the whole app is always there on Elastic Premium. On Flex Consumption instances of each function come and go
+(`simulator.host.scaling`), or one for visits is always ready beside them. Everything is simulated time, and the same whenever
+it is run; computing and requests take none of it, so what many clusters cost more than one shows in the visits alone. A
+hundred clusters whose updates take six hours are ten thousand visits, which take minutes of real time.
 """
 
 import argparse
@@ -28,7 +28,8 @@ SETTLES_WITHIN = 660.0
 SAID_AT_EACH_START = "Auth level is not applied to non http function app"
 """A warning of the library azure-functions, of no consequence to us."""
 COME_AND_GO = "come and go"
-INSTANCES = ("always there", COME_AND_GO)
+READY = "ready for visits"
+INSTANCES = ("always there", READY, COME_AND_GO)
 OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
 HEADINGS = (
     *("instances", "clusters", "Azure takes", "first update sent after", "last update sent after"),
@@ -80,7 +81,8 @@ def main() -> int:
     _row(HEADINGS)
     _row(["---"] * len(HEADINGS))
     for name in options.instances:
-        how = ComeAndGo(options.seed) if name == COME_AND_GO else None
+        ready = frozenset({"on_visit"} if name == READY else ())
+        how = ComeAndGo(options.seed, ready=ready) if name in {READY, COME_AND_GO} else None
         for clusters in options.clusters:
             for operation in options.operations:
                 with tempfile.TemporaryDirectory(prefix="lateness-") as folder:
@@ -99,13 +101,14 @@ def measure(folder: Path, how: ComeAndGo | None, clusters: int, update_seconds: 
     behaviour = Behaviour(update_seconds=update_seconds, retry_after=30)
     settings = {"RECONCILE_SCHEDULE": TEN_MINUTES}
     with stage(folder, behaviour=behaviour, build=build, settings=settings, comes_and_goes=how) as story:
+        there = _woken(story)
         story.quiet(IDLE_SECONDS)
         new = story.rotate()
         rotated_at = story.azure.clock.timestamp()
         story.quiet(update_seconds)  # Looking whether they have followed is no small work, and in vain before this.
         for cluster in story.azure.arm.clusters.values():
             story.finished(cluster, new)
-        found = _lateness(story, new, rotated_at, update_seconds)
+        found = _lateness(story, new, rotated_at, update_seconds, _woken(story) - there)
         story.quiet(SETTLES_WITHIN)
         check(story, new)
         return found
@@ -127,7 +130,7 @@ def check(story: Stage, new: str) -> None:
         raise WrongError("\n".join(wrong))
 
 
-def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) -> Lateness:
+def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float, woken: int) -> Lateness:
     sent, recorded = [], []
     updates = 0
     for cluster in story.azure.arm.clusters.values():
@@ -140,8 +143,11 @@ def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) 
         updates += len(patches)
     visits = [line for line in story.host.log_lines() if line["message"].startswith("Executing 'Functions.on_visit'")]
     requests = [one for one in story.azure.exchanges if one.method == "POST" and "/cluster-visits/" in one.path]
-    woken = story.host.comings["on_visit"] if isinstance(story.host, ScaleController) else 0
     return Lateness(tuple(sent), tuple(recorded), len(visits), len(requests), updates, woken)
+
+
+def _woken(story: Stage) -> int:
+    return story.host.comings["on_visit"] if isinstance(story.host, ScaleController) else 0
 
 
 def _timestamp(value: datetime | str) -> float:

@@ -21,12 +21,21 @@ def test_a_rotation_is_minutes_later_where_instances_come_and_go(tmp_path: Path)
     flex = lateness.measure(tmp_path / "flex", ComeAndGo(), 2, 30)
     assert max(warm.sent) < 30
     assert max(warm.recorded) < 60
-    assert 12 < max(flex.sent) <= 12 + 132 + 132
+    assert 12 < max(flex.sent) <= 12 + 132 + 1, (
+        "a cold start for the event; two minutes, another, and a look for its message"
+    )
     assert max(flex.recorded) <= 11 * 60
     assert warm.updates == flex.updates == 2
     assert flex.woken > warm.woken == 0
     assert flex.visits <= warm.visits
     assert flex.messages <= warm.messages
+
+
+def test_where_an_instance_is_ready_for_visits_only_the_event_waits_for_one(tmp_path: Path) -> None:
+    found = lateness.measure(tmp_path, ComeAndGo(ready=frozenset({"on_visit"})), 2, 30)
+    assert max(found.sent) <= 12 + 10 + 1, "a cold start, and a poll"
+    assert max(found.recorded) < 60
+    assert found.woken == 0
 
 
 def test_clusters_that_need_several_instances_which_come_and_go_follow_once_each(tmp_path: Path) -> None:

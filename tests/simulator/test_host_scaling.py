@@ -221,6 +221,26 @@ def test_so_many_messages_so_many_instances(
         assert world.controller.comings["on_work"] == 1
 
 
+def test_an_instance_that_is_always_ready_is_there_at_once_and_stays_and_others_come_and_go_beside_it(
+    tmp_path: Path,
+) -> None:
+    """The longest that it takes a message is a poll, which in this app comes each second."""
+    with toys(tmp_path, replace(HOW, ready=frozenset({"on_work"}))) as world:
+        world.azure.clock.sleep(600)
+        put_at = world.now
+        world.put("0")
+        world.until(lambda: world.account.queues.messages("work") == [])
+        assert world.now - put_at <= 1.2
+        world.put(*["100"] * 30)
+        world.until(lambda: world.controller.there("on_work") == 3)
+        world.until(lambda: len(world.said("on_work")) == 62)
+        world.azure.clock.sleep(60)
+        assert world.controller.there("on_work") == 1
+        assert world.controller.comings == {"on_work": 1, "on_event": 0, "on_timer": 1}, "each function for itself"
+        world.controller.restart()
+        assert world.controller.there("on_work") == 1
+
+
 def test_instances_share_the_work(tmp_path: Path) -> None:
     with toys(tmp_path, replace(HOW, most=3)) as world:
         world.put(*["200"] * 30)
