@@ -4,20 +4,15 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
+from simulator.host.silence import SilentHandler
 
 _REAL_SECONDS = 600.0
 """Until it gives up an instance: where time waits, nothing takes longer that does not hang."""
-
-
-class _SilentHandler(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  (werkzeug's name)
-        pass
 
 
 class FrontEnd:
@@ -28,7 +23,7 @@ class FrontEnd:
         self._at_hand = at_hand
         """The address of an instance of a function, once there is one; None if there is no such function."""
         self._server = make_server(
-            "127.0.0.1", 0, Request.application(self._answer), threaded=True, request_handler=_SilentHandler
+            "127.0.0.1", 0, Request.application(self._answer), threaded=True, request_handler=SilentHandler
         )
 
     @property

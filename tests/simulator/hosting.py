@@ -14,13 +14,14 @@ from typing import Any
 import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
 from simulator.clock.waiting import WaitingClock
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
+from simulator.host.silence import SilentHandler
 from simulator.storage.queues import QueueService
 
 ACCOUNT = "toys"
@@ -37,11 +38,6 @@ HOST_JSON = {
     "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.0.0, 5.0.0)"},
     "extensions": {"queues": {"maxPollingInterval": "00:00:01"}},
 }
-
-
-class SilentHandler(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
