@@ -258,7 +258,7 @@ def test_a_client_that_has_hung_up_is_at_work_again(clock: WaitingClock) -> None
     held.wait()
     assert not end.wait(0.05), "the client is at work, so no time passes"
     clock.sleep(100)
-    assert end.wait(10)
+    assert end.wait(HANG)
     server.join()
 
 
@@ -342,7 +342,7 @@ def test_closing_wakes_those_who_sleep(clock: WaitingClock) -> None:
         with clock.work("so that no time passes"):
             sleeping = pool.submit(clock.until, lambda: False, WEEK)
             clock.close()
-        assert sleeping.result(10) is False
+        assert sleeping.result(HANG) is False
 
 
 def test_a_running_clock_is_shared_by_what_is_written_of_it() -> None:
