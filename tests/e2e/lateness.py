@@ -17,7 +17,8 @@ from pathlib import Path
 
 from simulator.azure import Azure
 from simulator.behaviour import Behaviour
-from simulator.host.scaling import ComeAndGo, ScaleController
+from simulator.host.instances import ComeAndGo
+from simulator.host.scaling import ScaleController
 from tests.e2e.stage import Stage, stage
 
 TEN_MINUTES = "0 */10 * * * *"

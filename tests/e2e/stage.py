@@ -21,8 +21,9 @@ from simulator.event_grid import Schema, Subscription
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind
 from simulator.host.hosting import Hosting, HostSpec
+from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
-from simulator.host.scaling import ComeAndGo, QueueLooks, ScaleController
+from simulator.host.scaling import QueueLooks, ScaleController
 from tests.patience import HANG
 
 APP = Path(__file__).parent.parent.parent

@@ -12,8 +12,9 @@ from simulator.behaviour import Behaviour
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind
 from simulator.host.exit_codes import STOPPED
+from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
-from simulator.host.scaling import ComeAndGo, ScaleController
+from simulator.host.scaling import ScaleController
 from tests.e2e.stage import NEVER, Stage, stage
 
 MINUTE, HOUR = 60.0, 3_600.0

@@ -7,7 +7,7 @@ import pytest
 
 from simulator.azure import Azure
 from simulator.behaviour import Behaviour
-from simulator.host.scaling import ComeAndGo
+from simulator.host.instances import ComeAndGo
 from tests.e2e import lateness
 from tests.e2e.stage import stage
 
