@@ -48,17 +48,18 @@ class FrontEnd:
         with self._clock.work(f"{request.method} {request.path}"):
             function = request.args.get("functionName") or request.path.rpartition("/")[2]
             url = self._at_hand(function)
-            if url is None:
-                return Response(status=404)
-            headers = {name: value for name, value in request.headers if name.lower() not in {"host", "connection"}}
-            forwarded = urllib.request.Request(  # noqa: S310 - the local host
-                url + request.full_path, request.get_data() or None, headers, method=request.method
-            )
-            try:
-                with urllib.request.urlopen(forwarded, timeout=HANGS_AFTER) as answer:  # noqa: S310 - the local host
-                    return Response(answer.read(), answer.status)
-            except urllib.error.HTTPError as error:
-                with error:
-                    return Response(error.read(), error.code)
-            except OSError:
-                return Response(status=502)
+        # From here on this counts no more: whoever sent the request does, and all that they wait for is the instance.
+        if url is None:
+            return Response(status=404)
+        headers = {name: value for name, value in request.headers if name.lower() not in {"host", "connection"}}
+        forwarded = urllib.request.Request(  # noqa: S310 - the local host
+            url + request.full_path, request.get_data() or None, headers, method=request.method
+        )
+        try:
+            with urllib.request.urlopen(forwarded, timeout=HANGS_AFTER) as answer:  # noqa: S310 - the local host
+                return Response(answer.read(), answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return Response(error.read(), error.code)
+        except OSError:
+            return Response(status=502)

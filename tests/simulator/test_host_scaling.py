@@ -19,6 +19,7 @@ from azure.storage.queue import QueueClient
 from simulator.accounts import StorageAccount
 from simulator.azure import Azure
 from simulator.clock.waiting import START, WaitingClock
+from simulator.faults import Fault, FaultKind
 from simulator.host.instances import ComeAndGo
 from simulator.host.scaling import QueueLooks, ScaleController
 from tests.patience import HANG
@@ -262,6 +263,18 @@ def test_an_event_waits_for_an_instance_of_its_own_function_and_wakes_no_other(t
         assert COLD_START[0] <= world.now - answered_at <= LATEST
         world.azure.clock.sleep(60)
         assert world.controller.there("on_event") == 0
+
+
+def test_an_event_whose_message_meets_storage_that_fails_is_waited_for_in_simulated_time(tmp_path: Path) -> None:
+    with toys(tmp_path) as world:
+        until = world.now + 20
+        world.azure.faults.add(
+            Fault(kind=FaultKind.ANSWER, method="POST", host="toys.queue.*", times=None, until=until)
+        )
+        url = world.controller.event_grid_url("on_event")
+        answer = requests.post(url, json=[{"id": "1"}], headers={"aeg-event-type": "Notification"}, timeout=HANG)
+        assert answer.status_code == 202
+        assert world.now > until
 
 
 def test_a_timer_is_woken_for_and_its_run_is_not_cut(tmp_path: Path) -> None:
