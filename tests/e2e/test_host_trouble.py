@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azure import Azure
 from simulator.behaviour import Behaviour
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind
@@ -15,15 +14,13 @@ from simulator.host.exit_codes import STOPPED
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
 from simulator.host.scaling import ScaleController
+from tests.e2e.interleaving import look, update
 from tests.e2e.stage import NEVER, Stage, stage
+from tests.e2e.worlds import one_cluster
 
 MINUTE, HOUR = 60.0, 3_600.0
 TEN_MINUTES = Behaviour(update_seconds=600, retry_after=10)
 AS_DEPLOYED = {"RECONCILE_SCHEDULE": "0 */10 * * * *"}
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
 
 
 def the_cluster_has_followed(
@@ -49,33 +46,24 @@ def called_out(story: Stage) -> set[str]:
     return {line["event"] for line in story.lines() if line["level"] in {"Warning", "Error"}}
 
 
-def is_a_look(exchange: Exchange) -> bool:
-    """A read of the cluster itself."""
-    return exchange.method == "GET" and exchange.path.endswith("/clusters/cluster-a")
-
-
-def is_the_update(exchange: Exchange) -> bool:
-    return exchange.method == "PATCH"
-
-
 def before_the_claim(story: Stage, away: Callable[[], None]) -> None:
-    story.once(is_a_look, away)
+    story.once(look, away)
 
 
 def after_the_update(story: Stage, away: Callable[[], None]) -> None:
-    story.once(is_the_update, away)
+    story.once(update, away)
 
 
 def while_the_operation_runs(story: Stage, away: Callable[[], None]) -> None:
     clock = story.azure.clock
-    story.once(is_the_update, lambda: clock.alarm(clock.timestamp() + 4 * MINUTE, "storage goes away", away))
+    story.once(update, lambda: clock.alarm(clock.timestamp() + 4 * MINUTE, "storage goes away", away))
 
 
 def at_the_end(story: Stage, away: Callable[[], None]) -> None:
     (cluster,) = story.azure.arm.clusters.values()
 
     def is_the_last_look(exchange: Exchange) -> bool:
-        return is_a_look(exchange) and bool(story.patches(cluster)) and cluster.state == "Succeeded"
+        return look(exchange) and bool(story.patches(cluster)) and cluster.state == "Succeeded"
 
     story.once(is_the_last_look, away)
 
@@ -93,7 +81,7 @@ def test_storage_that_is_away_at_any_step_costs_time_and_nothing_else(
     host_ends: bool,  # noqa: FBT001
 ) -> None:
     """The visit that meets it fails and says so; nobody is called about the cluster. The host rides out 15 seconds."""
-    with stage(tmp_path, behaviour=TEN_MINUTES, build=build, settings=AS_DEPLOYED) as story:
+    with stage(tmp_path, behaviour=TEN_MINUTES, build=one_cluster, settings=AS_DEPLOYED) as story:
         went_away: list[float] = []
 
         def away() -> None:
@@ -115,7 +103,7 @@ def test_an_instance_that_is_killed_in_each_of_five_deliveries_costs_one_visit_a
     tmp_path: Path,
 ) -> None:
     settings = {"RECONCILE_SCHEDULE": "0 0 * * * *"}
-    with stage(tmp_path, behaviour=TEN_MINUTES, build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=TEN_MINUTES, build=one_cluster, settings=settings) as story:
         began_at = story.azure.clock.timestamp()
         killed_at: list[float] = []
 
@@ -155,7 +143,7 @@ def slow(path: str) -> Fault:
 
 
 def test_a_visit_is_finished_before_the_instance_ends(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=TEN_MINUTES, build=build, settings=AS_DEPLOYED) as story:
+    with stage(tmp_path, behaviour=TEN_MINUTES, build=one_cluster, settings=AS_DEPLOYED) as story:
         story.azure.faults.add(slow("*/clusters/cluster-a"))
         new = story.rotate()
         (cluster,) = story.azure.arm.clusters.values()
@@ -166,7 +154,7 @@ def test_a_visit_is_finished_before_the_instance_ends(tmp_path: Path) -> None:
 
 
 def test_a_reconcile_that_is_cut_is_repeated_by_the_next_instance(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=TEN_MINUTES, build=build, settings=AS_DEPLOYED) as story:
+    with stage(tmp_path, behaviour=TEN_MINUTES, build=one_cluster, settings=AS_DEPLOYED) as story:
         story.azure.event_grid.lose_next()
         new = story.rotate()
         story.azure.faults.add(slow("*/clusters"))
@@ -176,7 +164,7 @@ def test_a_reconcile_that_is_cut_is_repeated_by_the_next_instance(tmp_path: Path
 
 
 def test_of_two_hosts_the_other_reconciles_when_the_one_with_the_timers_lock_dies(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=TEN_MINUTES, build=build, settings=AS_DEPLOYED) as story:
+    with stage(tmp_path, behaviour=TEN_MINUTES, build=one_cluster, settings=AS_DEPLOYED) as story:
         spec = story.host.spec
         other = HostProcess(replace(spec, name="other", folder=tmp_path / "other", common=spec.folder))
         other.start()
@@ -198,7 +186,9 @@ def test_of_two_hosts_the_other_reconciles_when_the_one_with_the_timers_lock_die
 
 def test_instances_that_come_and_go_make_a_rotation_later_and_nothing_else(tmp_path: Path) -> None:
     settings = {"RECONCILE_SCHEDULE": NEVER}
-    with stage(tmp_path, behaviour=TEN_MINUTES, build=build, settings=settings, comes_and_goes=ComeAndGo()) as story:
+    with stage(
+        tmp_path, behaviour=TEN_MINUTES, build=one_cluster, settings=settings, comes_and_goes=ComeAndGo()
+    ) as story:
         assert isinstance(story.host, ScaleController)
         began_at = story.azure.clock.timestamp()
         new = story.rotate()

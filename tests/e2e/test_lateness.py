@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azure import Azure
 from simulator.behaviour import Behaviour
 from simulator.host.instances import ComeAndGo
 from tests.e2e import lateness
 from tests.e2e.stage import stage
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
+from tests.e2e.worlds import one_cluster
 
 
 def test_a_rotation_is_minutes_later_where_instances_come_and_go(tmp_path: Path) -> None:
@@ -45,7 +41,7 @@ def test_clusters_that_need_several_instances_which_come_and_go_follow_once_each
 
 
 def test_what_went_wrong_is_raised_and_not_measured(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=Behaviour(update_seconds=30), build=build) as story:
+    with stage(tmp_path, behaviour=Behaviour(update_seconds=30), build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         first = story.rotate()
         story.finished(cluster, first)
@@ -79,7 +75,7 @@ def test_a_visit_that_is_late_because_its_instance_is_has_not_to_be_replaced(tmp
     behaviour = Behaviour(update_seconds=3_600, retry_after=30)
     settings = {"RECONCILE_SCHEDULE": "0 * * * * *"}
 
-    with stage(tmp_path, behaviour=behaviour, build=build, settings=settings, comes_and_goes=late_ones) as story:
+    with stage(tmp_path, behaviour=behaviour, build=one_cluster, settings=settings, comes_and_goes=late_ones) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.rotate()
         story.until(lambda: story.patches(cluster), "the update")

@@ -4,26 +4,25 @@ What the scale controller counts was measured on Extensions.Storage.Queues 5.3.1
 azure-functions-host #10706; how long a cold start takes is a guess.
 """
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 import requests
 from azure.storage.queue import QueueClient
 
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
 from simulator.clock.waiting import START, WaitingClock
 from simulator.faults import Fault, FaultKind
 from simulator.host.instances import ComeAndGo
-from simulator.host.scaling import QueueLooks, ScaleController
+from simulator.host.scaling import ScaleController
+from tests.e2e.stage import queue_looks
 from tests.patience import HANG
 from tests.simulator.hosting import HOST_JSON, spec
+from tests.simulator.toys import Toys
 
 APP = """
     import logging, os
@@ -59,58 +58,33 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Toys:
+class Coming(Toys[ScaleController]):
     """A toy app whose instances come and go."""
 
-    azure: Azure
-    account: StorageAccount
-    controller: ScaleController
-
     @property
-    def now(self) -> float:
-        return self.azure.clock.timestamp()
-
-    def put(self, *bodies: str, after: float = 0.0, queue: str = "work") -> None:
-        with self.azure.lock:
-            for body in bodies:
-                self.account.queues.put(queue, base64.b64encode(body.encode()).decode(), after)
+    def controller(self) -> ScaleController:
+        return self.host
 
     def until(self, happened: Callable[[], object]) -> None:
         assert self.azure.clock.until(happened), "waited in vain"
 
-    def said(self, function: str) -> list[tuple[float, str]]:
-        """When a function said what, on whatever instance."""
-        return [
-            (datetime.fromisoformat(line["time"]).timestamp(), line["message"])
-            for line in self.controller.log_lines()
-            if line["category"] == f"Function.{function}.User"
-        ]
-
-    def texts(self, function: str) -> list[str]:
-        """What it said."""
-        return [text for _, text in self.said(function)]
-
 
 @contextmanager
-def toys(folder: Path, how: ComeAndGo = HOW, *, counted: str | None = None) -> Iterator[Toys]:
+def toys(folder: Path, how: ComeAndGo = HOW, *, counted: str | None = None) -> Iterator[Coming]:
     """The app; `counted` is the queue that the scale controller counts in place of each function's own."""
     with Azure(WaitingClock.starting()) as azure:
         account = azure.storage_account("toys")
         settings = azure.environment() | {"AzureWebJobsStorage": account.connection_string}
-
-        def count(queue: str) -> tuple[int, int]:
-            with azure.lock:
-                messages = account.queues.messages(counted or queue)
-            return sum(message.due_at <= azure.clock.now() for message in messages), len(messages)
-
+        looks = queue_looks(azure, account)
         what = replace(
             spec(folder, APP, clock=azure.clock, settings=settings, host_json=HOST_JSON),
             copied_with=("azure.storage.queue",),
         )
-        controller = ScaleController(what, how, QueueLooks(account.host("queue"), count))
+        count = replace(looks, count=lambda queue: looks.count(counted or queue))
+        controller = ScaleController(what, how, count)
         controller.start()
         try:
-            yield Toys(azure, account, controller)
+            yield Coming(azure, account, controller)
         finally:
             controller.kill()
 
@@ -133,7 +107,7 @@ def test_the_first_message_waits_for_an_instance_which_is_gone_half_a_minute_aft
             assert world.controller.there("on_work") == 0
             put_at = world.now
             world.put("0")
-            world.until(lambda: world.account.queues.messages("work") == [])
+            world.until(lambda: world.left() == 0)
             lateness.append(world.now - put_at)
             world.azure.clock.sleep(25)
             assert world.controller.there("on_work") == 1
@@ -185,7 +159,7 @@ def test_a_message_that_comes_while_instances_finish_waits_for_another_as_any_fi
         assert world.controller.there("on_work") == instances + 1
         world.until(lambda: world.controller.there("on_work") == 0)
         assert world.texts("on_work").count("done") == busy + 1
-        assert world.account.queues.messages("work") == []
+        assert world.left() == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +170,7 @@ class Load:
     delayed: int = 0
     in_process: int = 0
 
-    def put(self, world: Toys) -> None:
+    def put(self, world: Coming) -> None:
         """Put it on the queue that is counted."""
         world.put(*["0"] * (self.in_process + self.visible), queue="load")
         world.put(*["0"] * self.delayed, queue="load", after=3600)
@@ -231,7 +205,7 @@ def test_an_instance_that_is_always_ready_is_there_at_once_and_stays_and_others_
         world.azure.clock.sleep(600)
         put_at = world.now
         world.put("0")
-        world.until(lambda: world.account.queues.messages("work") == [])
+        world.until(lambda: world.left() == 0)
         assert world.now - put_at <= 1.2
         world.put(*["100"] * 30)
         world.until(lambda: world.controller.there("on_work") == 3)
@@ -303,55 +277,3 @@ def test_the_same_seed_draws_the_same(tmp_path: Path, seed: int) -> None:
             world.azure.clock.sleep(200)
             moments.append(world.said("on_work"))
     assert moments[0] == moments[1]
-
-
-def test_what_is_hosted_no_more_has_finished_and_is_hosted_again_at_the_same_address(tmp_path: Path) -> None:
-    with toys(tmp_path) as world:
-        world.put("300", "400")
-        world.until(lambda: len(world.said("on_work")) == 2)
-        url, told_at = world.controller.event_grid_url("on_event"), world.now
-        world.put("0", after=60)
-        world.controller.stop()
-        assert world.now - told_at == pytest.approx(400)
-        assert world.texts("on_work") == ["worked", "worked", "done", "done"]
-        assert world.controller.there("on_work") == 0
-        world.azure.clock.sleep(7200)
-        assert len(world.account.queues.messages("work")) == 1, "nobody is there who would take it"
-        with pytest.raises(requests.ConnectionError):
-            requests.post(url, data="[]", timeout=HANG)
-        world.controller.start()
-        began_at = world.now
-        answer = requests.post(url, json=[{"id": "1"}], headers={"aeg-event-type": "Notification"}, timeout=HANG)
-        assert answer.status_code == 202
-        world.until(lambda: world.account.queues.messages("work") == [])
-        assert world.now - began_at <= LATEST + COLD_START[1]
-        assert world.said("on_timer")[-1][0] >= began_at, "an occurrence was missed"
-        assert world.controller.comings["on_work"] == 2
-
-
-def test_a_crash_of_all_instances_changes_nothing_for_functions_that_have_none(tmp_path: Path) -> None:
-    said: list[list[tuple[float, str]]] = []
-    for crashes in (0, 5):
-        with toys(tmp_path / str(crashes)) as world:
-            world.azure.clock.sleep(600)
-            for _ in range(crashes):
-                world.controller.restart()
-            world.put("0")
-            world.azure.clock.sleep(600)
-            said.append(world.said("on_work"))
-            assert world.controller.comings["on_work"] == 1
-    assert said[0] == said[1]
-
-
-def test_instances_that_have_crashed_come_back_when_there_is_something_for_them(tmp_path: Path) -> None:
-    with toys(tmp_path) as world:
-        world.put("60")
-        world.until(lambda: world.said("on_work"))
-        crashed_at = world.now
-        world.controller.restart(world.azure.clock.skewed(3600))
-        assert world.controller.there("on_work") == 0
-        world.until(lambda: world.account.queues.messages("work") == [])
-        assert 600 + COLD_START[0] <= world.now - crashed_at - 60 <= 600 + LATEST, "ten minutes after it was taken"
-        assert world.said("on_work")[-1][0] - world.now == pytest.approx(3600, abs=1), "by the clock that was given"
-        world.azure.clock.sleep(60)
-        assert world.controller.there("on_work") == 0

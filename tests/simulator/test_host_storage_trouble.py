@@ -5,23 +5,21 @@ from 19.8 to 29.8 seconds, which is more than was seen in a few measurements; on
 seed, and the pauses themselves are in test_host_storage_calls.py.
 """
 
-import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from simulator.accounts import StorageAccount
 from simulator.azure import FUNCTION, Azure
 from simulator.clock.waiting import WaitingClock
 from simulator.faults import Fault, FaultKind
 from simulator.host.process import HostProcess
 from tests.simulator.hosting import HOST_JSON, messages_of, spec, wait_until
+from tests.simulator.toys import Toys
 
 APP = """
     import logging
@@ -47,20 +45,8 @@ QUEUES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Toys:
-    """A toy app in the simulated Azure."""
-
-    azure: Azure
-    account: StorageAccount
-    host: HostProcess
-
-    @property
-    def now(self) -> float:
-        return self.azure.clock.timestamp()
-
-    def put(self, body: str) -> None:
-        with self.azure.lock:
-            self.account.queues.put("work", base64.b64encode(body.encode()).decode())
+class Troubled(Toys[HostProcess]):
+    """A toy app whose storage fails."""
 
     def fail(self, kind: FaultKind, method: str = "*", status: int = 503, seconds: float | None = None) -> None:
         until = None if seconds is None else self.now + seconds
@@ -68,18 +54,10 @@ class Toys:
         self.azure.faults.add(fault)
 
     def runs(self) -> list[str]:
-        return messages_of(self.host, "Function.on_work.User")
+        return self.texts("on_work")
 
     def has_run_more_often_than(self, times: int) -> bool:
         return len(self.runs()) > times
-
-    def moments(self, text: str) -> list[float]:
-        """When a line was logged that says something."""
-        return [
-            datetime.fromisoformat(line["time"]).timestamp()
-            for line in self.host.log_lines()
-            if text in line["message"]
-        ]
 
     def ended(self) -> list[float]:
         return self.moments("Host is shutting down")
@@ -87,13 +65,9 @@ class Toys:
     def started(self) -> list[float]:
         return self.moments("Host started")
 
-    def left(self) -> int:
-        with self.azure.lock:
-            return len(self.account.queues.messages("work"))
-
 
 @contextmanager
-def toys(folder: Path, *, keyless: bool = False) -> Iterator[Toys]:
+def toys(folder: Path, *, keyless: bool = False) -> Iterator[Troubled]:
     with Azure(WaitingClock.starting()) as azure:
         account = azure.storage_account("toys", keyless=keyless)
         connection = (
@@ -106,7 +80,7 @@ def toys(folder: Path, *, keyless: bool = False) -> Iterator[Toys]:
         host = HostProcess(replace(what, copied_with=("azure.identity", "azure.storage.queue")))
         host.start()
         try:
-            yield Toys(azure, account, host)
+            yield Troubled(azure, account, host)
         finally:
             host.kill()
 
