@@ -45,7 +45,7 @@ def on_reconcile(timer: func.TimerRequest) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name=f"{_VISITS}-poison", connection=_STORAGE)
 def on_lost_visit(message: func.QueueMessage) -> None:
-    """A visit failed again and again: say so. Reconcile will visit again."""
+    """A visit's message was delivered five times and never settled: say so. Reconcile will visit again."""
     from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 
     functions.lost_visit(message.get_body())

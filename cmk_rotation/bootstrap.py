@@ -15,35 +15,37 @@ from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
-from cmk_rotation.config import settings
 from cmk_rotation.config.settings import Settings
+from cmk_rotation.config.settings import read as read_settings
 from cmk_rotation.controller.ports import World
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 
-def world(told: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None) -> World:
+def world(
+    settings: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None
+) -> World:
     """The outside world as the settings have it, seen by whoever signs in. Nothing is called yet."""
     # The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster,
     # no reason and no remedy. Our own line says what came of a call.
     logging.getLogger("azure").setLevel(logging.ERROR)
-    topic = told.outcome_topic_endpoint
+    topic = settings.outcome_topic_endpoint
     return World(
-        clusters=ArmClusters(credential, told.cloud),
+        clusters=ArmClusters(credential, settings.cloud),
         keys=VaultKeys(credential),
-        records=TableRecords(told.storage, storage_credential or credential),
-        requests=QueueRequests(told.storage, storage_credential or credential),
-        outcomes=TopicOutcomes(topic, told.app_name, credential) if topic else None,
+        records=TableRecords(settings.storage, storage_credential or credential),
+        requests=QueueRequests(settings.storage, storage_credential or credential),
+        outcomes=TopicOutcomes(topic, settings.app_name, credential) if topic else None,
         log=logs.write,
         now=clock.utc_now,
         new_id=lambda: str(uuid.uuid4()),
-        mode=told.mode,
-        scopes=told.scopes,
-        pace=told.pace,
-        arm_host=told.cloud.arm_host,
-        vault_suffixes=told.cloud.vault_suffixes,
-        telemetry_workspace=told.telemetry_workspace,
+        mode=settings.mode,
+        scopes=settings.scopes,
+        timing=settings.timing,
+        arm_host=settings.cloud.arm_host,
+        vault_suffixes=settings.cloud.vault_suffixes,
+        telemetry_workspace=settings.telemetry_workspace,
     )
 
 
@@ -53,10 +55,10 @@ def function_world() -> World:
 
     Raises `InvalidSettingsError`, and does so again at the next call: only a world is kept.
     """
-    told = settings.read(os.environ)
-    credential = _managed_identity(told.client_id)
-    own = told.storage.client_id
-    return world(told, credential, _managed_identity(own) if own else credential)
+    settings = read_settings(os.environ)
+    credential = _managed_identity(settings.client_id)
+    own = settings.storage.client_id
+    return world(settings, credential, _managed_identity(own) if own else credential)
 
 
 def operator_world() -> World:
@@ -66,11 +68,11 @@ def operator_world() -> World:
     """
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and the function needs none of it
 
-    told = settings.read(os.environ)
-    authority = {"authority": told.cloud.authority_host} if told.cloud.authority_host else {}
+    settings = read_settings(os.environ)
+    authority = {"authority": settings.cloud.authority_host} if settings.cloud.authority_host else {}
     # MSAL would ask the public cloud whether it knows the authority of another one.
-    unknown = told.cloud.authority_host is None
-    return world(told, DefaultAzureCredential(disable_instance_discovery=unknown, **authority))
+    unknown = settings.cloud.authority_host is None
+    return world(settings, DefaultAzureCredential(disable_instance_discovery=unknown, **authority))
 
 
 def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:

@@ -8,13 +8,14 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 from cmk_rotation import clock
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.instants import iso
+from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.redaction import one_line
-from cmk_rotation.domain.vocabulary import Event
 
 _LOGGER = logging.getLogger("cmk_rotation")
 _FIRST = (
@@ -37,21 +38,21 @@ _FIRST = (
 _ORDER = {name: place for place, name in enumerate(_FIRST)}
 
 
-def write(event: Event, level: int, /, **fields: object) -> None:
+def write(line: LogLine, /) -> None:
     """Write one line. Fields that are None are left out, and no value, however odd, makes this fail.
 
     A line that calls for a person always says what is the matter, what to do and since when. Where a caller
     did not, the line says so rather than being lost.
     """
-    if not _LOGGER.isEnabledFor(level):
+    if not _LOGGER.isEnabledFor(line.level):
         return
-    known = {name: value for name, value in fields.items() if value is not None}
-    if level >= logging.WARNING:
-        honest = {"message": event.value, "remedy": "None is on record for this line.", "since": clock.utc_now()}
+    known = {name: value for name, value in line.fields.items() if value is not None}
+    if line.level >= logging.WARNING:
+        honest = {"message": line.event.value, "remedy": "None is on record for this line.", "since": clock.utc_now()}
         known = honest | known
     names = sorted(known, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
-    line = {"event": event.value} | {name: _shown(known[name]) for name in names}
-    _LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=False))
+    shown = {"event": line.event.value} | {name: _shown(known[name]) for name in names}
+    _LOGGER.log(line.level, "%s", json.dumps(shown, ensure_ascii=False))
 
 
 def _shown(value: object) -> object:
@@ -87,15 +88,10 @@ def _scalar(value: object) -> object:
         case float():
             return value if math.isfinite(value) else str(value)
         case datetime():
-            return _instant(value)
+            return iso(value)
         case timedelta():
             return value.total_seconds()
         case bytes():
             return f"{len(value)} bytes"
         case _:
             return one_line(value)
-
-
-def _instant(value: datetime) -> str:
-    utc = value if value.tzinfo is None else value.astimezone(UTC)
-    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -23,12 +23,12 @@ from cmk_rotation.adapters.errors import (
     unreadable,
 )
 from cmk_rotation.config.clouds import Cloud
-from cmk_rotation.controller.ports import AzureTroubleError
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, Operation, OperationError, Trouble
+from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, Operation, OperationError
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.redaction import one_line, without_query_of
 from cmk_rotation.domain.timing import PATCH_TIMEOUT
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -87,7 +87,7 @@ class ArmClusters:
                 clusters = self._client(cluster_id.subscription).clusters
                 cluster = _cluster(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
             if cluster.id != cluster_id:
-                raise AzureTroubleError(unreadable(f"asked for {cluster_id.name}, got {cluster.id.name}"))
+                raise AzureCallError(unreadable(f"asked for {cluster_id.name}, got {cluster.id.name}"))
             return cluster
 
         return patiently(read)
@@ -120,7 +120,7 @@ class ArmClusters:
                     raw_response_hook=note,
                     **_PATCH_TIMEOUTS,
                 )
-        except AzureTroubleError:
+        except AzureCallError:
             if not taken:
                 raise
         return taken[0]
@@ -138,10 +138,12 @@ class ArmClusters:
                 response = self._client(cluster_id.subscription).send_request(request, **TIMEOUTS)
                 response.raise_for_status()
                 found = _operation(response)
-        except AzureTroubleError as error:
-            told = error.trouble
-            kind = TroubleKind.REFUSED if told.code == UNREADABLE else told.kind
-            raise AzureTroubleError(Trouble(kind, clean(told.code), clean(told.message), told.retry_after)) from None
+        except AzureCallError as error:
+            failure = error.failure
+            kind = FailureKind.REFUSED if failure.code == UNREADABLE else failure.kind
+            raise AzureCallError(
+                Failure(kind, clean(failure.code), clean(failure.message), failure.retry_after)
+            ) from None
         why = found.error and OperationError(clean(found.error.code), clean(found.error.message))
         return Operation(clean(found.status), why, found.retry_after)
 
@@ -149,7 +151,7 @@ class ArmClusters:
         """The state of a workspace, which may lie in another subscription than its cluster."""
         found = _WORKSPACE_ID.fullmatch(workspace_id)
         if found is None:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "NotAWorkspace", one_line(workspace_id)))
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "NotAWorkspace", one_line(workspace_id)))
         subscription, group, name = found.groups()
 
         def read() -> str:
@@ -157,7 +159,7 @@ class ArmClusters:
                 workspace = self._client(subscription.lower()).workspaces.get(group, name, **TIMEOUTS)
                 state = _text(_mapping(_mapping(workspace).get("properties")).get("provisioningState"))
             if state is None:
-                raise AzureTroubleError(unreadable("the workspace shows no provisioningState"))
+                raise AzureCallError(unreadable("the workspace shows no provisioningState"))
             return state
 
         return patiently(read)
@@ -187,10 +189,12 @@ def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> L
     )
 
 
-def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> TroubleKind:
+def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> FailureKind:
     """What it means that ARM did not take an update."""
     if error.status_code in _MAY_BE_BUSY and (code.lower() in _BUSY_CODES or _BUSY_WORDS.search(message)):
-        return TroubleKind.BUSY
+        return FailureKind.BUSY
+    if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return FailureKind.THROTTLED
     return by_status(error)
 
 

@@ -19,10 +19,10 @@ from azure.core.exceptions import (
 )
 
 from cmk_rotation import clock
-from cmk_rotation.controller.ports import AzureTroubleError
-from cmk_rotation.domain.azure_resources import Trouble
+from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.redaction import one_line
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 
 UNREADABLE = "UnreadableAnswer"
 """The code of an answer that isn't what its service is documented to send."""
@@ -33,7 +33,7 @@ PAUSES = (0.5, 2.0)
 _PATIENCE = 15.0
 """Seconds. A request that has failed for longer than this is not tried again here: the next visit will."""
 
-type Classify = Callable[[HttpResponseError, str, str], TroubleKind]
+type Classify = Callable[[HttpResponseError, str, str], FailureKind]
 """What a refusal means, by its exception, its code and its message."""
 
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -52,24 +52,24 @@ _ODD_ANSWERS = (
 """What SDKs raise over answers that their models did not foresee, and where the connection itself is broken."""
 
 
-def by_status(error: HttpResponseError, _code: str = "", _message: str = "") -> TroubleKind:
+def by_status(error: HttpResponseError, _code: str = "", _message: str = "") -> FailureKind:
     """What an HTTP status means: 404 is gone, other 4xx are refusals, and anything else may be better later."""
     status = error.status_code or 0
     if status == HTTPStatus.NOT_FOUND:
-        return TroubleKind.GONE
+        return FailureKind.NOT_FOUND
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
-    return TroubleKind.REFUSED if refused else TroubleKind.UNAVAILABLE
+    return FailureKind.REFUSED if refused else FailureKind.UNAVAILABLE
 
 
 @contextmanager
 def translated(classify: Classify = by_status) -> Iterator[None]:
-    """Turn whatever an SDK raises into `AzureTroubleError`."""
+    """Turn whatever an SDK raises into `AzureCallError`."""
     try:
         yield
     except AzureError as error:
-        raise AzureTroubleError(trouble_of(error, classify)) from None
+        raise AzureCallError(failure_of(error, classify)) from None
     except _ODD_ANSWERS as error:
-        raise AzureTroubleError(unreadable(f"{type(error).__name__}: {error}")) from None
+        raise AzureCallError(unreadable(f"{type(error).__name__}: {error}")) from None
 
 
 def patiently[T](call: Callable[[], T]) -> T:
@@ -78,34 +78,36 @@ def patiently[T](call: Callable[[], T]) -> T:
     for pause in PAUSES:
         try:
             return call()
-        except AzureTroubleError as error:
-            passing = error.trouble.kind is TroubleKind.UNAVAILABLE and error.trouble.retry_after is None
+        except AzureCallError as error:
+            passing = error.failure.kind is FailureKind.UNAVAILABLE and error.failure.retry_after is None
             if not passing or time.monotonic() - started > _PATIENCE:
                 raise
         clock.sleep(pause)
     return call()
 
 
-def unreadable(what: str) -> Trouble:
-    """The trouble of an answer that makes no sense."""
-    return Trouble(TroubleKind.UNAVAILABLE, UNREADABLE, one_line(what))
+def unreadable(what: str) -> Failure:
+    """The failure that is an answer that makes no sense."""
+    return Failure(FailureKind.UNAVAILABLE, UNREADABLE, one_line(what))
 
 
-def trouble_of(error: AzureError, classify: Classify = by_status) -> Trouble:
+def failure_of(error: AzureError, classify: Classify = by_status) -> Failure:
     """What an SDK's exception means."""
     if isinstance(error, DecodeError):
         return unreadable(error.message)
     if isinstance(error, HttpResponseError) and error.response is not None:
         code, message = _code(error), _message(error)
         headers = getattr(error.response, "headers", {})
-        return Trouble(classify(error, code, message), code, message, retry_after(headers))
+        return Failure(classify(error, code, message), code, message, retry_after(headers))
     if isinstance(error, ResourceNotFoundError):
-        return Trouble(TroubleKind.GONE, "NotFound", one_line(error.message))  # the Event Grid client drops the answer
+        return Failure(
+            FailureKind.NOT_FOUND, "NotFound", one_line(error.message)
+        )  # the Event Grid client drops the answer
     if isinstance(error, ClientAuthenticationError):
         # Without an answer from the service, it was the token that could not be had; nothing was sent.
-        kind = TroubleKind.REFUSED if _NO_SUCH_IDENTITY.search(error.message) else TroubleKind.UNAVAILABLE
-        return Trouble(kind, "NoToken", one_line(error.message))
-    return Trouble(TroubleKind.UNAVAILABLE, type(error).__name__, one_line(error.message))
+        kind = FailureKind.REFUSED if _NO_SUCH_IDENTITY.search(error.message) else FailureKind.UNAVAILABLE
+        return Failure(kind, "NoToken", one_line(error.message))
+    return Failure(FailureKind.UNAVAILABLE, type(error).__name__, one_line(error.message))
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient, KeyProperties
 
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, trouble_of
-from cmk_rotation.controller.ports import AzureTroubleError
-from cmk_rotation.domain.azure_resources import KeyVersion, Trouble
+from cmk_rotation.adapters.errors import TIMEOUTS, failure_of, patiently, translated
+from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.redaction import one_line
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -43,7 +43,7 @@ class VaultKeys:
                 try:
                     return tuple(_versions(self._client(key.vault), key.name))
                 except HttpResponseError as error:
-                    raise AzureTroubleError(_trouble(error)) from None
+                    raise AzureCallError(_trouble(error)) from None
 
         return patiently(read)
 
@@ -65,13 +65,13 @@ def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:
             )
 
 
-def _trouble(error: HttpResponseError) -> Trouble:
+def _trouble(error: HttpResponseError) -> Failure:
     """What it means that a vault did not answer, with its inner code, which alone tells one 403 from another."""
-    trouble = trouble_of(error)
+    failure = failure_of(error)
     inner = getattr(error.error, "innererror", None)
     code = inner.get("code") if isinstance(inner, Mapping) else None
     if isinstance(code, str) and code:
-        trouble = replace(trouble, message=one_line(f"{one_line(code, 100)}: {trouble.message}"))
-    if error.status_code == HTTPStatus.FORBIDDEN and _BLOCKED.search(trouble.message):
-        return replace(trouble, kind=TroubleKind.BLOCKED)
-    return trouble
+        failure = replace(failure, message=one_line(f"{one_line(code, 100)}: {failure.message}"))
+    if error.status_code == HTTPStatus.FORBIDDEN and _BLOCKED.search(failure.message):
+        return replace(failure, kind=FailureKind.NETWORK_BLOCKED)
+    return failure

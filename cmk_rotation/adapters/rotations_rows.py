@@ -19,6 +19,7 @@ from enum import StrEnum
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, vault_host
+from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import OPEN, KeyMode, Reason, RequestedBy, Stage
 
@@ -28,6 +29,7 @@ STATUS_ROW = "~cluster"
 HISTORY = "~history|"
 HISTORY_END = "~history}"
 """The first row key after all history: `}` follows `|`."""
+_MOST_TIMES = 9_999
 _LONGEST_TEXT = 16 * 1024
 """Characters. A string property ends at 64 KiB of UTF-16, where a character takes two bytes or four."""
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
@@ -84,6 +86,8 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
+        unavailableSince=status.unavailable_since,
+        busySince=status.busy_since,
         nextVisitAt=visit.at if visit else None,
         nextVisitAskedAt=visit.asked_at if visit else None,
         attentionReason=alerts.attention_reason,
@@ -111,6 +115,8 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         key_version_expires_at=_time(row, "keyVersionExpiresAt"),
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
+        unavailable_since=_time(row, "unavailableSince"),
+        busy_since=_time(row, "busySince"),
         next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
         alerts=AlertState(
             attention_reason=_word(row, "attentionReason", Reason),
@@ -158,6 +164,8 @@ def from_rotation(rotation: Rotation) -> Row:
         operationErrorCode=error.code if error else None,
         operationErrorMessage=error.message if error else None,
         claimedUntil=attempt.claimed_until if rotation.stage in OPEN else outcome.announcing_until,
+        restsUntil=attempt.rests_until,
+        sends=attempt.sends or None,
         acceptedAt=attempt.accepted_at,
         atTargetSince=attempt.at_target_since,
         elsewhereSince=attempt.elsewhere_since,
@@ -189,7 +197,7 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
         event_id=_text(row, "eventId"),
         remedy=_text(row, "remedy"),
         cluster_state=_text(row, "clusterState"),
-        attempts=max(_number(row, "attempts") or 0, 0),
+        attempts=_count(row, "attempts"),
         attempt=_to_attempt(row, stage),
         outcome=_to_outcome(row, stage),
         etag=etag,
@@ -202,6 +210,8 @@ def _to_attempt(row: Row, stage: Stage) -> Attempt:
         id=_text(row, "attemptId"),
         started_at=_time(row, "startedAt"),
         claimed_until=_time(row, "claimedUntil") if stage in OPEN else None,
+        rests_until=_time(row, "restsUntil"),
+        sends=_count(row, "sends"),
         accepted_at=_time(row, "acceptedAt"),
         correlation_id=_text(row, "correlationId"),
         operation_id=_text(row, "operationId"),
@@ -266,8 +276,8 @@ def _column(value: object) -> object:
     return _SURROGATE.sub("�", value)[:_LONGEST_TEXT] if isinstance(value, str) else value
 
 
-def _instant(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _instant(at: datetime) -> str:
+    return iso(at, "microseconds")
 
 
 def _spread(workspaces: tuple[Workspace, ...]) -> Iterator[tuple[str, str]]:
@@ -294,17 +304,13 @@ def _text(row: Row, name: str) -> str | None:
 
 
 def _time(row: Row, name: str) -> datetime | None:
-    value = row.get(name)
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
+    return from_iso(row.get(name))
 
 
-def _number(row: Row, name: str) -> int | None:
+def _count(row: Row, name: str) -> int:
+    """A number of times. One that nobody can have counted to would only overflow the column when it is counted on."""
     value = row.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return min(max(value, 0), _MOST_TIMES) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _word[W: StrEnum](row: Row, name: str, words: type[W]) -> W | None:

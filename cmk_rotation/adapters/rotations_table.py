@@ -13,7 +13,7 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 from cmk_rotation.adapters import rotations_rows
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Rotation, Step
@@ -138,8 +138,8 @@ class TableRecords:
 
         try:
             return patiently(translate)
-        except AzureTroubleError as error:
-            if error.trouble.code == _NO_TABLE:
+        except AzureCallError as error:
+            if error.failure.code == _NO_TABLE:
                 return nothing
             raise StorageUnavailableError(str(error)) from None
 
@@ -155,12 +155,12 @@ class TableRecords:
         operations = [first, *(("create", line) for line in history)]
         try:
             return patiently(lambda: self._submit(operations))
-        except AzureTroubleError as error:
+        except AzureCallError as error:
             stored = self._stored(signed)
             if stored is not None and stored.get(_WRITE_ID) == signed[_WRITE_ID]:
                 return str(stored.metadata["etag"])
-            if error.trouble.code in _CHANGED:
-                raise ChangedMeanwhileError(f"{signed['RowKey']} was changed meanwhile") from None
+            if error.failure.code in _CHANGED:
+                raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
             raise StorageUnavailableError(str(error)) from None
 
     def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
@@ -174,8 +174,8 @@ class TableRecords:
         """Send a transaction. The table is created when Azure says that there is none, and never asked for before."""
         try:
             return self._transact(operations)
-        except AzureTroubleError as error:
-            if error.trouble.code != _NO_TABLE:
+        except AzureCallError as error:
+            if error.failure.code != _NO_TABLE:
                 raise
         with translated(), suppress(ResourceExistsError):
             self._table.create_table()
@@ -186,7 +186,7 @@ class TableRecords:
             results = self._table.submit_transaction(operations)
         etag = results[0].get("etag") if results else None
         if not etag:
-            raise AzureTroubleError(unreadable("the transaction was answered without an etag"))
+            raise AzureCallError(unreadable("the transaction was answered without an etag"))
         return str(etag)
 
 

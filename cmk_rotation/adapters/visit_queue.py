@@ -10,9 +10,10 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
+from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, to_text
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -51,7 +52,7 @@ class QueueRequests:
         wait = math.ceil(min(max(after, timedelta()), _LONGEST_WAIT).total_seconds())
         try:
             patiently(lambda: self._send(text, wait))
-        except AzureTroubleError as error:
+        except AzureCallError as error:
             raise StorageUnavailableError(str(error)) from None
 
     def poison_queue(self) -> PoisonQueue:
@@ -61,13 +62,13 @@ class QueueRequests:
             with translated():
                 properties = self._poison.get_queue_properties()
             return PoisonQueue(
-                properties.approximate_message_count or 0, _time((properties.metadata or {}).get(_SINCE))
+                properties.approximate_message_count or 0, from_iso((properties.metadata or {}).get(_SINCE))
             )
 
         try:
             return patiently(read)
-        except AzureTroubleError as error:
-            if error.trouble.kind is TroubleKind.GONE:
+        except AzureCallError as error:
+            if error.failure.kind is FailureKind.NOT_FOUND:
                 return PoisonQueue(0)
             raise StorageUnavailableError(str(error)) from None
 
@@ -76,11 +77,11 @@ class QueueRequests:
 
         def write() -> None:
             with translated():
-                self._poison.set_queue_metadata({_SINCE: since.isoformat()} if since else {})
+                self._poison.set_queue_metadata({_SINCE: iso(since, "microseconds")} if since else {})
 
         try:
             patiently(write)
-        except AzureTroubleError as error:
+        except AzureCallError as error:
             raise StorageUnavailableError(str(error)) from None
 
     def _send(self, text: str, wait: int) -> None:
@@ -88,8 +89,8 @@ class QueueRequests:
         try:
             with translated():
                 self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
-        except AzureTroubleError as error:
-            if error.trouble.code != "QueueNotFound":
+        except AzureCallError as error:
+            if error.failure.code != "QueueNotFound":
                 raise
         else:
             return
@@ -97,12 +98,3 @@ class QueueRequests:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
             self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
-
-
-def _time(text: str | None) -> datetime | None:
-    """A time that was written down; None if it makes no sense."""
-    try:
-        at = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

@@ -11,7 +11,7 @@ from cmk_rotation.config import clouds, connection_string, ncrontab
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.domain.identifiers import Scope
 from cmk_rotation.domain.redaction import one_line
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.vocabulary import Mode
 
 
@@ -97,7 +97,7 @@ class Settings:
     mode: Mode
     cloud: Cloud
     storage: Storage
-    pace: Pace
+    timing: Timing
     client_id: str | None = None
     outcome_topic_endpoint: str | None = None
     telemetry_workspace: str | None = None
@@ -115,7 +115,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         mode=_mode(given, problems),
         cloud=cloud,
         storage=_storage(given, cloud, problems),
-        pace=_pace(given, problems),
+        timing=_pace(given, problems),
         client_id=_guid(given, "AZURE_CLIENT_ID", problems),
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
         telemetry_workspace=_workspace(given, problems),
@@ -151,8 +151,8 @@ def _mode(given: Mapping[str, str], problems: list[str]) -> Mode:
     word = given.get("MODE")
     if word in set(Mode):
         return Mode(word)
-    said = "is not set" if word is None else f"is '{one_line(word)}'"
-    problems.append(f"MODE {said}: expected exactly 'enforce' or 'observe'.")
+    message = "is not set" if word is None else f"is '{one_line(word)}'"
+    problems.append(f"MODE {message}: expected exactly 'enforce' or 'observe'.")
     return Mode.OBSERVE
 
 
@@ -226,8 +226,8 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
     return Storage(queue_url=urls["queue"], table_url=urls["table"], client_id=client_id)
 
 
-def _pace(given: Mapping[str, str], problems: list[str]) -> Pace:
-    usual = Pace()
+def _pace(given: Mapping[str, str], problems: list[str]) -> Timing:
+    usual = Timing()
 
     def span(name: str, unit: timedelta, default: timedelta, longest: timedelta = _LONGEST) -> timedelta:
         text = given.get(name, "").strip()
@@ -243,7 +243,7 @@ def _pace(given: Mapping[str, str], problems: list[str]) -> Pace:
         return max(number * unit, timedelta.resolution)
 
     second, hour, day = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-    pace = Pace(
+    timing = Timing(
         poll_floor=span("POLL_FLOOR_SECONDS", second, usual.poll_floor, _LONGEST_POLL),
         poll_ceiling=span("POLL_CEILING_SECONDS", second, usual.poll_ceiling, _LONGEST_POLL),
         retry_floor=span("RETRY_FLOOR_SECONDS", second, usual.retry_floor),
@@ -252,16 +252,16 @@ def _pace(given: Mapping[str, str], problems: list[str]) -> Pace:
         keep_old_version=span("KEEP_OLD_VERSION_HOURS", hour, usual.keep_old_version),
         expiry_warning=span("EXPIRY_WARNING_DAYS", day, usual.expiry_warning),
     )
-    for what, floor, ceiling in (
-        ("POLL", pace.poll_floor, pace.poll_ceiling),
-        ("RETRY", pace.retry_floor, pace.retry_ceiling),
+    for name, floor, ceiling in (
+        ("POLL", timing.poll_floor, timing.poll_ceiling),
+        ("RETRY", timing.retry_floor, timing.retry_ceiling),
     ):
         if floor > ceiling:
             problems.append(
-                f"{what}_FLOOR_SECONDS is {floor / second:g} and {what}_CEILING_SECONDS {ceiling / second:g}: expected "
+                f"{name}_FLOOR_SECONDS is {floor / second:g} and {name}_CEILING_SECONDS {ceiling / second:g}: expected "
                 "the floor to be no higher than the ceiling."
             )
-    return pace
+    return timing
 
 
 def _check_schedule(given: Mapping[str, str], problems: list[str]) -> None:

@@ -3,15 +3,14 @@
 A crash in between leaves a row that says what is still owed; the next visit pays it.
 """
 
-import logging
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.observe import read_workspaces
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, World
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version_until
-from cmk_rotation.decisions.observation import Situation, Unseen
+from cmk_rotation.decisions.observation import Observation, UnreadableCluster
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.rotation import (
     Rotation,
@@ -21,35 +20,35 @@ from cmk_rotation.domain.rotation import (
     old_version_kept,
     workspaces_seen,
 )
-from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, believed
-from cmk_rotation.domain.vocabulary import OPEN, Event, Reason, Stage
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
+from cmk_rotation.domain.vocabulary import OPEN, Reason, Stage
 
 
-def finish(world: World, situation: Situation | Unseen, rotation: Rotation) -> Rotation:
+def finish(world: World, observation: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
     """Put a rotation's end on record and announce it.
 
-    Raises `ChangedMeanwhileError` if another visit got there first, and `StorageUnavailableError`.
+    Raises `ConflictError` if another visit got there first, and `StorageUnavailableError`.
     """
     untaken = rotation.reason is Reason.UPDATE_REFUSED or rotation.stage is Stage.SUPERSEDED
-    if isinstance(situation, Situation) and rotation.attempt.started_at is not None and not untaken:
-        rotation = workspaces_seen(rotation, read_workspaces(world, situation.cluster))
+    if isinstance(observation, Observation) and rotation.attempt.started_at is not None and not untaken:
+        rotation = workspaces_seen(rotation, read_workspaces(world, observation.cluster))
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
     return announce(world, saved)
 
 
-def announcement_owed(rotation: Rotation, now: datetime) -> bool:
+def announcement_due(rotation: Rotation, now: datetime) -> bool:
     """Whether a rotation has ended, not everybody has heard, and the visit that ended it must have died."""
     heard = rotation.outcome.announced and rotation.outcome.published
-    finished_at = believed(rotation.outcome.finished_at, latest=now + CLOCKS_DIFFER)
-    taken = believed(rotation.outcome.announcing_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
+    finished_at = plausible(rotation.outcome.finished_at, latest=now + CLOCKS_DIFFER)
+    taken = plausible(rotation.outcome.announcing_until, latest=now + ANNOUNCED_WITHIN + CLOCKS_DIFFER)
     quiet = (finished_at is not None and now - finished_at < ANNOUNCED_WITHIN) or (taken is not None and now < taken)
     return rotation.stage not in OPEN and not heard and not quiet
 
 
-def announce_late(world: World, rotation: Rotation) -> None:
+def announce_overdue(world: World, rotation: Rotation) -> None:
     """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
 
-    Raises `ChangedMeanwhileError` for the other, and `StorageUnavailableError`.
+    Raises `ConflictError` for the other, and `StorageUnavailableError`.
     """
     announce(world, world.records.save_rotation(announcing(rotation, world.now())))
 
@@ -60,34 +59,25 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     Who else pins the old version is asked once the end is on record: of clusters that leave it at the same moment, the
     later one to be on record so finds that the other has left. Raises `StorageUnavailableError`.
     """
+    if rotation.outcome.announced and rotation.outcome.published:
+        return rotation
     if not rotation.outcome.announced:
         if rotation.stage is Stage.SUCCEEDED:
             rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
-        world.log(
-            Event.ROTATION_FINISHED,
-            logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO,
-            **about(rotation),
-            message=rotation.message,
-            remedy=rotation.remedy,
-            since=rotation.outcome.finished_at or rotation.requested_at,
-            verified=rotation.verified,
-            secondsToVerify=rotation.seconds_to_verify,
-            keepOldVersionUntil=rotation.outcome.keep_old_version_until,
-            operationError=rotation.attempt.operation_error.message if rotation.attempt.operation_error else None,
-        )
+        world.log(log_events.rotation_finished(rotation))
     published = rotation.outcome.published or _publish(world, rotation)
-    said = announced(rotation, published=published)
+    ended = announced(rotation, published=published)
     try:
-        return world.records.save_rotation(said)
-    except ChangedMeanwhileError:
-        return said  # another visit took the announcement over, or somebody noted that the old version is free
+        return world.records.save_rotation(ended)
+    except ConflictError:
+        return ended  # another visit took the announcement over, or somebody noted that the old version is free
 
 
 def _publish(world: World, rotation: Rotation) -> bool:
     """Publish an ended rotation; False if that must be tried again. After a day it is given up, and said so."""
     if world.outcomes is None:
         return True
-    finished_at = believed(rotation.outcome.finished_at, latest=world.now()) or rotation.requested_at
+    finished_at = plausible(rotation.outcome.finished_at, latest=world.now()) or rotation.requested_at
     # With its stage: a failed attempt that somebody else completes ends a second time, and is not the same news.
     attempt = f"{rotation.cluster_id.key}/{rotation.key_vault_uri}/{rotation.key_name}/{rotation.to_version}"
     try:
@@ -97,17 +87,14 @@ def _publish(world: World, rotation: Rotation) -> bool:
             time=finished_at,
             data=rotation_json(rotation),
         )
-    except AzureTroubleError as error:
+    except AzureCallError as error:
         given_up = world.now() - finished_at >= REMIND_EVERY
         if given_up or not rotation.outcome.announced:
-            what = "is given up after a day" if given_up else "is tried again by later visits"
-            world.log(
-                Event.VISIT_FAILED,
-                logging.ERROR,
-                **about(rotation),
-                message=f"the outcome event could not be published and {what} ({error.trouble.code}: {error.trouble.message})",
-                remedy="Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it.",
-                since=finished_at,
-            )
+            then = "is given up after a day" if given_up else "is tried again by later visits"
+            why = f"{error.failure.code}: {error.failure.message}"
+            message = f"the outcome event could not be published and {then} ({why})"
+            remedy = "Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it."
+            about = log_events.rotation_fields(rotation)
+            world.log(log_events.visit_failed(message, remedy, finished_at, about=about))
         return given_up
     return True

@@ -1,42 +1,59 @@
-"""Looking: one cluster, its key, its operation and our own record become one frozen situation."""
+"""Looking: one cluster, its key, its operation and our own record become one frozen observation."""
 
 from dataclasses import replace
+from traceback import extract_tb
 
-from cmk_rotation.controller.ports import AzureTroubleError, World
-from cmk_rotation.decisions.observation import Situation, Unseen
-from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Operation, Trouble, Workspace
+from cmk_rotation.controller.ports import AzureCallError, World
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
+from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, Operation, Workspace
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, operation_id
+from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, TroubleKind
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy
 
 MOST_WORKSPACES = 100
 """A cluster may have a thousand; more than this many are neither read nor put on record."""
 
 
-def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Situation | Unseen:
-    """Read all that a decision about one cluster needs. What cannot be read is part of the situation."""
+def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Observation | UnreadableCluster:
+    """Read all that a decision about one cluster needs. What cannot be read is part of the observation."""
     try:
         cluster = world.clusters.get(cluster_id)
-    except AzureTroubleError as error:
-        return Unseen(world.now(), cluster_id, error.trouble, record.rotations, record.status)
+    except AzureCallError as error:
+        return unreadable(world, cluster_id, error.failure, record)
     versions = read_versions(world, cluster)
-    situation = assemble(world, cluster, versions, record, by)
-    if situation.open is not None:
-        situation = replace(situation, operation=_read_operation(world, situation.open), now=world.now())
+    observation = assemble(world, cluster, versions, record, by)
+    if observation.updating is not None:
+        observation = replace(observation, operation=_read_operation(world, observation.updating), now=world.now())
     status = record.status
     if status is not None and Reason.WORKSPACE_FAILED in {status.reason, status.alerts.attention_reason}:
-        situation = replace(situation, workspaces=read_workspaces(world, cluster), now=world.now())
-    return situation
+        observation = replace(observation, workspaces=read_workspaces(world, cluster), now=world.now())
+    return observation
+
+
+def unreadable(world: World, cluster_id: ClusterId, failure: Failure, record: Record) -> UnreadableCluster:
+    """An observation of a cluster that could not be read, and why."""
+    return UnreadableCluster(
+        now=world.now(), cluster_id=cluster_id, failure=failure, rotations=record.rotations, status=record.status
+    )
+
+
+def broken(world: World, cluster_id: ClusterId, record: Record, error: Exception) -> tuple[UnreadableCluster, Decision]:
+    """What a look comes to that this product itself has failed at: a person is called, and the other clusters go on."""
+    place = extract_tb(error.__traceback__)[-1]
+    why = one_line(f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}:{place.lineno})")
+    seen = unreadable(world, cluster_id, Failure(FailureKind.REFUSED, "UnexpectedError", why), record)
+    return seen, Decision(Action.ATTENTION, Reason.UNEXPECTED_ERROR, f"{cluster_id.name}: cannot be looked at: {why}")
 
 
 def assemble(
-    world: World, cluster: Cluster, versions: tuple[KeyVersion, ...] | Trouble, record: Record, by: RequestedBy
-) -> Situation:
-    """A situation from a cluster and its key's versions, however they were read."""
-    return Situation(
+    world: World, cluster: Cluster, versions: tuple[KeyVersion, ...] | Failure, record: Record, by: RequestedBy
+) -> Observation:
+    """An observation from a cluster and its key's versions, however they were read."""
+    return Observation(
         now=world.now(),
-        pace=world.pace,
+        timing=world.timing,
         by=by,
         cluster=cluster,
         versions=versions,
@@ -51,14 +68,14 @@ def vault_in_cloud(world: World, cluster: Cluster) -> bool:
     return cluster.key is not None and cluster.key.vault.endswith(world.vault_suffixes)
 
 
-def read_versions(world: World, cluster: Cluster) -> tuple[KeyVersion, ...] | Trouble:
+def read_versions(world: World, cluster: Cluster) -> tuple[KeyVersion, ...] | Failure:
     """The versions of the cluster's key, or why they could not be read; none if it has no key that may be read."""
     if cluster.key is None or not vault_in_cloud(world, cluster):
         return ()
     try:
         return world.keys.versions(cluster.key)
-    except AzureTroubleError as error:
-        return error.trouble
+    except AzureCallError as error:
+        return error.failure
 
 
 def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
@@ -70,20 +87,20 @@ def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
         if reachable:
             try:
                 state = world.clusters.workspace_state(workspace_id)
-            except AzureTroubleError as error:
-                if error.trouble.kind is TroubleKind.GONE:
+            except AzureCallError as error:
+                if error.failure.kind is FailureKind.NOT_FOUND:
                     continue  # the cluster's list lags behind
-                reachable = error.trouble.kind is not TroubleKind.UNAVAILABLE
+                reachable = error.failure.kind is not FailureKind.UNAVAILABLE
         workspaces.append(Workspace(workspace_id, state))
     return tuple(workspaces)
 
 
-def _read_operation(world: World, rotation: Rotation) -> Operation | Trouble | None:
+def _read_operation(world: World, rotation: Rotation) -> Operation | Failure | None:
     """The operation of an open rotation. A stored URL is called only if it is trustworthy still."""
     url, subscription = rotation.attempt.operation_url, rotation.cluster_id.subscription
     if url is None or operation_id(url, arm_host=world.arm_host, subscription=subscription) is None:
         return None
     try:
         return world.clusters.operation(rotation.cluster_id, url)
-    except AzureTroubleError as error:
-        return error.trouble
+    except AzureCallError as error:
+        return error.failure

@@ -5,33 +5,34 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, Operation, Trouble
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.rotation import Rotation, Step
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode
+from cmk_rotation.domain.vocabulary import Mode
 
 
-class AzureTroubleError(Exception):
-    """ARM, Key Vault or the outcome topic did not do what was asked. `trouble` says what that means."""
+class AzureCallError(Exception):
+    """ARM, Key Vault or the outcome topic did not do what was asked. `failure` says what that means."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(f"{trouble.kind}: {trouble.code}: {trouble.message}")
-        self.trouble = trouble
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.code}: {failure.message}")
+        self.failure = failure
 
 
 class StorageUnavailableError(Exception):
     """The product's own table or queue did not answer as it should. The only error that may reach the host."""
 
 
-class ChangedMeanwhileError(Exception):
+class ConflictError(Exception):
     """A row was not as it was read: another visit got there first."""
 
 
 class Clusters(Protocol):
-    """Dedicated clusters in ARM. Every method may raise `AzureTroubleError`."""
+    """Dedicated clusters in ARM. Every method may raise `AzureCallError`."""
 
     def in_scope(self, scope: Scope) -> list[Cluster]:
         """All clusters in a scope. A resource group or cluster that isn't there is `gone`."""
@@ -58,7 +59,7 @@ class Keys(Protocol):
     """Keys in Key Vault or Managed HSM."""
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
-        """All versions of a key, in no order. May raise `AzureTroubleError`."""
+        """All versions of a key, in no order. May raise `AzureCallError`."""
         ...
 
 
@@ -84,7 +85,7 @@ class Records(Protocol):
     def save_status(self, status: ClusterStatus) -> ClusterStatus:
         """Write a cluster's row: insert it if it has no etag, else replace it if the etag still matches.
 
-        Returns it with its new etag. Raises `ChangedMeanwhileError`.
+        Returns it with its new etag. Raises `ConflictError`.
         """
         ...
 
@@ -116,15 +117,15 @@ class Outcomes(Protocol):
     """The custom topic that hears of finished rotations, if there is one."""
 
     def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - CloudEvents' own word
-        """Publish one CloudEvent of type `CmkRotation.RotationFinished`. May raise `AzureTroubleError`."""
+        """Publish one CloudEvent of type `CmkRotation.RotationFinished`. May raise `AzureCallError`."""
         ...
 
 
 class Log(Protocol):
     """The function's log: one JSON line per event."""
 
-    def __call__(self, event: Event, level: int, /, **fields: object) -> None:
-        """Write one line. Fields that are None are left out."""
+    def __call__(self, line: LogLine, /) -> None:
+        """Write one line."""
         ...
 
 
@@ -142,7 +143,7 @@ class World:
     new_id: Callable[[], str]
     mode: Mode
     scopes: tuple[Scope, ...]
-    pace: Pace
+    timing: Timing
     arm_host: str
     vault_suffixes: tuple[str, ...]
     """With their leading dot, lower case: `.vault.azure.net`."""

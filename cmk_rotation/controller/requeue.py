@@ -4,14 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import Line, owed
-from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen, since
+from cmk_rotation.controller.alerts import alerts_due
+from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Observation,
+    UnreadableCluster,
+    busy_since,
+    since,
+    unavailable_since,
+)
+from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
+from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, believed
+from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import RequestedBy
+from cmk_rotation.domain.vocabulary import UNREACHABLE, FailureKind, RequestedBy
 
 _TRIES = 20
 """How often a row is written on top of what other visits wrote at the same time. Each lost try is another visit's gain, so
@@ -21,12 +30,17 @@ this is how many visits to one cluster may end at once without one of them losin
 def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: timedelta) -> bool:
     """Whether a requested visit is still to come, be it a little late."""
     visit = status.next_visit if status else None
-    due = believed(visit.at, latest=now + longest_wait + CLOCKS_DIFFER) if visit else None
+    due = plausible(visit.at, latest=now + longest_wait + CLOCKS_DIFFER) if visit else None
     return due is not None and now < due + VISIT_COMES_WITHIN
 
 
-def note_looked(
-    world: World, situation: Situation | Unseen, decision: Decision, request: VisitRequest, *, announced: bool
+def end_visit(
+    world: World,
+    observation: Observation | UnreadableCluster,
+    decision: Decision,
+    request: VisitRequest,
+    *,
+    announced: bool,
 ) -> None:
     """Request the next visit unless one is to come, put the look on record, say what is owed.
 
@@ -34,64 +48,72 @@ def note_looked(
     tells that a failure behind this decision was called out in this very visit. Raises `StorageUnavailableError`, and
     only if it requested no visit.
     """
-    look = looked(situation, decision, world.now())
-    there, requested = situation.status, None
+    look = observed(observation, decision, world.now())
+    stored, requested = observation.status, None
     try:
         for _ in range(_TRIES):
-            due = _still_to_come(world, there, request, look.looked_at)
-            if requested is None and decision.look_after is not None and not _in_time(due, look, decision.look_after):
-                requested = _request_visit(world, look, decision.look_after)
-            visit = requested if requested and not _in_time(due, look, decision.look_after) else due
-            lines: list[Line] = []
-            if there is None or _is_later(look, there):
-                row = _on_top_of(there, look)
-                alerts, lines = owed(row, situation, decision, announced=announced)
+            due = _still_to_come(world, stored, request, look.looked_at)
+            if (
+                requested is None
+                and decision.requeue_after is not None
+                and not _in_time(due, look, decision.requeue_after)
+            ):
+                requested = _request_visit(world, look, decision.requeue_after)
+            visit = requested if requested and not _in_time(due, look, decision.requeue_after) else due
+            lines: list[LogLine] = []
+            if stored is None or _is_later(look, stored):
+                row = _on_top_of(stored, look)
+                alerts, lines = alerts_due(row, observation, decision, announced=announced)
                 row = replace(row, alerts=alerts)
-            elif visit != there.next_visit:
-                row = there  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
+            elif visit != stored.next_visit:
+                row = (
+                    stored  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
+                )
             else:
                 return
             if _put_and_tell(world, replace(row, next_visit=visit), lines, look.looked_at):
                 return
             # Another visit recorded first. If this is the one that its row waits for, that is known only now.
-            there = world.records.of_cluster(look.cluster_id).status
+            stored = world.records.of_cluster(look.cluster_id).status
     except StorageUnavailableError:
         if requested is None:
             raise
 
 
-def _is_later(look: ClusterStatus, there: ClusterStatus) -> bool:
+def _is_later(look: ClusterStatus, stored: ClusterStatus) -> bool:
     """Whether a look is later than the one on record, whose time is not believed if it lies ahead."""
-    last = believed(there.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
+    last = plausible(stored.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
     return last is None or last <= look.looked_at
 
 
-def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[Line], now: datetime) -> bool:
+def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[LogLine], now: datetime) -> bool:
     """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
     try:
         saved = world.records.save_status(_saying(row, now) if lines else row)
-    except ChangedMeanwhileError:
+    except ConflictError:
         return False
     for line in lines:
-        world.log(line.event, line.level, **line.fields)
+        world.log(line)
     if lines:
         _confirm_said(world, saved)
     return True
 
 
-def _still_to_come(world: World, there: ClusterStatus | None, request: VisitRequest, now: datetime) -> NextVisit | None:
+def _still_to_come(
+    world: World, stored: ClusterStatus | None, request: VisitRequest, now: datetime
+) -> NextVisit | None:
     """The visit that the row waits for, unless it is lost, or is this very one, come early or late.
 
     Or this is the successor that it requested: it was there, and could not say so in the row, or not yet. Any other is a
     spare, however close to the due time it comes: ten of them at once would each start a chain.
     """
-    visit = there.next_visit if there else None
+    visit = stored.next_visit if stored else None
     is_this_one = (
         visit is not None
         and request.by is RequestedBy.FOLLOW
         and (request.requested_at == visit.asked_at or request.requested_at >= visit.at)
     )
-    return visit if visit_may_come(there, now, world.pace.longest_wait) and not is_this_one else None
+    return visit if visit_may_come(stored, now, world.timing.longest_wait) and not is_this_one else None
 
 
 def _in_time(due: NextVisit | None, look: ClusterStatus, after: timedelta | None) -> bool:
@@ -105,27 +127,27 @@ def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> NextV
     return NextVisit(look.looked_at + after, asked_at)
 
 
-def _on_top_of(there: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
+def _on_top_of(stored: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
     """A look on top of what is recorded by now, with what other visits said meanwhile."""
-    if there is None or there.etag == look.etag:
+    if stored is None or stored.etag == look.etag:
         return look
     return replace(
         look,
-        since=since(there, look.reason, look.looked_at),
-        alerts=there.alerts,
-        etag=there.etag,
+        since=since(stored, look.reason, look.looked_at),
+        alerts=stored.alerts,
+        etag=stored.etag,
     )
 
 
 def _confirm_said(world: World, saved: ClusterStatus) -> None:
-    there: ClusterStatus | None = saved
+    stored: ClusterStatus | None = saved
     for _ in range(_TRIES):
-        if there is None or there.alerts.saying_since != saved.alerts.saying_since:
+        if stored is None or stored.alerts.saying_since != saved.alerts.saying_since:
             return
         try:
-            world.records.save_status(_saying(there, None))
-        except ChangedMeanwhileError:
-            there = world.records.of_cluster(saved.cluster_id).status
+            world.records.save_status(_saying(stored, None))
+        except ConflictError:
+            stored = world.records.of_cluster(saved.cluster_id).status
         else:
             return
 
@@ -134,22 +156,24 @@ def _saying(row: ClusterStatus, since: datetime | None) -> ClusterStatus:
     return replace(row, alerts=replace(row.alerts, saying_since=since))
 
 
-def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> ClusterStatus:
+def observed(observation: Observation | UnreadableCluster, decision: Decision, now: datetime) -> ClusterStatus:
     """A cluster's row after a look. What could not be read stays as it was last seen."""
-    before = _said_for_sure(situation.status, now)
-    cluster_id = situation.cluster_id if isinstance(situation, Unseen) else situation.cluster.id
+    before = _said_for_sure(observation.status, now)
+    cluster_id = observation.cluster_id if isinstance(observation, UnreadableCluster) else observation.cluster.id
+    trouble = None if _could_read_everything(observation) else unavailable_since(observation)
     status = replace(
         before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
         reason=decision.reason,
-        since=since(before, decision.reason, now),
+        since=trouble if trouble and decision.reason in UNREACHABLE else since(before, decision.reason, now),
         message=decision.message,
         remedy=decision.remedy or remedy_for(decision.reason),
         looked_at=now,
+        unavailable_since=trouble,
     )
-    if isinstance(situation, Unseen):
+    if isinstance(observation, UnreadableCluster):
         return status
-    cluster, in_use = situation.cluster, situation.in_use
-    newest = situation.target
+    cluster, in_use = observation.cluster, observation.in_use
+    newest = observation.target
     return replace(
         status,
         mode=cluster.mode,
@@ -159,14 +183,22 @@ def looked(situation: Situation | Unseen, decision: Decision, now: datetime) -> 
         key_version_expires_at=in_use.expires_at if in_use else None,
         newest_version=newest.version if newest else None,
         cluster_state=cluster.state,
+        busy_since=busy_since(observation) if cluster.busy and observation.updating is None else None,
     )
+
+
+def _could_read_everything(seen: Observation | UnreadableCluster) -> bool:
+    """Whether nothing was out of reach. An operation that Azure has forgotten is not trouble that passes."""
+    if isinstance(seen, UnreadableCluster) or isinstance(seen.versions, Failure):
+        return False
+    return not isinstance(seen.operation, Failure) or seen.operation.kind is not FailureKind.UNAVAILABLE
 
 
 def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus | None:
     """The row without the lines that a visit noted and, having died, may never have written."""
     if status is None or status.alerts.saying_since is None:
         return status
-    began = believed(status.alerts.saying_since, latest=now + CLOCKS_DIFFER)
+    began = plausible(status.alerts.saying_since, latest=now + CLOCKS_DIFFER)
     if began is not None and now - began < ANNOUNCED_WITHIN:
         return status
     return replace(status, alerts=AlertState())

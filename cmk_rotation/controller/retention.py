@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from cmk_rotation.controller.ports import ChangedMeanwhileError, World
-from cmk_rotation.decisions.observation import Situation
+from cmk_rotation.controller.ports import ConflictError, World
+from cmk_rotation.decisions.observation import Observation
 from cmk_rotation.domain.azure_resources import same_version
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
@@ -52,28 +52,30 @@ def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
     return pinned
 
 
-def note_retention(world: World, pinned: PinnedBy, situation: Situation) -> None:
+def note_retention(world: World, pinned: PinnedBy, observation: Observation) -> None:
     """Put on record which old versions of a cluster have been left by the last that pinned them, or are pinned again."""
-    for rotation in _retention_changes(world, pinned, situation):
-        what = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
-        with suppress(ChangedMeanwhileError):  # a visit notes something at this moment; the next reconcile looks again
-            world.records.save_rotation(rotation, Step(what, situation.now, rotation))
+    for rotation in _retention_changes(world, pinned, observation):
+        name = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
+        with suppress(ConflictError):  # a visit notes something at this moment; the next reconcile looks again
+            world.records.save_rotation(rotation, Step(name, observation.now, rotation))
 
 
-def _retention_changes(world: World, pinned: PinnedBy, situation: Situation) -> Iterable[Rotation]:
-    for rotation in situation.done:
+def _retention_changes(world: World, pinned: PinnedBy, observation: Observation) -> Iterable[Rotation]:
+    for rotation in observation.done:
         if not rotation.outcome.announced:
             continue  # a visit is saying it at this moment, and has to find the row as it left it
         version = (rotation.key, (rotation.from_version or "").lower())
         others = pinned.get(version, frozenset()) - {rotation.cluster_id}
         held = bool(others) or rotation.from_version is None
-        until = None if held or same_version(situation.cluster.key_version, rotation.from_version) else _from_now(world)
+        until = (
+            None if held or same_version(observation.cluster.key_version, rotation.from_version) else _from_now(world)
+        )
         if (until is None) is not (rotation.outcome.keep_old_version_until is None):
             yield old_version_kept(rotation, until)
 
 
 def _from_now(world: World) -> datetime:
-    return world.now() + world.pace.keep_old_version
+    return world.now() + world.timing.keep_old_version
 
 
 def _pins(world: World, status: ClusterStatus) -> bool:

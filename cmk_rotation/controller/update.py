@@ -4,17 +4,16 @@ A crash after any of them leaves something that the next visit heals: a claim th
 that is busy or has arrived, an operation on record.
 """
 
-import logging
 from dataclasses import dataclass, replace
 
-from cmk_rotation.controller.alerts import about
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Situation, since
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
+from cmk_rotation.decisions.observation import Decision, Observation, since
 from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
-from cmk_rotation.domain.azure_resources import Accepted, KeyVersion, Trouble
+from cmk_rotation.domain import log_events
+from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import operation_id
 from cmk_rotation.domain.rotation import (
@@ -29,11 +28,19 @@ from cmk_rotation.domain.rotation import (
     move,
     refused,
     same_rotation,
+    throttled,
     unanswered,
 )
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, trouble_after
+from cmk_rotation.domain.timing import (
+    CALL_OUT_AFTER,
+    CLAIM_LASTS,
+    PATCH_TIMEOUT,
+    TROUBLE_CEILING,
+    TROUBLE_FLOOR,
+    unavailable_backoff,
+)
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
@@ -63,82 +70,77 @@ class Skipped:
 
 
 def send_update(
-    world: World, situation: Situation, target: KeyVersion, request: VisitRequest
+    world: World, observation: Observation, target: KeyVersion, request: VisitRequest
 ) -> Sent | Refused | Skipped:
     """Claim, look once more, request the next visit, send, note.
 
-    Raises `ChangedMeanwhileError` if another visit changed the row, by a claim or otherwise, and
+    Raises `ConflictError` if another visit changed the row, by a claim or otherwise, and
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
-    claim = _claim(world, situation, target, request)
-    if not _is_called_for_still(world, situation, target):
-        _take_back(world, situation, target, claim)
-        return Skipped(_look_again(situation, target))
+    claim = _claim(world, observation, target, request)
+    if not _is_called_for_still(world, observation, target):
+        _take_back(world, observation, target, claim)
+        return Skipped(_look_again(observation, target))
     if _is_late(world, claim):  # the row tells whether another visit has taken the update over meanwhile
         claim = world.records.save_rotation(claim_renewed(claim, world.now()))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
-    to_be_seen = Sent(Decision(Verdict.WAIT, claim.reason, claim.message))
+    to_be_seen = Sent(Decision(Action.WAIT, claim.reason, claim.message))
     if _is_late(world, claim):
         return to_be_seen  # the claim lapses, and the visit claims again
     try:
-        return _send(world, situation, claim)
-    except ChangedMeanwhileError:
+        return _send(world, observation, claim)
+    except ConflictError:
         return to_be_seen
     except StorageUnavailableError as error:
-        world.log(
-            Event.VISIT_FAILED,
-            logging.ERROR,
-            **about(claim),
-            message=f"{claim.message}; what came of it could not be put on record ({error})",
-            remedy="Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update.",
-            since=claim.attempt.started_at,
-        )
+        unrecorded = f"{claim.message}; what came of it could not be put on record ({error})"
+        remedy = "Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update."
+        about = log_events.rotation_fields(claim)
+        world.log(log_events.visit_failed(unrecorded, remedy, claim.attempt.started_at, about=about))
         return to_be_seen
 
 
-def _look_again(situation: Situation, target: KeyVersion) -> Decision:
+def _look_again(observation: Observation, target: KeyVersion) -> Decision:
     """Rarer each time."""
-    reason, cluster = Reason.VERSION_IS_BEHIND, situation.cluster
-    lasted = situation.now - since(situation.status, reason, situation.now)
+    reason, cluster = Reason.VERSION_IS_BEHIND, observation.cluster
+    lasted = observation.now - since(observation.status, reason, observation.now)
     return Decision(
-        Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT,
+        Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT,
         reason,
-        f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_NOT_SENT}",
-        look_after=trouble_after(lasted),
+        f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_SKIPPED}",
+        requeue_after=unavailable_backoff(lasted),
         remedy="Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key.",
     )
 
 
-_NOT_SENT = "the cluster or its key had changed when the update was to be sent; they are looked at again"
+_SKIPPED = "the cluster or its key had changed when the update was to be sent; they are looked at again"
 
 
-def _claim(world: World, situation: Situation, target: KeyVersion, request: VisitRequest) -> Rotation:
+def _claim(world: World, observation: Observation, target: KeyVersion, request: VisitRequest) -> Rotation:
     """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
-    known, now = toward(situation, target, request.event_id), world.now()
-    again = known.stage is Stage.UPDATING
+    known, now = toward(observation, target, request.event_id), world.now()
     claim = claimed(
         known,
-        situation.cluster,
+        observation.cluster,
         by=request.by,
         attempt_id=world.new_id(),
         now=now,
     )
-    return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
+    return world.records.save_rotation(claim, Step("claimed again" if known.lapsed else "claimed", now, claim))
 
 
-def _is_called_for_still(world: World, situation: Situation, target: KeyVersion) -> bool:
+def _is_called_for_still(world: World, observation: Observation, target: KeyVersion) -> bool:
     """Whether the cluster and its key, read once more, come to the same update.
 
     Storage may have been slow since the first look, and meanwhile somebody may have disabled the version in use, set
     the tag, or given the cluster another key or none.
     """
-    before, record = situation.cluster, Record(situation.status, situation.rotations)
+    before, record = observation.cluster, Record(observation.status, observation.rotations)
     try:
         cluster = world.clusters.get(before.id)
-    except AzureTroubleError:
+    except AzureCallError:
         return False
-    seen = assemble(world, cluster, read_versions(world, cluster), record, situation.by)
+    seen = assemble(world, cluster, read_versions(world, cluster), record, observation.by)
     decision = decide(seen)
     asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size)
     same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size) == asked
@@ -150,87 +152,85 @@ def _is_late(world: World, claim: Rotation) -> bool:
     return claim.attempt.claimed_until is None or world.now() + PATCH_TIMEOUT > claim.attempt.claimed_until
 
 
-def _take_back(world: World, situation: Situation, target: KeyVersion, claim: Rotation) -> None:
+def _take_back(world: World, observation: Observation, target: KeyVersion, claim: Rotation) -> None:
     """Put the row back as it was before the claim, and say why."""
-    before = claim_taken_back(claim, toward(situation, target, claim.event_id), _NOT_SENT)
+    before = claim_taken_back(claim, toward(observation, target, claim.event_id), _SKIPPED)
     world.records.save_rotation(before, Step("not sent", world.now(), before))
 
 
-def _send(world: World, situation: Situation, claim: Rotation) -> Sent | Refused:
-    world.log(Event.UPDATE_SENT, logging.INFO, **about(claim), attemptId=claim.attempt.id, message=claim.message)
+def _send(world: World, observation: Observation, claim: Rotation) -> Sent | Refused:
+    world.log(log_events.update_sent(claim))
     try:
-        answer = world.clusters.set_key_version(situation.cluster, claim.to_version, claim.attempt.id or "")
-    except AzureTroubleError as error:
-        trouble = error.trouble
+        answer = world.clusters.set_key_version(observation.cluster, claim.to_version, claim.attempt.id or "")
+    except AzureCallError as error:
+        failure = error.failure
     else:
-        return Sent(_accepted(world, situation, claim, answer))
-    if trouble.kind is TroubleKind.UNAVAILABLE:
-        return Sent(_unanswered(world, situation, claim, trouble))
-    if _is_busy(world, situation, claim, trouble):
-        return Sent(_busy(world, situation, claim, trouble))
-    return Refused(_refused(world, situation, claim, trouble))
+        return Sent(_accepted(world, observation, claim, answer))
+    if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.THROTTLED}:
+        return Sent(_unanswered(world, observation, claim, failure))
+    if _is_busy(world, observation, claim, failure):
+        return Sent(_busy(world, observation, claim, failure))
+    return Refused(_refused(world, observation, claim, failure))
 
 
-def _accepted(world: World, situation: Situation, claim: Rotation, answer: Accepted) -> Decision:
+def _accepted(world: World, observation: Observation, claim: Rotation, answer: Accepted) -> Decision:
     trusted = operation_id(answer.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
     now = world.now()
     noted = accepted(claim, answer, trusted, now)
     # Said before it is noted: should the table fail now, the log still knows the operation.
-    world.log(Event.UPDATE_ACCEPTED, logging.INFO, **about(noted), message=noted.message)
+    world.log(log_events.update_accepted(noted))
     _note(world, noted, Step("accepted", now, noted))
-    after = situation.pace.look_after(now - (claim.attempt.started_at or now), answer.retry_after)
-    return Decision(Verdict.WAIT, noted.reason, noted.message, look_after=after)
+    after = observation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
+    return Decision(Action.WAIT, noted.reason, noted.message, requeue_after=after)
 
 
-def _busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
+def _busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
     """Not a refusal: look again, and send again only once what runs has ended."""
-    now, late = world.now(), overdue(situation)
-    pace = situation.pace.look_after(now - (claim.attempt.started_at or now), trouble.retry_after)
-    after = max(pace, TROUBLE_CEILING if late else CLAIM_LASTS)
-    noted = found_busy(claim, trouble, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
-    world.log(Event.UPDATE_PROGRESS, logging.INFO, **about(noted), message=noted.message)
+    now, late = world.now(), overdue(observation, claim)
+    timing = observation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
+    after = max(timing, TROUBLE_CEILING if late else TROUBLE_FLOOR)
+    noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
+    world.log(log_events.update_progress(noted, new=True))
     _note(world, noted, Step("busy", now, noted))
-    verdict = Verdict.ATTENTION if late else Verdict.WAIT
-    return Decision(verdict, noted.reason, noted.message, look_after=after)
+    action = Action.ATTENTION if late else Action.WAIT
+    return Decision(action, noted.reason, noted.message, requeue_after=after)
 
 
-def _unanswered(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Decision:
-    """Look before sending it again."""
+def _unanswered(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
+    """Look before sending it again; what Azure turned away, it has not taken, and need not be waited for."""
     now = world.now()
-    lasted = now - since(situation.status, Reason.CLUSTER_UNREACHABLE, now)
-    after = max(trouble_after(lasted, trouble.retry_after), CLAIM_LASTS)
-    noted = unanswered(claim, trouble, now + after)
+    lasted = now - since(observation.status, Reason.CLUSTER_UNREACHABLE, now)
+    after = unavailable_backoff(lasted, failure.retry_after)
+    if failure.kind is FailureKind.THROTTLED:
+        noted = throttled(claim, failure, now + after)
+    else:
+        after = max(after, CLAIM_LASTS)
+        noted = unanswered(claim, failure, now + after)
     _note(world, noted, Step("unanswered", now, noted))
-    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    return Decision(verdict, noted.reason, noted.message, look_after=after)
+    action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
+    return Decision(action, noted.reason, noted.message, requeue_after=after)
 
 
-def _refused(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> Rotation:
-    end = refused(claim, trouble, world.now())
-    world.log(
-        Event.UPDATE_REFUSED,
-        logging.ERROR,
-        **about(end),
-        message=end.message,
-        remedy=end.remedy,
-        since=claim.attempt.started_at,
-    )
-    return finish(world, situation, end)
+def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:
+    end = refused(claim, failure, world.now())
+    world.log(log_events.update_refused(end, claim.attempt.started_at))
+    return finish(world, observation, end)
 
 
-def _is_busy(world: World, situation: Situation, claim: Rotation, trouble: Trouble) -> bool:
+def _is_busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> bool:
     """Whether an operation runs on the cluster: by its state, and by Azure's words, which are not all published.
 
     Of a Failed cluster Azure has words of its own ("Create and manage a dedicated cluster", errors): nothing runs there,
     and that is a refusal, unless it may be an earlier send of this very update that runs.
     """
-    sent_before = any(rotation.stage is Stage.UPDATING for rotation in situation.rotations)
-    refused = _OF_A_FAILED_CLUSTER in trouble.message.lower() and not sent_before
+    # Not counting this one: somebody else's operation, or an earlier send of ours of which nothing is known.
+    sent_before = claim.attempt.sends > 1 or observation.updating is not None
+    refused = _OF_A_FAILED_CLUSTER in failure.message.lower() and not sent_before
     try:
         cluster = world.clusters.get(claim.cluster_id)
-    except AzureTroubleError:
-        return trouble.kind is TroubleKind.BUSY
-    return cluster.busy or (trouble.kind is TroubleKind.BUSY and not (cluster.failed and refused))
+    except AzureCallError:
+        return failure.kind is FailureKind.BUSY
+    return cluster.busy or (failure.kind is FailureKind.BUSY and not (cluster.failed and refused))
 
 
 _OF_A_FAILED_CLUSTER = "in a state other than succeeded"
@@ -241,7 +241,7 @@ def _note(world: World, noted: Rotation, step: Step) -> None:
     for _ in range(_MERGES):
         try:
             world.records.save_rotation(noted, step)
-        except ChangedMeanwhileError:
+        except ConflictError:
             rotations = world.records.of_cluster(noted.cluster_id).rotations
             now_there = next((rotation for rotation in rotations if same_rotation(rotation, noted)), None)
             if now_there is None:

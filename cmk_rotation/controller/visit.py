@@ -4,25 +4,25 @@ An event, the timer and an operator all do the same one thing: they request a vi
 crashes all become "look again".
 """
 
-import logging
 from functools import partial
 
-from cmk_rotation.controller.alerts import about, tell_decided
+from cmk_rotation.controller.alerts import log_decision
 from cmk_rotation.controller.finish import (
-    announce_late,
-    announcement_owed,
+    announce_overdue,
+    announcement_due,
     finish,
 )
 from cmk_rotation.controller.observe import observe
-from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError, World
-from cmk_rotation.controller.requeue import note_looked
+from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
+from cmk_rotation.controller.requeue import end_visit
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle, toward
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import OPEN, Action, Mode, Reason, Stage
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -40,7 +40,7 @@ def visit(world: World, request: VisitRequest) -> None:
     for _ in range(_TRIES):
         try:
             _look_and_act(world, cluster_id, request)
-        except ChangedMeanwhileError:
+        except ConflictError:
             # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
             continue
         return
@@ -48,95 +48,86 @@ def visit(world: World, request: VisitRequest) -> None:
 
 def reject(world: World, why: str) -> None:
     """Say that a message cannot lead anywhere. It is not looked at again."""
-    world.log(
-        Event.VISIT_REJECTED,
-        logging.WARNING,
-        message=f"a visit request was rejected: {why}",
-        remedy="If you sent it, check the id and CLUSTER_SCOPES. If a scope was taken out while an update ran, nothing is to "
-        "be done. Else see who may write to the queue cluster-visits.",
-        since=world.now(),
-    )
+    world.log(log_events.visit_rejected(why, world.now()))
 
 
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
-    """One look. Raises `ChangedMeanwhileError` if it has to be taken again, and what `visit` raises."""
+    """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
     record = world.records.of_cluster(cluster_id)
-    owed = [rotation for rotation in record.rotations if announcement_owed(rotation, world.now())]
-    for rotation in owed:
-        announce_late(world, rotation)
-    if owed:
+    unheard = [rotation for rotation in record.rotations if announcement_due(rotation, world.now())]
+    for rotation in unheard:
+        announce_overdue(world, rotation)
+    if unheard:
         record = world.records.of_cluster(cluster_id)
     _act(world, observe(world, cluster_id, record, request.by), request)
 
 
-def _act(world: World, seen: Situation | Unseen, request: VisitRequest) -> None:
-    """Carry out and record what the situation calls for."""
-    situation, decision = settle(seen, partial(_end_on_record, world))
-    tell_decided(world, situation, decision, request)
+def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequest) -> None:
+    """Carry out and record what the observation calls for."""
+    observation, decision = settle(seen, partial(_end_on_record, world))
+    log_decision(world, observation, decision, request)
     result = None
-    if isinstance(situation, Situation):
-        situation = _note_progress(world, situation, decision)
-        if decision.verdict is Verdict.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
-            result = send_update(world, situation, decision.target, request)
+    if isinstance(observation, Observation):
+        observation = _note_progress(world, observation, decision)
+        if decision.action is Action.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
+            result = send_update(world, observation, decision.target, request)
     match result:
         case Sent() | Skipped():
             decision = result.decision
         case Refused():
-            situation, decision = settle(situation.with_rotation(result.rotation))
+            observation, decision = settle(observation.with_rotation(result.rotation))
     try:
-        if isinstance(situation, Situation):
-            _note_waiting(world, situation, decision, request)
-        note_looked(world, situation, decision, request, announced=_has_failed(seen, situation))
+        if isinstance(observation, Observation):
+            _note_waiting(world, observation, decision, request)
+        end_visit(world, observation, decision, request, announced=_has_failed(seen, observation))
     except StorageUnavailableError:
         if not isinstance(result, Sent | Refused):
             raise
 
 
-def _end_on_record(world: World, seen: Situation | Unseen, rotation: Rotation) -> Rotation:
-    """End a rotation; in observe, only one that was under way."""
+def _end_on_record(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
+    """End a rotation, or a claim of which nothing came; in observe, only what was under way."""
+    if rotation.stage in OPEN:
+        world.log(log_events.update_progress(rotation, new=True))
+        return world.records.save_rotation(rotation, Step("lapsed", world.now(), rotation))
     follows_update = any(same_rotation(rotation, other) for other in seen.unfinished)
     return finish(world, seen, rotation) if world.mode is Mode.ENFORCE or follows_update else rotation
 
 
-def _has_failed(before: Situation | Unseen, after: Situation | Unseen) -> bool:
+def _has_failed(before: Observation | UnreadableCluster, after: Observation | UnreadableCluster) -> bool:
     """Whether this visit ended a rotation as failed, which was called out as that."""
     return any(one.stage is Stage.FAILED and one not in before.rotations for one in after.rotations)
 
 
-def _note_progress(world: World, situation: Situation, decision: Decision) -> Situation:
+def _note_progress(world: World, observation: Observation, decision: Decision) -> Observation:
     """Put on record what this look learned of an update under way."""
-    before = situation.open
+    before = observation.updating
     if before is None:
-        return situation
+        return observation
     after, step = decision.progress or before, None
     if after.reason is not before.reason and after.reason is Reason.UPDATE_OVERDUE:
         step = "overdue"
     elif after.attempt.operation_status != before.attempt.operation_status:
         step = "progress"
-    world.log(
-        Event.UPDATE_PROGRESS,
-        logging.INFO if after.attempt.operation_status != before.attempt.operation_status else logging.DEBUG,
-        **about(after),
-        operationStatus=after.attempt.operation_status,
-        message=after.message,
-    )
+    new = after.attempt.operation_status != before.attempt.operation_status
+    world.log(log_events.update_progress(after, new=new))
     if after == before:
-        return situation
+        return observation
     try:
-        saved = world.records.save_rotation(after, Step(step, situation.now, after) if step else None)
-    except ChangedMeanwhileError:
-        return situation  # another look at the same time noted as much
-    return situation.with_rotation(saved)
+        saved = world.records.save_rotation(after, Step(step, observation.now, after) if step else None)
+    except ConflictError:
+        return observation  # another look at the same time noted as much
+    return observation.with_rotation(saved)
 
 
-def _note_waiting(world: World, situation: Situation, decision: Decision, request: VisitRequest) -> None:
+def _note_waiting(world: World, observation: Observation, decision: Decision, request: VisitRequest) -> None:
     """Put a rotation on record that is called for and has to wait for the cluster."""
     waits = decision.reason in {Reason.CLUSTER_BUSY, Reason.CLUSTER_STUCK} and world.mode is Mode.ENFORCE
-    target = situation.target
-    if not waits or target is None or situation.toward(target.version) is not None:
+    target = observation.target
+    if not waits or target is None or observation.toward(target.version) is not None:
         return
-    rotation = put_off(toward(situation, target, request.event_id), decision.reason, decision.message)
+    rotation = put_off(toward(observation, target, request.event_id), decision.reason, decision.message)
     try:
-        world.records.save_rotation(rotation, Step("waiting", situation.now, rotation))
-    except ChangedMeanwhileError:
+        world.records.save_rotation(rotation, Step("waiting", observation.now, rotation))
+    except ConflictError:
         return  # another visit put it there

@@ -1,95 +1,98 @@
 """What the key's versions say: whether one can be moved to, and whether the one in use lets it happen.
 
-Rules like those of `decisions.py`, which puts them in order.
+`policy.py` puts them in order, with the others.
 """
 
 from dataclasses import replace
 
-from cmk_rotation.decisions.observation import Decision, Situation, attention, remedy_of, since, unavailable
-from cmk_rotation.domain.azure_resources import Trouble
-from cmk_rotation.domain.vocabulary import Reason, TroubleKind
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Observation,
+    attention,
+    remedy_of,
+    unavailable,
+    unavailable_since,
+)
+from cmk_rotation.domain.azure_resources import Failure
+from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
 
-def vault_is_not_in_this_cloud(situation: Situation) -> Decision | None:
+def vault_is_not_in_this_cloud(observation: Observation) -> Decision | None:
     """A vault outside the cloud is never called: its name came from elsewhere, and our token would go there."""
-    if situation.vault_in_cloud:
+    if observation.vault_in_cloud:
         return None
-    said = f"the key's vault {situation.cluster.key_vault_uri} is not in this cloud"
-    return attention(situation, Reason.VAULT_NOT_IN_CLOUD, said)
+    message = f"the key's vault {observation.cluster.key_vault_uri} is not in this cloud"
+    return attention(observation, Reason.VAULT_NOT_IN_CLOUD, message)
 
 
-def key_cannot_be_read(situation: Situation) -> Decision | None:
+def key_cannot_be_read(observation: Observation) -> Decision | None:
     """Without the key's versions nothing can be decided about them."""
-    trouble = situation.versions
-    if not isinstance(trouble, Trouble):
+    failure = observation.versions
+    if not isinstance(failure, Failure):
         return None
-    said = f"key {situation.cluster.key_name} cannot be read ({trouble.code}: {trouble.message})"
-    if trouble.kind in {TroubleKind.UNAVAILABLE, TroubleKind.BUSY}:
+    message = f"key {observation.cluster.key_name} cannot be read ({failure.code}: {failure.message})"
+    if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.BUSY}:
         reason = Reason.KEY_UNREACHABLE
-        lasted = situation.now - since(situation.status, reason, situation.now)
-        return unavailable(reason, f"{situation.cluster.id.name}: {said}", trouble, lasted)
-    reasons = {TroubleKind.BLOCKED: Reason.KEY_VAULT_BLOCKED, TroubleKind.GONE: Reason.KEY_NOT_FOUND}
-    reason = reasons.get(trouble.kind, Reason.KEY_ACCESS_DENIED)
-    return replace(attention(situation, reason, said), remedy=remedy_of(reason, trouble))
+        lasted = observation.now - unavailable_since(observation)
+        return unavailable(reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
+    reasons = {FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED, FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND}
+    reason = reasons.get(failure.kind, Reason.KEY_ACCESS_DENIED)
+    return replace(attention(observation, reason, message), remedy=remedy_of(reason, failure))
 
 
-def version_in_use_is_unknown(situation: Situation) -> Decision | None:
+def version_in_use_is_unknown(observation: Observation) -> Decision | None:
     """Nothing is known of the version in use, so nothing can be known to be newer."""
-    if situation.in_use is not None:
+    if observation.in_use is not None:
         return None
-    said = f"Key Vault does not list version {situation.cluster.key_version} of key {situation.cluster.key_name}"
-    return attention(situation, Reason.IN_USE_UNKNOWN, said)
+    message = f"Key Vault does not list version {observation.cluster.key_version} of key {observation.cluster.key_name}"
+    return attention(observation, Reason.IN_USE_UNKNOWN, message)
 
 
-def version_in_use_is_disabled(situation: Situation) -> Decision | None:
+def version_in_use_is_disabled(observation: Observation) -> Decision | None:
     """Disabling the version in use is how a customer revokes access: never go around that."""
-    if situation.in_use is None or situation.in_use.enabled:
+    if observation.in_use is None or observation.in_use.enabled:
         return None
-    said = (
-        f"version {situation.in_use.version} of key {situation.cluster.key_name}, which the cluster uses, is disabled"
-    )
-    return attention(situation, Reason.IN_USE_DISABLED, said)
+    message = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, is disabled"
+    return attention(observation, Reason.IN_USE_DISABLED, message)
 
 
-def version_in_use_has_expired(situation: Situation) -> Decision | None:
+def version_in_use_has_expired(observation: Observation) -> Decision | None:
     """Azure keeps such a cluster running but refuses to update its key."""
-    if situation.in_use is None or not situation.in_use.expired(situation.now):
+    if observation.in_use is None or not observation.in_use.expired(observation.now):
         return None
-    said = (
-        f"version {situation.in_use.version} of key {situation.cluster.key_name}, which the cluster uses, has expired"
-    )
-    return attention(situation, Reason.IN_USE_EXPIRED, said)
+    message = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, has expired"
+    return attention(observation, Reason.IN_USE_EXPIRED, message)
 
 
-def no_version_is_usable(situation: Situation) -> Decision | None:
+def no_version_is_usable(observation: Observation) -> Decision | None:
     """All are disabled, expired or not yet valid."""
-    if situation.target is not None:
+    if observation.target is not None:
         return None
-    return attention(situation, Reason.NO_USABLE_VERSION, f"key {situation.cluster.key_name} has no usable version")
+    return attention(observation, Reason.NO_USABLE_VERSION, f"key {observation.cluster.key_name} has no usable version")
 
 
-def order_is_unknown(situation: Situation) -> Decision | None:
+def order_is_unknown(observation: Observation) -> Decision | None:
     """Key Vault counts creation in whole seconds: two newest versions of one second have no order.
 
     A cluster that is on one of them has nowhere to go; one that the operator holds needs no order.
     """
-    cluster, in_use, target = situation.cluster, situation.in_use, situation.target
-    if target is None or situation.at_newest or cluster.held:
+    cluster, in_use, target = observation.cluster, observation.in_use, observation.target
+    if target is None or observation.at_newest or cluster.held:
         return None
-    newest = {one for one in (*situation.usable, in_use) if one is not None and one.created_at == target.created_at}
+    newest = {one for one in (*observation.usable, in_use) if one is not None and one.created_at == target.created_at}
     if len(newest) == 1:
         return None
     tied = " and ".join(sorted(one.version for one in newest))
-    said = (
+    message = (
         f"versions {tied} of key {cluster.key_name} were created in the same second, and which is the newest is unknown"
     )
-    return attention(situation, Reason.ORDER_UNKNOWN, f"{said}; the cluster uses {cluster.key_version}")
+    return attention(observation, Reason.ORDER_UNKNOWN, f"{message}; the cluster uses {cluster.key_version}")
 
 
-def would_go_back(situation: Situation) -> Decision | None:
+def would_go_back(observation: Observation) -> Decision | None:
     """Only forward: the newest usable version is older than the one in use."""
-    in_use, target = situation.in_use, situation.target
+    in_use, target = observation.in_use, observation.target
     if in_use is None or target is None or target.created_at >= in_use.created_at:
         return None
-    said = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
-    return attention(situation, Reason.WOULD_GO_BACK, said)
+    message = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
+    return attention(observation, Reason.WOULD_GO_BACK, message)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from cmk_rotation.domain.azure_resources import (
     Cluster,
+    Failure,
     KeyVersion,
     Operation,
     OperationError,
-    Trouble,
     Workspace,
     same_version,
 )
@@ -16,18 +17,25 @@ from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import Rotation, same_rotation
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, LONGEST_RETRY_AFTER, Pace, believed, trouble_after
-from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage, Verdict
+from cmk_rotation.domain.timing import (
+    CALL_OUT_AFTER,
+    CLOCKS_DIFFER,
+    LONGEST_RETRY_AFTER,
+    Timing,
+    plausible,
+    unavailable_backoff,
+)
+from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, Action, KeyMode, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do about a cluster now, and why."""
 
-    verdict: Verdict
+    action: Action
     reason: Reason
     message: str
-    look_after: timedelta | None = None
+    requeue_after: timedelta | None = None
     """When to look again; None leaves that to the next reconcile."""
     target: KeyVersion | None = None
     """The version to update to."""
@@ -39,42 +47,53 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """One rotation has come to its end, as here. Then decide again."""
+    """One rotation has come to its end, or its claim to nothing, as here. Then decide again."""
 
     rotation: Rotation
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """One cluster, as seen in one look."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What every look at a cluster has: its time, and what is on record."""
 
     now: datetime
-    pace: Pace
-    by: RequestedBy
-    cluster: Cluster
-    versions: tuple[KeyVersion, ...] | Trouble
-    """The key's versions; empty where the cluster has no key or its vault is none of this cloud's."""
-    vault_in_cloud: bool = True
-    operation: Operation | Trouble | None = None
-    """Of the open rotation; None if it has none that may be asked."""
     rotations: tuple[Rotation, ...] = ()
     status: ClusterStatus | None = None
-    workspaces: tuple[Workspace, ...] = ()
-    """The linked workspaces, where they were read."""
-
-    @property
-    def open(self) -> Rotation | None:
-        """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
-
-        There are several when the key rotated again between two visits at the same time.
-        """
-        updating = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
-        return max(updating, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
 
     @property
     def unfinished(self) -> tuple[Rotation, ...]:
         """The rotations that wait or are under way."""
         return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
+
+    def with_rotation(self, rotation: Rotation) -> Self:
+        """The same look, with that rotation on record."""
+        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
+        return replace(self, rotations=(*others, rotation))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation(_Look):
+    """One cluster, as seen in one look."""
+
+    timing: Timing
+    by: RequestedBy
+    cluster: Cluster
+    versions: tuple[KeyVersion, ...] | Failure
+    """The key's versions; empty where the cluster has no key or its vault is none of this cloud's."""
+    vault_in_cloud: bool = True
+    operation: Operation | Failure | None = None
+    """Of the open rotation; None if it has none that may be asked."""
+    workspaces: tuple[Workspace, ...] = ()
+    """The linked workspaces, where they were read."""
+
+    @property
+    def updating(self) -> Rotation | None:
+        """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
+
+        There are several when the key rotated again between two visits at the same time.
+        """
+        claimed = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
+        return max(claimed, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
 
     @property
     def in_use(self) -> KeyVersion | None:
@@ -84,7 +103,7 @@ class Situation:
     @property
     def usable(self) -> tuple[KeyVersion, ...]:
         """The versions a cluster could use now, oldest first; of those made in one second, the one in use last."""
-        versions = () if isinstance(self.versions, Trouble) else self.versions
+        versions = () if isinstance(self.versions, Failure) else self.versions
         usable = (version for version in versions if version.usable(self.now))
         pinned = self.cluster.key_version
         return tuple(sorted(usable, key=lambda one: (one.created_at, same_version(one.version, pinned))))
@@ -100,6 +119,11 @@ class Situation:
         return self.target is not None and same_version(self.target.version, self.cluster.key_version)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the cluster pins another than the newest usable version."""
+        return self.cluster.mode is KeyMode.PINNED and self.target is not None and not self.at_newest
+
+    @property
     def done(self) -> tuple[Rotation, ...]:
         """The rotations of the present key that succeeded."""
         here = (rotation for rotation in self.rotations if rotation.key == self.cluster.key)
@@ -107,7 +131,7 @@ class Situation:
 
     def listed(self, version: str | None) -> KeyVersion | None:
         """A version as Key Vault lists it, or None."""
-        versions = () if isinstance(self.versions, Trouble) else self.versions
+        versions = () if isinstance(self.versions, Failure) else self.versions
         return next((listed for listed in versions if same_version(listed.version, version)), None)
 
     def toward(self, version: str | None) -> Rotation | None:
@@ -115,40 +139,25 @@ class Situation:
         here = (rotation for rotation in self.rotations if rotation.key == self.cluster.key)
         return next((rotation for rotation in here if same_version(rotation.to_version, version)), None)
 
-    def with_rotation(self, rotation: Rotation) -> "Situation":
-        """The same situation, with that rotation on record and nothing known of an operation under way.
+    def with_rotation(self, rotation: Rotation) -> Self:
+        """The same look, with that rotation on record and nothing known of an operation under way.
 
         Once an attempt has failed, the operator's word was for that one, not for the next.
         """
-        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
         return replace(
-            self,
-            rotations=(*others, rotation),
+            _Look.with_rotation(self, rotation),
             operation=None,
             workspaces=rotation.outcome.linked_workspaces or self.workspaces,
             by=RequestedBy.FOLLOW if rotation.stage is Stage.FAILED else self.by,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableCluster(_Look):
     """One cluster that could not be read."""
 
-    now: datetime
     cluster_id: ClusterId
-    trouble: Trouble
-    rotations: tuple[Rotation, ...] = ()
-    status: ClusterStatus | None = None
-
-    @property
-    def unfinished(self) -> tuple[Rotation, ...]:
-        """The rotations that wait or are under way."""
-        return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
-
-    def with_rotation(self, rotation: Rotation) -> "Unseen":
-        """The same situation, with that rotation on record."""
-        others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
-        return replace(self, rotations=(*others, rotation))
+    failure: Failure
 
 
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
@@ -156,36 +165,58 @@ def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
 
 
-def may_be_in_flight(rotation: Rotation, now: datetime) -> bool:
-    """Whether the update that was claimed may be on its way, or must rest because ARM said so."""
-    until = believed(rotation.attempt.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
-    return until is not None and now < until
+def not_again_before(rotation: Rotation, now: datetime) -> datetime:
+    """When the update may be sent again, now at the soonest.
+
+    While it may be in flight, by the clock of whoever claimed it, it must not; and while it rests because Azure turned it
+    away, or does not answer, it should not.
+    """
+    latest = now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER
+    claimed_until = plausible(rotation.attempt.claimed_until, latest=latest)
+    rests_until = plausible(rotation.attempt.rests_until, latest=latest)
+    return max(filter(None, (now, claimed_until and claimed_until + CLOCKS_DIFFER, rests_until)))
 
 
 def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> datetime:
     """Since when this has been the reason."""
     if status is None or status.reason is not reason:
         return now
-    return believed(status.since, latest=now) or now
+    return plausible(status.since, latest=now) or now
 
 
-def attention(situation: Situation, reason: Reason, said: str) -> Decision:
+def unavailable_since(seen: Observation | UnreadableCluster) -> datetime:
+    """Since when no look could read everything. Reasons may change meanwhile, as often as they like."""
+    status = seen.status
+    if status is None:
+        return seen.now
+    # A row of an earlier version of this product has the reason alone.
+    stored = status.unavailable_since or (status.since if status.reason in UNREACHABLE else None)
+    return plausible(stored, latest=seen.now) or seen.now
+
+
+def busy_since(observation: Observation) -> datetime:
+    """Since when the cluster has been busy, but for looks that could not see it."""
+    stored = observation.status.busy_since if observation.status else None
+    return plausible(stored, latest=observation.now) or since(observation.status, Reason.CLUSTER_BUSY, observation.now)
+
+
+def attention(observation: Observation, reason: Reason, message: str) -> Decision:
     """Hold, and call a person."""
-    return Decision(Verdict.ATTENTION, reason, f"{situation.cluster.id.name}: {said}")
+    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {message}")
 
 
-def nothing(situation: Situation, reason: Reason, said: str) -> Decision:
+def nothing(observation: Observation, reason: Reason, message: str) -> Decision:
     """All is as it should be, or is not ours to change."""
-    return Decision(Verdict.NOTHING, reason, f"{situation.cluster.id.name}: {said}")
+    return Decision(Action.NOTHING, reason, f"{observation.cluster.id.name}: {message}")
 
 
-def unavailable(reason: Reason, said: str, trouble: Trouble, lasted: timedelta) -> Decision:
+def unavailable(reason: Reason, message: str, failure: Failure, lasted: timedelta) -> Decision:
     """Try again later; after an hour of that, call a person."""
-    verdict = Verdict.ATTENTION if lasted >= CALL_OUT_AFTER else Verdict.WAIT
-    after = trouble_after(lasted, trouble.retry_after)
-    return Decision(verdict, reason, said, look_after=after, remedy=remedy_of(reason, trouble))
+    action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
+    after = unavailable_backoff(lasted, failure.retry_after)
+    return Decision(action, reason, message, requeue_after=after, remedy=remedy_of(reason, failure))
 
 
-def remedy_of(reason: Reason, trouble: Trouble) -> str:
+def remedy_of(reason: Reason, failure: Failure) -> str:
     """What to do about something that could not be read."""
-    return remedy_for(reason, OperationError(trouble.code, trouble.message))
+    return remedy_for(reason, OperationError(failure.code, failure.message))

@@ -6,11 +6,19 @@ The operation explains, the cluster decides. The rules stand in order; the first
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from cmk_rotation.decisions.observation import Decision, Finish, Situation, may_be_in_flight, reads_target, since
-from cmk_rotation.domain.azure_resources import Operation, OperationError, Trouble
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Finish,
+    Observation,
+    not_again_before,
+    reads_target,
+    since,
+)
+from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
 from cmk_rotation.domain.rotation import (
     Rotation,
     became_overdue,
+    claim_lapsed,
     contradicted,
     failed,
     fell_silent,
@@ -20,42 +28,51 @@ from cmk_rotation.domain.rotation import (
     superseded,
     went_on,
 )
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CONTRADICTION_LASTS, SECOND_READ_AFTER, believed, trouble_after
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, TroubleKind, Verdict
+from cmk_rotation.domain.timing import (
+    CALL_OUT_AFTER,
+    CONTRADICTION_LASTS,
+    SECOND_READ_AFTER,
+    plausible,
+    unavailable_backoff,
+)
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason
 
-type Rule = Callable[[Situation], Decision | Finish | None]
+MOST_SENDS = 3
+"""How often an update is sent with no answer before that counts as its failure, which rests longer each time."""
+
+type Rule = Callable[[Observation], Decision | Finish | None]
 
 
-def changed_by_others(situation: Situation) -> Finish | None:
+def changed_by_others(observation: Observation) -> Finish | None:
     """The cluster has another key, none, or follows the newest version by itself: it is never moved back."""
-    cluster = situation.cluster
+    cluster = observation.cluster
     if cluster.busy:
         return None  # a cluster being changed may show no key for a while, or anything else
-    for rotation in situation.unfinished:
+    for rotation in observation.unfinished:
         if cluster.key != rotation.key or cluster.mode is not KeyMode.PINNED:
             now_has = {
                 KeyMode.NONE: "the cluster no longer has a customer-managed key",
                 KeyMode.AUTO: "the cluster now follows the newest version by itself",
                 KeyMode.PINNED: f"the cluster was given another key, {cluster.key_name} in {cluster.key_vault_uri}",
             }[cluster.mode]
-            return _ended(situation, rotation, superseded, Reason.CHANGED_BY_OTHERS, now_has)
+            return _ended(observation, rotation, superseded, Reason.CHANGED_BY_OTHERS, now_has)
     return None
 
 
-def cluster_is_being_deleted(situation: Situation) -> Finish | None:
+def cluster_is_being_deleted(observation: Observation) -> Finish | None:
     """Nothing is left to rotate."""
-    for rotation in situation.unfinished if situation.cluster.deleting else ():
-        said = "the cluster is being deleted"
-        return _ended(situation, rotation, superseded, Reason.CLUSTER_DELETING, said)
+    for rotation in observation.unfinished if observation.cluster.deleting else ():
+        message = "the cluster is being deleted"
+        return _ended(observation, rotation, superseded, Reason.CLUSTER_DELETING, message)
     return None
 
 
-def operation_and_cluster_agree(situation: Situation) -> Finish | None:
+def operation_and_cluster_agree(observation: Observation) -> Finish | None:
     """Azure calls the operation done, and the cluster shows the target, at rest."""
-    rotation, operation = situation.open, _read(situation)
-    if rotation and operation and operation.succeeded and _arrived(situation, rotation):
+    rotation, operation = observation.updating, _read(observation)
+    if rotation and operation and operation.succeeded and _arrived(observation, rotation):
         return _ended(
-            situation,
+            observation,
             rotation,
             succeeded,
             Reason.UPDATE_CONFIRMED,
@@ -64,32 +81,34 @@ def operation_and_cluster_agree(situation: Situation) -> Finish | None:
     return None
 
 
-def cluster_arrived_despite_its_operation(situation: Situation) -> Finish | None:
+def cluster_arrived_despite_its_operation(observation: Observation) -> Finish | None:
     """Azure calls the operation failed, but the cluster shows the target, at rest."""
-    rotation, operation = situation.open, _read(situation)
-    if rotation and operation and operation.failed and _arrived(situation, rotation):
-        said = f"the cluster is on the new version although its operation is {operation.status}"
-        return _ended(situation, rotation, succeeded, Reason.CONFIRMED_DESPITE_OPERATION, said)
+    rotation, operation = observation.updating, _read(observation)
+    if rotation and operation and operation.failed and _arrived(observation, rotation):
+        message = f"the cluster is on the new version although its operation is {operation.status}"
+        return _ended(observation, rotation, succeeded, Reason.CONFIRMED_DESPITE_OPERATION, message)
     return None
 
 
-def operation_failed(situation: Situation) -> Finish | None:
+def operation_failed(observation: Observation) -> Finish | None:
     """Azure calls the operation failed, and the cluster, once at rest if it shows the target, does not deny it."""
-    rotation, operation = situation.open, _read(situation)
+    rotation, operation = observation.updating, _read(observation)
     if not rotation or not operation or not operation.failed:
         return None
-    if reads_target(situation.cluster, rotation) and situation.cluster.busy:
+    if reads_target(observation.cluster, rotation) and observation.cluster.busy:
         return None
     why = f" ({operation.error.code}: {operation.error.message})" if operation.error else ""
-    return _ended(situation, rotation, failed, Reason.UPDATE_FAILED, f"the operation ended as {operation.status}{why}")
+    return _ended(
+        observation, rotation, failed, Reason.UPDATE_FAILED, f"the operation ended as {operation.status}{why}"
+    )
 
 
-def cluster_failed_at_target(situation: Situation) -> Finish | None:
+def cluster_failed_at_target(observation: Observation) -> Finish | None:
     """Azure calls the operation done, but leaves the cluster Failed."""
-    rotation, operation, cluster = situation.open, _read(situation), situation.cluster
+    rotation, operation, cluster = observation.updating, _read(observation), observation.cluster
     if rotation and operation and operation.succeeded and reads_target(cluster, rotation) and cluster.failed:
         return _ended(
-            situation,
+            observation,
             rotation,
             failed,
             Reason.CLUSTER_FAILED,
@@ -98,101 +117,126 @@ def cluster_failed_at_target(situation: Situation) -> Finish | None:
     return None
 
 
-def operation_is_silent(situation: Situation) -> Decision | None:
+def operation_is_silent(observation: Observation) -> Decision | None:
     """Azure does not answer for the operation now; after an hour of that, the cluster alone decides."""
-    rotation, trouble = situation.open, situation.operation
-    if rotation is None or not isinstance(trouble, Trouble) or _nobody_to_ask(situation):
+    rotation, failure = observation.updating, observation.operation
+    if rotation is None or not isinstance(failure, Failure) or _nobody_to_ask(observation):
         return None
-    first = believed(rotation.attempt.silent_since, latest=situation.now) or situation.now
-    said = f"update under way, but Azure does not answer for the operation ({trouble.code}: {trouble.message})"
-    after = trouble_after(situation.now - first, trouble.retry_after)
-    return _running(situation, fell_silent(rotation, first), said, after)
+    first = plausible(rotation.attempt.silent_since, latest=observation.now) or observation.now
+    message = f"update under way, but Azure does not answer for the operation ({failure.code}: {failure.message})"
+    after = unavailable_backoff(observation.now - first, failure.retry_after)
+    return _running(observation, fell_silent(rotation, first), message, after)
 
 
-def cluster_alone_confirms(situation: Situation) -> Decision | Finish | None:
+def cluster_alone_confirms(observation: Observation) -> Decision | Finish | None:
     """No operation can be asked: two reads a minute apart that show the target, at rest, are proof enough."""
-    rotation = situation.open
-    if rotation is None or not _nobody_to_ask(situation) or not _arrived(situation, rotation):
+    rotation = observation.updating
+    if rotation is None or not _nobody_to_ask(observation) or not _arrived(observation, rotation):
         return None
-    first = believed(rotation.attempt.at_target_since, latest=situation.now) or situation.now
-    rests = situation.now - first
+    first = plausible(rotation.attempt.at_target_since, latest=observation.now) or observation.now
+    rests = observation.now - first
     if rests >= SECOND_READ_AFTER:
-        said = "the cluster shows the new version, twice; its operation could not be read"
-        return _ended(situation, rotation, succeeded, Reason.CONFIRMED_BY_CLUSTER, said)
-    progress = reached_target(_learned(situation, rotation), first)
-    return _running(situation, progress, "reached the new version; one more look makes sure", SECOND_READ_AFTER - rests)
+        message = "the cluster shows the new version, twice; its operation could not be read"
+        return _ended(observation, rotation, succeeded, Reason.CONFIRMED_BY_CLUSTER, message)
+    progress = reached_target(_learned(observation, rotation), first)
+    return _running(
+        observation, progress, "reached the new version; one more look makes sure", SECOND_READ_AFTER - rests
+    )
 
 
-def cluster_contradicts(situation: Situation) -> Decision | Finish | None:
+def cluster_contradicts(observation: Observation) -> Decision | Finish | None:
     """ARM took the update and nothing runs any more, yet for ten minutes the cluster, at rest, has shown otherwise."""
-    rotation, operation, cluster = situation.open, _read(situation), situation.cluster
+    rotation, operation, cluster = observation.updating, _read(observation), observation.cluster
     if rotation is None or cluster.busy or (operation is not None and not operation.succeeded):
         return None
-    if operation is None and (rotation.attempt.accepted_at is None or not _nobody_to_ask(situation)):
+    if operation is None and (rotation.attempt.accepted_at is None or not _nobody_to_ask(observation)):
         return None
-    first = believed(rotation.attempt.elsewhere_since, latest=situation.now) or situation.now
-    if situation.now - first >= CONTRADICTION_LASTS:
+    first = plausible(rotation.attempt.elsewhere_since, latest=observation.now) or observation.now
+    if observation.now - first >= CONTRADICTION_LASTS:
         if cluster.failed:
             return _ended(
-                situation,
+                observation,
                 rotation,
                 failed,
                 Reason.CLUSTER_FAILED,
                 f"the cluster is {cluster.state} after the update",
             )
-        said = f"the update was taken, but the cluster shows version {cluster.key_version}"
-        return _ended(situation, rotation, failed, Reason.READ_BACK_DIFFERS, said)
-    progress = contradicted(_learned(situation, rotation), first)
-    return _running(situation, progress, f"taken by Azure, but the cluster still shows version {cluster.key_version}")
+        message = f"the update was taken, but the cluster shows version {cluster.key_version}"
+        return _ended(observation, rotation, failed, Reason.READ_BACK_DIFFERS, message)
+    progress = contradicted(_learned(observation, rotation), first)
+    return _running(observation, progress, f"taken by Azure, but the cluster still shows version {cluster.key_version}")
 
 
-def update_was_never_taken(situation: Situation) -> bool:
-    """Whether an update was claimed, ARM is not known to have taken it, and it can no longer be on its way.
-
-    Then the cluster, at rest and not at the target, says that it never took effect; whether to send it again is
-    decided like any other update.
-    """
-    rotation = situation.open
-    return (
-        rotation is not None
-        and rotation.attempt.accepted_at is None
-        and not situation.cluster.busy
-        and not _arrived(situation, rotation)
-        and not may_be_in_flight(rotation, situation.now)
-    )
-
-
-def update_is_running(situation: Situation) -> Decision | None:
-    """Anything else: look again; past the deadline, say so, and look at reconcile's pace."""
-    rotation = situation.open
-    if rotation is None or update_was_never_taken(situation):
+def cluster_failed_without_an_answer(observation: Observation) -> Finish | None:
+    """Nobody knows what Azure made of the update, but it left the cluster Failed."""
+    rotation = _never_taken(observation)
+    if rotation is None or not observation.cluster.failed:
         return None
-    operation = _read(situation)
-    in_flight = rotation.attempt.accepted_at is None and may_be_in_flight(rotation, situation.now)
-    unanswered = in_flight and rotation.reason is Reason.CLUSTER_UNREACHABLE
-    if overdue(situation) and not unanswered:  # that Azure does not answer is why, and is called out by itself
-        hours = f"{situation.pace.update_deadline.total_seconds() / 3600:g} hours"
-        status = operation.status if operation else "unknown"
-        said = f"not finished after {hours}; operation {status}, cluster {situation.cluster.state}"
-        progress = became_overdue(_learned(situation, rotation), said)
-        return Decision(Verdict.ATTENTION, progress.reason, progress.message, progress=progress)
-    if in_flight and rotation.attempt.claimed_until:
-        # Not before the claim has lapsed: a look before that could decide nothing.
-        after = max(rotation.attempt.claimed_until - situation.now, situation.pace.poll_floor)
-        lasted = situation.now - since(situation.status, rotation.reason, situation.now)
-        verdict = Verdict.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Verdict.WAIT
-        return Decision(verdict, rotation.reason, rotation.message, look_after=after)
-    said = (
-        f"update under way, operation {operation.status if operation else 'unknown'}, cluster {situation.cluster.state}"
+    message = f"Azure did not answer the update, and the cluster is {observation.cluster.state}"
+    return _ended(observation, rotation, failed, Reason.CLUSTER_FAILED, message)
+
+
+def sent_in_vain(observation: Observation) -> Finish | None:
+    """Three times nobody knew what Azure made of it, and three times the cluster came to rest as it was."""
+    rotation = _never_taken(observation)
+    if rotation is None or rotation.attempt.sends < MOST_SENDS:
+        return None
+    message = (
+        f"sent {MOST_SENDS} times, and nothing came of it: the cluster shows version {observation.cluster.key_version}"
     )
-    return _running(situation, _learned(situation, rotation), said)
+    return _ended(observation, rotation, failed, Reason.UPDATE_FAILED, message)
 
 
-def overdue(situation: Situation) -> bool:
-    """Whether the open rotation has not finished within the deadline."""
-    rotation = situation.open
-    started = believed(rotation.attempt.started_at, latest=situation.now) if rotation else None
-    return started is not None and situation.now - started > situation.pace.update_deadline
+def claim_has_lapsed(observation: Observation) -> Finish | None:
+    """The update was never taken, or never sent: whether to send it is decided like any other."""
+    rotation = _never_taken(observation)
+    return Finish(claim_lapsed(rotation)) if rotation else None
+
+
+def _never_taken(observation: Observation) -> Rotation | None:
+    """The update that was claimed, if ARM is not known to have taken it, and it can no longer be on its way.
+
+    Then the cluster, at rest and not at the target, says that it never took effect.
+    """
+    rotation = observation.updating
+    if rotation is None or rotation.attempt.accepted_at is not None:
+        return None
+    to_come = not_again_before(rotation, observation.now) > observation.now
+    return None if to_come or observation.cluster.busy or _arrived(observation, rotation) else rotation
+
+
+def update_is_running(observation: Observation) -> Decision | None:
+    """Anything else: look again; past the deadline, say so, and look at reconcile's pace."""
+    rotation = observation.updating
+    if rotation is None:
+        return None
+    operation = _read(observation)
+    rests = not_again_before(rotation, observation.now) - observation.now
+    to_come = rotation.attempt.accepted_at is None and rests > timedelta()
+    unanswered = to_come and rotation.reason is Reason.CLUSTER_UNREACHABLE
+    if (
+        overdue(observation, rotation) and not unanswered
+    ):  # that Azure does not answer is why, and is called out by itself
+        hours = f"{observation.timing.update_deadline.total_seconds() / 3600:g} hours"
+        status = operation.status if operation else "unknown"
+        message = f"not finished after {hours}; operation {status}, cluster {observation.cluster.state}"
+        progress = became_overdue(_learned(observation, rotation), message)
+        return Decision(Action.ATTENTION, progress.reason, progress.message, progress=progress)
+    if to_come:
+        # Not before that: a look could decide nothing.
+        after = max(rests, observation.timing.poll_floor)
+        lasted = observation.now - since(observation.status, rotation.reason, observation.now)
+        action = Action.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Action.WAIT
+        return Decision(action, rotation.reason, rotation.message, requeue_after=after)
+    status = operation.status if operation else "unknown"
+    message = f"update under way, operation {status}, cluster {observation.cluster.state}"
+    return _running(observation, _learned(observation, rotation), message)
+
+
+def overdue(observation: Observation, rotation: Rotation) -> bool:
+    """Whether an update has not finished within the deadline."""
+    started = plausible(rotation.attempt.started_at, latest=observation.now)
+    return started is not None and observation.now - started > observation.timing.update_deadline
 
 
 RULES: tuple[Rule, ...] = (
@@ -205,46 +249,49 @@ RULES: tuple[Rule, ...] = (
     operation_is_silent,
     cluster_alone_confirms,
     cluster_contradicts,
+    cluster_failed_without_an_answer,
+    sent_in_vain,
+    claim_has_lapsed,
     update_is_running,
 )
 
 
-def _read(situation: Situation) -> Operation | None:
-    return situation.operation if isinstance(situation.operation, Operation) else None
+def _read(observation: Observation) -> Operation | None:
+    return observation.operation if isinstance(observation.operation, Operation) else None
 
 
-def _nobody_to_ask(situation: Situation) -> bool:
+def _nobody_to_ask(observation: Observation) -> bool:
     """No operation is known, or Azure answers for it in a way that time does not mend, or has not for an hour."""
-    rotation, operation = situation.open, situation.operation
+    rotation, operation = observation.updating, observation.operation
     if operation is None or rotation is None:
         return True
-    first = believed(rotation.attempt.silent_since, latest=situation.now) or situation.now
-    return isinstance(operation, Trouble) and (
-        operation.kind is not TroubleKind.UNAVAILABLE or situation.now - first >= CALL_OUT_AFTER
+    first = plausible(rotation.attempt.silent_since, latest=observation.now) or observation.now
+    return isinstance(operation, Failure) and (
+        operation.kind is not FailureKind.UNAVAILABLE or observation.now - first >= CALL_OUT_AFTER
     )
 
 
-def _arrived(situation: Situation, rotation: Rotation) -> bool:
-    return reads_target(situation.cluster, rotation) and situation.cluster.succeeded
+def _arrived(observation: Observation, rotation: Rotation) -> bool:
+    return reads_target(observation.cluster, rotation) and observation.cluster.succeeded
 
 
 type _End = Callable[[Rotation, Reason, str, datetime, OperationError | None], Rotation]
 
 
-def _ended(situation: Situation, rotation: Rotation, end: _End, reason: Reason, said: str) -> Finish:
-    operation = _read(situation) if rotation == situation.open else None
-    seen = learned(rotation, situation.cluster.state, operation)
-    return Finish(end(seen, reason, said, situation.now, operation.error if operation else None))
+def _ended(observation: Observation, rotation: Rotation, end: _End, reason: Reason, message: str) -> Finish:
+    operation = _read(observation) if rotation == observation.updating else None
+    seen = learned(rotation, observation.cluster.state, operation)
+    return Finish(end(seen, reason, message, observation.now, operation.error if operation else None))
 
 
-def _learned(situation: Situation, rotation: Rotation) -> Rotation:
-    return learned(rotation, situation.cluster.state, _read(situation))
+def _learned(observation: Observation, rotation: Rotation) -> Rotation:
+    return learned(rotation, observation.cluster.state, _read(observation))
 
 
-def _running(situation: Situation, progress: Rotation, said: str, after: timedelta | None = None) -> Decision:
-    operation = _read(situation)
-    elapsed = situation.now - (believed(progress.attempt.started_at, latest=situation.now) or situation.now)
+def _running(observation: Observation, progress: Rotation, message: str, after: timedelta | None = None) -> Decision:
+    operation = _read(observation)
+    elapsed = observation.now - (plausible(progress.attempt.started_at, latest=observation.now) or observation.now)
     if after is None:
-        after = situation.pace.look_after(elapsed, operation.retry_after if operation else None)
-    progress = went_on(progress, said)
-    return Decision(Verdict.WAIT, progress.reason, progress.message, look_after=after, progress=progress)
+        after = observation.timing.poll_interval(elapsed, operation.retry_after if operation else None)
+    progress = went_on(progress, message)
+    return Decision(Action.WAIT, progress.reason, progress.message, requeue_after=after, progress=progress)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.vocabulary import KeyMode, TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """Why something could not be read or done."""
 
-    kind: TroubleKind
+    kind: FailureKind
     code: str
     """Azure's error code where it gave one, else the HTTP status or the kind of failure."""
     message: str

@@ -50,6 +50,10 @@ class ClusterStatus:
     key_version_expires_at: datetime | None = None
     newest_version: str | None = None
     cluster_state: str | None = None
+    unavailable_since: datetime | None = None
+    """Since when no look could read everything, whatever the reasons; None once one could."""
+    busy_since: datetime | None = None
+    """Since when the cluster has been seen busy with something that is not our update; None once it was seen at rest."""
     next_visit: NextVisit | None = None
     """None if none was requested."""
     alerts: AlertState = AlertState()

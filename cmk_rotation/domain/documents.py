@@ -1,24 +1,17 @@
-"""Records as JSON, in the form that `status --json`, `plan --json` and outcome events share, and as text for people.
+"""Records as JSON, in the form that `status --json`, `plan --json` and outcome events share.
 
-Times are UTC, ISO 8601 with `Z`. Unknown is None in JSON, never an empty string, and a dash in text.
+Times are UTC, ISO 8601 with `Z`. Unknown is None, never an empty string.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.rotation import Rotation, Step
-from cmk_rotation.domain.visit_message import PoisonQueue
-from cmk_rotation.domain.vocabulary import Stage, Verdict
-
-_UNKNOWN = "-"
 
 
-def iso(time: datetime | None) -> str | None:
-    """A time as text, to the millisecond."""
-    if time is None:
-        return None
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+def _iso(at: datetime | None) -> str | None:
+    return iso(at) if at else None
 
 
 def rotation_json(rotation: Rotation) -> dict[str, object]:
@@ -30,7 +23,7 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
         "keyName": rotation.key_name,
         "fromVersion": rotation.from_version,
         "toVersion": rotation.to_version,
-        "toVersionCreatedAt": iso(rotation.to_version_created_at),
+        "toVersionCreatedAt": _iso(rotation.to_version_created_at),
         "stage": rotation.stage.value,
         "reason": rotation.reason.value,
         "message": rotation.message,
@@ -40,11 +33,11 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
         "operationError": {"code": error.code, "message": error.message} if error else None,
         "clusterState": rotation.cluster_state,
         "verified": rotation.verified,
-        "requestedAt": iso(rotation.requested_at),
-        "startedAt": iso(rotation.attempt.started_at),
-        "finishedAt": iso(rotation.outcome.finished_at),
+        "requestedAt": _iso(rotation.requested_at),
+        "startedAt": _iso(rotation.attempt.started_at),
+        "finishedAt": _iso(rotation.outcome.finished_at),
         "secondsToVerify": rotation.seconds_to_verify,
-        "keepOldVersionUntil": iso(rotation.outcome.keep_old_version_until),
+        "keepOldVersionUntil": _iso(rotation.outcome.keep_old_version_until),
         "attempts": rotation.attempts,
         "requestedBy": rotation.requested_by.value,
         "eventId": rotation.event_id,
@@ -64,127 +57,18 @@ def cluster_json(status: ClusterStatus) -> dict[str, object]:
         "keyVaultUri": status.key_vault_uri,
         "keyName": status.key_name,
         "keyVersion": status.key_version,
-        "keyVersionExpiresAt": iso(status.key_version_expires_at),
+        "keyVersionExpiresAt": _iso(status.key_version_expires_at),
         "newestVersion": status.newest_version,
         "clusterState": status.cluster_state,
         "reason": status.reason.value,
-        "since": iso(status.since),
+        "since": _iso(status.since),
         "message": status.message,
         "remedy": status.remedy,
-        "lookedAt": iso(status.looked_at),
-        "nextVisitAt": iso(status.next_visit.at if status.next_visit else None),
+        "lookedAt": _iso(status.looked_at),
+        "nextVisitAt": _iso(status.next_visit.at if status.next_visit else None),
     }
 
 
 def step_json(step: Step) -> dict[str, object]:
     """A line of history: the rotation as it was after one step."""
-    return {"step": step.name, "at": iso(step.at), **rotation_json(step.rotation)}
-
-
-def clusters_text(statuses: Sequence[ClusterStatus], verdicts: Mapping[str, Verdict] | None = None) -> str:
-    """Clusters as a table, and below it what somebody should do; `verdicts`, by cluster, add what would be done now."""
-    if not statuses:
-        return "No clusters.\n"
-    heads = ["cluster", "key", "in use", "newest", "state", "reason", "since"] + (
-        [] if verdicts is None else ["decision"]
-    )
-    rows = [
-        [
-            status.cluster_id.name,
-            status.key_name,
-            status.key_version[:8] if status.key_version else status.mode,
-            status.newest_version[:8] if status.newest_version else None,
-            status.cluster_state,
-            status.reason,
-            minute(status.since),
-            *([] if verdicts is None else [verdicts[status.cluster_id.key]]),
-        ]
-        for status in statuses
-    ]
-    calls = [
-        f"\n{status.message}\n  what to do: {status.remedy}\n"
-        for status in statuses
-        if status.alerts.attention_reason is not None
-        or (verdicts or {}).get(status.cluster_id.key) is Verdict.ATTENTION
-    ]
-    return table(heads, rows) + "".join(calls)
-
-
-def rotations_text(rotations: Sequence[Rotation]) -> str:
-    """Rotations as a table, and below it why any of them failed."""
-    if not rotations:
-        return "No rotations.\n"
-    heads = ["cluster", "key", "from", "to", "stage", "reason", "ended", "took", "keep old version until"]
-    rows = [
-        [
-            rotation.cluster_id.name,
-            rotation.key_name,
-            (rotation.from_version or _UNKNOWN)[:8],
-            rotation.to_version[:8],
-            rotation.stage,
-            rotation.reason,
-            minute(rotation.outcome.finished_at),
-            span(timedelta(seconds=rotation.seconds_to_verify)) if rotation.seconds_to_verify is not None else None,
-            _keep_until(rotation),
-        ]
-        for rotation in rotations
-    ]
-    failed = [
-        f"\n{rotation.message}\n  what to do: {rotation.remedy}\n"
-        for rotation in rotations
-        if rotation.stage is Stage.FAILED
-    ]
-    note = "\nOther services may use an old version too: see the vault's audit log for wrap and unwrap calls first.\n"
-    kept = any(rotation.outcome.keep_old_version_until for rotation in rotations)
-    return table(heads, rows) + "".join(failed) + (note if kept else "")
-
-
-def history_text(steps: Sequence[Step]) -> str:
-    """What happened, step by step."""
-    rows = [
-        [
-            f"{step.at:%Y-%m-%d %H:%M:%S}Z",
-            step.rotation.cluster_id.name,
-            step.name,
-            step.rotation.reason,
-            step.rotation.message,
-        ]
-        for step in steps
-    ]
-    return table(["at", "cluster", "step", "reason", "message"], rows) if rows else "No history.\n"
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
-    """Aligned columns, two blanks apart."""
-    cells = [[value or _UNKNOWN for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *cells]]
-    return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def minute(time: datetime | None) -> str | None:
-    """A time as people read it, UTC."""
-    return f"{time:%Y-%m-%d %H:%M}Z" if time else None
-
-
-def _keep_until(rotation: Rotation) -> str | None:
-    if rotation.stage is not Stage.SUCCEEDED or rotation.from_version is None:
-        return None
-    return minute(rotation.outcome.keep_old_version_until) or "another cluster uses it"
-
-
-def span(duration: timedelta) -> str:
-    """A duration in the two units that matter most."""
-    minutes, seconds = divmod(int(duration.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"
-
-
-def poison_text(poison: PoisonQueue) -> str:
-    """That there are messages in the poison queue, for people."""
-    since = f", since {iso(poison.since)} at the latest" if poison.since else ""
-    many = "1 message lies" if poison.messages == 1 else f"{poison.messages} messages lie"
-    return f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#reconcile-failed\n"
+    return {"step": step.name, "at": _iso(step.at), **rotation_json(step.rotation)}

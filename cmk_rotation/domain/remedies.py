@@ -107,6 +107,10 @@ REMEDIES: dict[Reason, str] = {
         "Keep the old key version enabled and check the cluster identity's right to the key. Then redeploy the workspace "
         "(portal or template); if it stays Failed, open a support request. Recreating it loses its data."
     ),
+    Reason.UNEXPECTED_ERROR: (
+        "Please report this line. The other clusters are looked after; until this is mended, rotate this one by hand if its "
+        "key has rotated."
+    ),
     Reason.CLUSTER_UNREACHABLE: (
         "Check Azure's service health for Azure Resource Manager, and the function's outbound network and DNS. Visits go on."
     ),
@@ -260,10 +264,10 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
 def remedy_for(reason: Reason, error: OperationError | None = None) -> str:
     """What to do: Azure's own error decides if it is a known one, else the reason."""
     if error is not None:
-        said = _NAMES.sub(" ", f"{error.code}: {error.message}".lower())
+        message = _NAMES.sub(" ", f"{error.code}: {error.message}".lower())
         for known in KNOWN_ERRORS:
             if reason in known.of and any(
-                re.search(rf"(?<![\w-]){re.escape(mark)}(?![\w-])", said) for mark in known.marks
+                re.search(rf"(?<![\w-]){re.escape(mark)}(?![\w-])", message) for mark in known.marks
             ):
                 return known.remedy
     return REMEDIES[reason]

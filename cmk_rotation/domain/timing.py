@@ -30,7 +30,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timing:
     """The durations that an operator may set."""
 
     poll_floor: timedelta = timedelta(seconds=5)
@@ -41,7 +41,7 @@ class Pace:
     keep_old_version: timedelta = timedelta(hours=24)
     expiry_warning: timedelta = timedelta(days=30)
 
-    def look_after(self, elapsed: timedelta, retry_after: timedelta | None = None) -> timedelta:
+    def poll_interval(self, elapsed: timedelta, retry_after: timedelta | None = None) -> timedelta:
         """When to look again at something that has run for `elapsed`: a tenth of that, within bounds.
 
         ARM's `Retry-After` wins when it is longer.
@@ -61,7 +61,7 @@ class Pace:
         return max(self.poll_ceiling, LONGEST_RETRY_AFTER)
 
 
-def trouble_after(elapsed: timedelta, retry_after: timedelta | None = None) -> timedelta:
+def unavailable_backoff(elapsed: timedelta, retry_after: timedelta | None = None) -> timedelta:
     """When to try again what has been unavailable for `elapsed`: 1 minute, doubling, up to 15."""
     return max(min(max(elapsed, TROUBLE_FLOOR), TROUBLE_CEILING), capped(retry_after))
 
@@ -71,6 +71,6 @@ def capped(retry_after: timedelta | None) -> timedelta:
     return min(max(retry_after or timedelta(), timedelta()), LONGEST_RETRY_AFTER)
 
 
-def believed(stored: datetime | None, *, latest: datetime) -> datetime | None:
+def plausible(stored: datetime | None, *, latest: datetime) -> datetime | None:
     """A stored time, unless it lies beyond the latest that could have been stored: then it decides nothing."""
     return stored if stored is not None and stored <= latest else None

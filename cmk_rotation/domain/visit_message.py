@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.timing import CLOCKS_DIFFER
 from cmk_rotation.domain.vocabulary import RequestedBy
@@ -42,8 +43,7 @@ def to_text(visit: VisitRequest) -> str:
         target["cluster"] = visit.cluster.text
     if visit.key is not None:
         target["key"] = {"vault": visit.key.vault, "name": visit.key.name}
-    requested_at = visit.requested_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({**target, "by": visit.by, "eventId": visit.event_id, "requestedAt": requested_at})
+    return json.dumps({**target, "by": visit.by, "eventId": visit.event_id, "requestedAt": iso(visit.requested_at)})
 
 
 def from_text(text: str, now: datetime) -> VisitRequest | str:
@@ -80,12 +80,9 @@ def _requested_by(word: object) -> RequestedBy:
 
 
 def _requested_at(text: object, now: datetime) -> datetime:
-    try:
-        at = datetime.fromisoformat(text) if isinstance(text, str) else now
-    except ValueError:
-        return now
+    at = from_iso(text)
     # Unchanged where it makes sense: a visit that is due is known by when it was requested, and clocks differ.
-    return at if at.tzinfo is not None and at <= now + CLOCKS_DIFFER else now
+    return at if at is not None and at <= now + CLOCKS_DIFFER else now
 
 
 def _event_id(text: object) -> str | None:

@@ -1,31 +1,6 @@
-"""The words that the log uses."""
+"""The words that rows, messages, JSON and the log share."""
 
 from enum import StrEnum
-
-
-class Event(StrEnum):
-    """What a line of the log tells of. Alerts and dashboards are built on these words."""
-
-    KEY_CHANGED = "key.changed"
-    KEY_MATCHED = "key.matched"
-    KEY_EXPIRING = "key.expiring"
-    EVENT_IGNORED = "event.ignored"
-    EVENT_REJECTED = "event.rejected"
-    VISIT_DECIDED = "visit.decided"
-    VISIT_REJECTED = "visit.rejected"
-    VISIT_FAILED = "visit.failed"
-    VISIT_LOST = "visit.lost"
-    UPDATE_SENT = "update.sent"
-    UPDATE_ACCEPTED = "update.accepted"
-    UPDATE_PROGRESS = "update.progress"
-    UPDATE_REFUSED = "update.refused"
-    UPDATE_OVERDUE = "update.overdue"
-    ROTATION_FINISHED = "rotation.finished"
-    CLUSTER_ATTENTION = "cluster.attention"
-    CLUSTER_RECOVERED = "cluster.recovered"
-    OLD_VERSION_DISABLED_EARLY = "old-version.disabled-early"
-    RECONCILE_FINISHED = "reconcile.finished"
-    SETTINGS_INVALID = "settings.invalid"
 
 
 class Stage(StrEnum):
@@ -70,7 +45,7 @@ class RequestedBy(StrEnum):
     FOLLOW = "follow"
 
 
-class Verdict(StrEnum):
+class Action(StrEnum):
     """What is to be done about a cluster now."""
 
     UPDATE = "update"
@@ -122,18 +97,25 @@ class Reason(StrEnum):
     KEY_VAULT_BLOCKED = "key-vault-blocked"
     KEY_NOT_FOUND = "key-not-found"
     VAULT_NOT_IN_CLOUD = "vault-not-in-cloud"
+    UNEXPECTED_ERROR = "unexpected-error"
 
 
-class TroubleKind(StrEnum):
+UNREACHABLE = frozenset({Reason.CLUSTER_UNREACHABLE, Reason.KEY_UNREACHABLE})
+"""One trouble, whichever of the two a look meets first: said once, not each time that it takes the other shape."""
+
+
+class FailureKind(StrEnum):
     """What a refusal or a failure means for what comes next."""
 
     BUSY = "busy"
     """Not now: another operation runs on the cluster."""
+    THROTTLED = "throttled"
+    """Not now, and of a change it is certain that it was not taken: Azure asks to be asked less."""
     REFUSED = "refused"
     """Not like this: somebody has to change something."""
     UNAVAILABLE = "unavailable"
     """Not at the moment; and of a change one cannot know whether it took effect."""
-    GONE = "gone"
+    NOT_FOUND = "not-found"
     """Not there."""
-    BLOCKED = "blocked"
+    NETWORK_BLOCKED = "network-blocked"
     """Not from here: a firewall or a private endpoint stands before it."""

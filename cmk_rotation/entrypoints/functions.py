@@ -4,16 +4,15 @@ Only a storage failure is raised to the host, which then delivers the message ag
 or is left to the next reconcile; raising it would only bring the same message back five times in five minutes.
 """
 
-import logging
 from collections.abc import Callable
 from traceback import extract_tb
 
 from cmk_rotation import clock, logs
 from cmk_rotation.controller.ports import StorageUnavailableError, World
-from cmk_rotation.domain import visit_message
+from cmk_rotation.domain import log_events, visit_message
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, RequestedBy
+from cmk_rotation.domain.vocabulary import RequestedBy
 from cmk_rotation.entrypoints import event_grid
 
 
@@ -27,28 +26,19 @@ def key_event(payload: str) -> str | None:
     match event:
         case event_grid.KeyChanged():
             logs.write(
-                Event.KEY_CHANGED,
-                logging.INFO,
-                keyName=event.key.name,
-                vault=event.key.vault,
-                toVersion=event.version,
-                eventId=event.event_id,
-                eventType=event.event_type,
-                expiresAt=event.expires_at,
-                message=f"Key Vault tells of key {event.key.name} in {event.key.vault}: {event.event_type.rpartition('.')[2]}",
+                log_events.key_changed(
+                    event.key,
+                    event.event_type,
+                    event_id=event.event_id,
+                    version=event.version,
+                    expires_at=event.expires_at,
+                )
             )
             return visit_message.to_text(VisitRequest(RequestedBy.EVENT, now, key=event.key, event_id=event.event_id))
         case event_grid.Ignored():
-            logs.write(Event.EVENT_IGNORED, logging.INFO, eventId=event.event_id, message=event.why)
+            logs.write(log_events.event_ignored(event.event_id, event.why))
         case event_grid.Rejected():
-            logs.write(
-                Event.EVENT_REJECTED,
-                logging.WARNING,
-                eventId=event.event_id,
-                message=f"an event was rejected and is not delivered again: {event.why}",
-                remedy="Check what else sends to this function. Reconcile finds a rotation that this event may have told of.",
-                since=now,
-            )
+            logs.write(log_events.event_rejected(event.event_id, event.why, now))
     return None
 
 
@@ -56,7 +46,7 @@ def visit(body: bytes) -> None:
     """Do what a message on the queue asks for."""
 
     def carry_out(world: World) -> None:
-        from cmk_rotation.controller.reconcile import key_changed  # noqa: PLC0415 - on_key_event need not pay for it
+        from cmk_rotation.controller.fan_out import key_changed  # noqa: PLC0415 - on_key_event need not pay for it
         from cmk_rotation.controller.visit import reject  # noqa: PLC0415 - as above
         from cmk_rotation.controller.visit import visit as visit_cluster  # noqa: PLC0415 - as above
 
@@ -89,19 +79,11 @@ def lost_visit(body: bytes) -> None:
     """Say which visit was given up."""
     now = clock.utc_now()
     request = visit_message.from_text(body.decode(errors="replace"), now)
-    cluster = request.cluster if isinstance(request, VisitRequest) else None
-    key = request.key if isinstance(request, VisitRequest) else None
-    logs.write(
-        Event.VISIT_LOST,
-        logging.ERROR,
-        clusterId=cluster,
-        keyName=key.name if key else None,
-        eventId=request.event_id if isinstance(request, VisitRequest) else None,
-        message=f"a visit to {_named(request)} was given up: its message was delivered five times, and never settled",
-        remedy="Look for visit.failed lines before this one: they say why. If there are none, the app's instances ended "
-        "or its storage was away each time. The next reconcile visits again.",
-        since=request.requested_at if isinstance(request, VisitRequest) else now,
-    )
+    if isinstance(request, str):
+        logs.write(log_events.visit_lost(None, None, None, _named(request), now))
+        return
+    lost = log_events.visit_lost(request.cluster, request.key, request.event_id, _named(request), request.requested_at)
+    logs.write(lost)
 
 
 def _named(request: VisitRequest | str) -> str:
@@ -124,14 +106,7 @@ def _in_world(carry_out: Callable[[World], None], storage_is_back: str) -> None:
     try:
         carry_out(bootstrap.function_world())
     except InvalidSettingsError as error:
-        logs.write(
-            Event.SETTINGS_INVALID,
-            logging.ERROR,
-            message="; ".join(error.problems),
-            remedy="Correct these app settings; the app restarts by itself, and the next reconcile visits every cluster.",
-            since=clock.utc_now(),
-            problems=error.problems,
-        )
+        logs.write(log_events.settings_invalid(error.problems, clock.utc_now()))
     except StorageUnavailableError as error:
         _failed(error, f"Check the storage account of AzureWebJobsStorage. {storage_is_back}")
         raise
@@ -142,11 +117,5 @@ def _in_world(carry_out: Callable[[World], None], storage_is_back: str) -> None:
 def _failed(error: Exception, remedy: str) -> None:
     frames = extract_tb(error.__traceback__)
     where = " ← ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames[-4:]))
-    logs.write(
-        Event.VISIT_FAILED,
-        logging.ERROR,
-        message=one_line(f"{type(error).__name__}: {error}"),
-        where=where,
-        remedy=remedy,
-        since=clock.utc_now(),
-    )
+    message = one_line(f"{type(error).__name__}: {error}")
+    logs.write(log_events.visit_failed(message, remedy, clock.utc_now(), where=where))

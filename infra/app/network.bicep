@@ -42,7 +42,7 @@ var vaultEndpoints = map(vaultIds, id => {
 var zoneNames = concat(storageZones, [vaultZone])
 var endpointList = concat(storageEndpoints, vaultEndpoints)
 
-func connectionsTo(endpoint object) object[] => [
+func connectionsTo(endpoint object) array => [
   {
     name: endpoint.name
     properties: {

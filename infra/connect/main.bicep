@@ -88,26 +88,31 @@ var token = uniqueString(toLower(functionAppId))
 var mark = 'cmk-rotation:${toLower(functionAppId)}'
 var tags = { 'cmk-rotation-app': toLower(functionAppId), 'cmk-rotation-environment': environmentName }
 
-// Ids in two casings are one thing, and union removes what is there twice.
-var lowerGroups = map(groups, item => { subscription: toLower(item.subscription), group: toLower(item.group) })
-var lowerClusters = map(clusters, item => {
-  subscription: toLower(item.subscription)
-  group: toLower(item.group)
-  name: toLower(item.name)
-})
-var lowerVaults = map(vaults, item => {
-  subscription: toLower(item.subscription)
-  group: toLower(item.group)
-  name: toLower(item.name)
-  location: item.location
-  topicId: toLower(item.topicId)
-  topicPrincipalId: toLower(item.topicPrincipalId)
-})
+// Each thing once: ids in two casings are one, and so is a region with and without blanks. As texts, because of these it is
+// sure that union takes two equal ones for one.
+var vaultsAsGiven = map(
+  vaults,
+  item => '${item.subscription}|${item.group}|${item.name}|${item.location}|${item.topicId}|${item.topicPrincipalId}'
+)
+var vaultTexts = union(map(vaultsAsGiven, text => replace(toLower(text), ' ', '')), [])
+var groupTexts = union(map(groups, item => toLower('${item.subscription}|${item.group}')), [])
+var clusterTexts = union(map(clusters, item => toLower('${item.subscription}|${item.group}|${item.name}')), [])
 var everySubscription = union(map(clusterSubscriptions, id => toLower(id)), [])
 var wholeSubscriptions = union(map(subscriptions, id => toLower(id)), [])
-var everyGroup = union(lowerGroups, [])
-var everyCluster = union(lowerClusters, [])
-var everyVault = union(lowerVaults, [])
+var everyGroup = map(groupTexts, text => { subscription: split(text, '|')[0], group: split(text, '|')[1] })
+var everyCluster = map(clusterTexts, text => {
+  subscription: split(text, '|')[0]
+  group: split(text, '|')[1]
+  name: split(text, '|')[2]
+})
+var everyVault = map(vaultTexts, text => {
+  subscription: split(text, '|')[0]
+  group: split(text, '|')[1]
+  name: split(text, '|')[2]
+  location: split(text, '|')[3]
+  topicId: split(text, '|')[4]
+  topicPrincipalId: split(text, '|')[5]
+})
 var vaultSubscriptions = union(map(everyVault, item => item.subscription), [])
 
 module clusterRoles 'cluster-roles.bicep' = [

@@ -51,13 +51,20 @@ def belonging(resource: str) -> Belonging:
     return Belonging(resource, {name.lower(): name for name in REMOVAL_ORDER}[spelt])
 
 
+@dataclass(frozen=True)
+class GivenByHand:
+    """A right that connect did not give: by a role of ours, or to the app's identity."""
+
+    id: str
+    whose: str
+
+
 @dataclass
 class Found:
     """All that is this installation's, and where nothing could be seen."""
 
     ours: list[Belonging] = field(default_factory=list)
-    given_by_others: list[str] = field(default_factory=list)
-    """Rights of the app's identity that connect did not give."""
+    by_hand: list[GivenByHand] = field(default_factory=list)
     unseen: dict[str, str] = field(default_factory=dict)
     """Subscriptions that could not be looked through, and what Azure said."""
 
@@ -80,10 +87,10 @@ def find(azure: Azure, mine: Installation, principal: str, named: Iterable[str])
                 found.unseen[subscription] = answer.short
             else:
                 found.ours += answer.ours
-                found.given_by_others += answer.given_by_others
+                found.by_hand += answer.by_hand
     # What lies above subscriptions is listed in each of them.
     found.ours = list({one.key: one for one in found.ours}.values())
-    found.given_by_others = list(dict.fromkeys(found.given_by_others))
+    found.by_hand = list(dict.fromkeys(found.by_hand))
     return found
 
 
@@ -94,19 +101,25 @@ def tell_unseen(unseen: Mapping[str, str]) -> None:
         say(f"Note: not looked through, because Azure did not let us: {', '.join(unseen)}. Of the first it said: {why}")
 
 
+def tell_by_hand(rights: Iterable[GivenByHand]) -> None:
+    """Name the rights that are somebody's own doing: whoever gave one takes it away."""
+    for one in rights:
+        say(
+            f"Note: not given by connect, and so left: a right of {one.whose}. If nobody needs it: "
+            f"az role assignment delete --ids {one.id}"
+        )
+
+
 def _look_through(azure: Azure, mine: Installation, principal: str, subscription: str) -> Found | AzError:
     try:
         found = Found()
         roles = _roles(azure, mine, subscription)
-        rights = list(azure.pages(f"/subscriptions/{subscription}/providers/{ASSIGNMENTS}", ASSIGNMENTS))
-        for right in rights:
-            told = right["properties"]
-            if _marked(mine, told) or str(told["roleDefinitionId"]).lower().rsplit("/", 1)[-1] in {
-                r.key for r in roles
-            }:
+        for right in azure.pages(f"/subscriptions/{subscription}/providers/{ASSIGNMENTS}", ASSIGNMENTS):
+            # To use a role of ours makes a right no less somebody else's.
+            if _marked(mine, right["properties"]):
                 found.ours.append(Belonging(right["id"], ASSIGNMENTS))
-            elif principal and str(told["principalId"]).lower() == principal and not mine.contains(right["id"]):
-                found.given_by_others.append(right["id"])
+            elif whose := _whose(mine, right, principal, roles):
+                found.by_hand.append(GivenByHand(right["id"], whose))
         found.ours += roles
         found.ours += [
             Belonging(alert["id"], ALERTS)
@@ -119,6 +132,15 @@ def _look_through(azure: Azure, mine: Installation, principal: str, subscription
     except AzError as error:
         return error
     return found
+
+
+def _whose(mine: Installation, right: dict[str, Any], principal: str, roles: Iterable[Belonging]) -> str:
+    """Who has a right that connect did not give and the operator must know of; empty for one that is no concern of ours."""
+    told = right["properties"]
+    if principal and str(told["principalId"]).lower() == principal and not mine.contains(right["id"]):
+        return "the app's identity"
+    by_ours = str(told["roleDefinitionId"]).lower().rsplit("/", 1)[-1] in {role.key for role in roles}
+    return str(told["principalId"]) if by_ours else ""
 
 
 def _roles(azure: Azure, mine: Installation, subscription: str) -> list[Belonging]:

@@ -20,6 +20,8 @@ AT_CLUSTERS = frozenset({"Microsoft.OperationalInsights"})
 NETWORK = "Microsoft.Network"
 FLEX_NETWORK = "Microsoft.App"
 """Flex Consumption's subnet is delegated to it. Nothing in a template names it, so Azure would not register it."""
+VAULTS_OWN = "Microsoft.KeyVault"
+"""A vault takes no connection of an endpoint in a subscription that does not know it, wherever the vault is."""
 ELSEWHERE = frozenset({"Microsoft.EventGrid", "Microsoft.KeyVault"})
 ALWAYS_THERE = frozenset({"Microsoft.Authorization", "Microsoft.Resources"})
 
@@ -29,12 +31,23 @@ def declared() -> set[tuple[str, str, str]]:
     return {found for file in INFRA.rglob("*.bicep") for found in DECLARED.findall(file.read_text(encoding="utf-8"))}
 
 
+def network_providers(environ: Mapping[str, str], *, vaults: bool) -> set[str]:
+    """Which providers the app's own network takes, in the app's subscription; `vaults` is whether it has endpoints to any."""
+    if environ.get("VNET_ENABLED", "") != "true":
+        return set()
+    return {NETWORK, *([FLEX_NETWORK] if _is_flex(environ) else []), *([VAULTS_OWN] if vaults else [])}
+
+
+def _is_flex(environ: Mapping[str, str]) -> bool:
+    return (environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption") == "FlexConsumption"
+
+
 def needed_providers(
-    mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], *, vnet: bool
+    mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], network: Iterable[str]
 ) -> dict[str, set[str]]:
     """Which providers must be registered, by subscription."""
-    own = {provider for provider, _, _ in declared()} - ALWAYS_THERE - ELSEWHERE
-    needed = {mine.subscription: own | {FLEX_NETWORK} if vnet else own - {NETWORK}}
+    own = {provider for provider, _, _ in declared()} - ALWAYS_THERE - ELSEWHERE - {NETWORK}
+    needed = {mine.subscription: {*own, *network}}
     for scope in scopes:
         needed.setdefault(scope.subscription, set()).update(AT_CLUSTERS)
     for vault in vaults:
@@ -86,7 +99,7 @@ def _unknown(known: Mapping[str, Mapping[str, Any]], *, used: set[str]) -> list[
 def check_region(azure: Azure, environ: Mapping[str, str], notes: list[str]) -> list[str]:
     """A sentence if Flex Consumption is not offered where the app is to be."""
     region = environ.get("AZURE_LOCATION", "").replace(" ", "").lower()
-    if not region or (environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption") != "FlexConsumption":
+    if not region or not _is_flex(environ):
         return []
     try:
         listed = azure.call("functionapp", "list-flexconsumption-locations")

@@ -5,7 +5,7 @@ from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError
 from environment import Installation, Place
-from key_vaults import VAULTS, look_at, policy_offer
+from key_vaults import VAULTS, Vault, look_at, policy_offer
 from locks import locks
 from own_group import foreign, tags_of_group
 
@@ -62,31 +62,42 @@ def _plain(text: str) -> str:
     return text.replace(" ", "").lower()
 
 
-def is_visible(azure: Azure, one: Place, wrong: list[str]) -> bool:
-    """Whether Azure shows a scope or vault to this sign-in; if not, a sentence is added that tells missing from hidden."""
+def not_shown(azure: Azure, one: Place) -> AzError | None:
+    """What Azure says if it does not show a scope or vault to this sign-in."""
     try:
         azure.get(one.id, RESOURCES.get(one.type) or (GROUPS if one.group else SUBSCRIPTIONS))
     except AzError as error:
+        return error
+    return None
+
+
+def is_visible(azure: Azure, one: Place, wrong: list[str]) -> bool:
+    """Whether Azure shows a scope or vault to this sign-in; if not, a sentence is added that tells missing from hidden."""
+    error = not_shown(azure, one)
+    if error is not None:
         why = "does not exist" if error.gone else "cannot be seen with this sign-in"
         wrong.append(f"{one.id} {why}: correct the id, or get Reader there. {error.short}")
-        return False
-    return True
+    return error is None
 
 
-def check_vault(azure: Azure, environ: Mapping[str, str], one: Place, notes: list[str]) -> list[str]:
-    """Sentences about a vault that the app could not read, or whose events it could not have."""
+def check_vault(
+    azure: Azure, environ: Mapping[str, str], one: Place, wrong: list[str], notes: list[str]
+) -> Vault | None:
+    """What is known of a vault; sentences are added if the app could not read it, or could not have its events."""
     try:
         vault = look_at(azure, one)
     except StoppedError as stopped:
-        return [str(stopped)]
+        wrong.append(str(stopped))
+        return None
     except AzError as error:
-        return [f"the system topics of {one.id} cannot be looked at: {error.short}"]
+        wrong.append(f"the system topics of {one.id} cannot be looked at: {error.short}")
+        return None
     offer = policy_offer(vault, environ.get("APP_PRINCIPAL_ID", "").strip() or "APP_PRINCIPAL_ID")
     if offer:
         notes.append(f"{offer} (once the app is there: 'azd env get-value APP_PRINCIPAL_ID')")
-    if not vault.closed or environ.get("VNET_ENABLED", "") == "true":
-        return []
-    return [f"the key vault {one.name} {CLOSED}"]
+    if vault.closed and environ.get("VNET_ENABLED", "") != "true":
+        wrong.append(f"the key vault {one.name} {CLOSED}")
+    return vault
 
 
 def check_locks(azure: Azure, named: Iterable[Place], notes: list[str]) -> list[str]:

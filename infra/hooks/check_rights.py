@@ -14,10 +14,11 @@ DEPLOY = "Microsoft.Resources/deployments/write"
 GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
 ROLE = "Microsoft.Authorization/roleDefinitions/write"
 ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+SEE_RIGHTS = "Microsoft.Authorization/roleAssignments/read"
 APPROVE = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
-AT_A_VAULTS_GROUP = (
+NEW_TOPIC = "Microsoft.EventGrid/systemTopics/write"
+AT_A_TOPICS_GROUP = (
     DEPLOY,
-    "Microsoft.EventGrid/systemTopics/write",
     "Microsoft.EventGrid/systemTopics/eventSubscriptions/write",
     "Microsoft.Insights/diagnosticSettings/write",
     "Microsoft.Insights/metricAlerts/write",
@@ -39,9 +40,16 @@ def check_rights(azure: Azure, needed: Mapping[str, tuple[str, ...]], notes: lis
 
 
 def needs(
-    mine: Installation, scopes: Iterable[Place], vaults: Iterable[Place], *, approving: bool = False
+    mine: Installation,
+    scopes: Iterable[Place],
+    vaults: Iterable[Place],
+    topics: Mapping[Place, Place],
+    *,
+    approving: bool = False,
 ) -> dict[str, tuple[str, ...]]:
-    """What must be allowed, by ARM id; `approving` is whether the deployment approves private endpoints to the vaults."""
+    """What must be allowed, by ARM id. `topics` are the system topics that vaults have already, wherever they lie; `approving`
+    is whether the deployment approves private endpoints to the vaults.
+    """
     needed: dict[str, tuple[str, ...]] = {}
 
     def need(place: str, *actions: str) -> None:
@@ -56,7 +64,9 @@ def needs(
             need(Place(scope.subscription, scope.group).id, DEPLOY)
     for vault in vaults:
         need(f"/subscriptions/{vault.subscription}", DEPLOY, ROLE)
-        need(Place(vault.subscription, vault.group).id, *AT_A_VAULTS_GROUP)
+        need(Place(vault.subscription, vault.group).id, DEPLOY, *([] if vault in topics else [NEW_TOPIC]))
+        topic = topics.get(vault, vault)
+        need(Place(topic.subscription, topic.group).id, *AT_A_TOPICS_GROUP)
         need(vault.id, ASSIGN, *([APPROVE] if approving else []))
     return needed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError, say
-from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_unseen
+from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
@@ -53,7 +53,7 @@ def connect(azure: Azure, environ: Mapping[str, str]) -> None:
     where, keys = scopes(environ), vaults(environ)
     refuse_telemetry_at_risk(azure, environ, where)
     seen = [look_at(azure, vault) for vault in keys]
-    tell_locks(azure, [*where, *keys])
+    tell_locks(azure, [*where, *keys, *(vault.topic for vault in seen if vault.topic is not None)])
     wait_for_function(azure, app_id, premium=environ.get("HOSTING_PLAN", "") == "ElasticPremium")
     outputs = deploy(azure, mine, parameters(environ, mine, where, seen), told(environ, "AZURE_LOCATION"))
     staying = remove_the_rest(azure, environ, mine, outputs)
@@ -136,7 +136,9 @@ def deploy(azure: Azure, mine: Installation, given: Mapping[str, Any], location:
 
 
 def passing(error: AzError) -> str:
-    """What it is that passes by itself; empty for anything else."""
+    """What it is that passes by itself; empty for anything else. A refusal that needs a remedy may name dead letters too."""
+    if any(code in REMEDIES for code in error.codes):
+        return ""
     words = str(error).lower()
     return next((why for sign, why in SLOW.items() if sign in error.codes or sign in words), "")
 
@@ -179,6 +181,7 @@ def remove_the_rest(azure: Azure, environ: Mapping[str, str], mine: Installation
     principal = told(environ, "APP_PRINCIPAL_ID").lower()
     found = find(azure, mine, principal, (one.id.split("/")[2] for one in wanted))
     tell_unseen(found.unseen)
+    tell_by_hand(found.by_hand)
     staying = remove(azure, [one for one in found.ours if not _stays(one, keys, in_use)])
     return f"of what is no longer asked for, this stays:{tell(staying)}" if staying else ""
 

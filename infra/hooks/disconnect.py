@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 
 from azure_cli import Azure, StoppedError, say
-from belongings import find, tell_unseen
-from environment import SCOPE_KINDS, VAULT_KINDS, Installation, connected_by_others, installation, places
+from belongings import Found, find, tell_by_hand, tell_unseen
+from check_places import not_shown
+from check_rights import SEE_RIGHTS, check_rights
+from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
 from own_group import foreign, tags_of_group
 from removal import Staying, remove, tell
 from sign_in import sign_in
@@ -25,22 +27,16 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
         raise StoppedError(somebodys)
     say(evidence(environ, mine))
     say(f"Looking for what {mine.environment} has outside {mine.group}, as {account} ...")
-    named = {mine.subscription, *_subscriptions(environ)}
+    where = _looked_after(environ)
+    named = {mine.subscription, *(one.subscription for one in where)}
     found = find(azure, mine, environ.get("APP_PRINCIPAL_ID", "").strip().lower(), named)
     if connected_by_others(environ):
         say("Note: what you cannot see is taken for removed by whoever connected the app: CONNECTED_BY_OTHERS is true.")
-        named = set()
+        where, named = [], set()
     tell_unseen({one: why for one, why in found.unseen.items() if one not in named})
-    staying = [
-        Staying(f"whatever is in subscription {subscription}", f"not to be seen: {why}", LOOK)
-        for subscription, why in found.unseen.items()
-        if subscription in named
-    ]
+    staying = _out_of_sight(azure, found, where, named)
     staying += remove(azure, found.ours)
-    for right in found.given_by_others:
-        say(
-            f"Note: somebody gave the app's identity a right that stays without one: az role assignment delete --ids {right}"
-        )
+    tell_by_hand(found.by_hand)
     if staying:
         raise StoppedError(
             f"{len(staying)} things stay. Repair and run this again; it does what is left.{tell(staying)}"
@@ -82,7 +78,25 @@ def status_command(environ: Mapping[str, str], *, windows: bool = os.name == "nt
     return "".join(f"{name}='{value}' " for name, value in settings.items()) + command
 
 
-def _subscriptions(environ: Mapping[str, str]) -> set[str]:
-    """Subscriptions where something of ours must be expected, as far as azd knows."""
+def _looked_after(environ: Mapping[str, str]) -> list[Place]:
+    """Where something of ours must be expected, as far as azd knows."""
     lists = (("CLUSTER_SCOPES", SCOPE_KINDS), ("KEY_VAULT_IDS", VAULT_KINDS))
-    return {one.subscription for name, kinds in lists for one in places(environ, name, kinds)[0]}
+    return [one for name, kinds in lists for one in places(environ, name, kinds)[0]]
+
+
+def _out_of_sight(azure: Azure, found: Found, where: list[Place], named: set[str]) -> list[Staying]:
+    """What may be there unseen. A list leaves out what the caller may not read and is no error: so each place is asked for by
+    itself, and the right to see rights too.
+    """
+    unseen = {f"in subscription {one}": why for one, why in found.unseen.items() if one in named}
+    notes: list[str] = []
+    for subscription in sorted(named - found.unseen.keys()):
+        for why in check_rights(azure, {f"/subscriptions/{subscription}": (SEE_RIGHTS,)}, notes):
+            unseen[f"in subscription {subscription}"] = why
+    for one in where:
+        error = None if one.subscription in found.unseen else not_shown(azure, one)
+        if error is not None and not error.gone:
+            unseen[f"at {one.id}"] = error.short
+    for note in notes:
+        say(f"Note: {note}")
+    return [Staying(f"whatever is {place}", f"not to be seen: {why}", LOOK) for place, why in unseen.items()]

@@ -65,11 +65,12 @@ class Installation:
 
 
 def installation(environ: Mapping[str, str]) -> Installation:
-    """The installation that azd speaks of; its group is known by name before it is made, and in a fresh checkout."""
+    """The installation that azd speaks of. Its group has the name that main.bicep fixes, made or not: AZURE_RESOURCE_GROUP
+    is a variable that many shells have for something else.
+    """
     environment, subscription = told(environ, "AZURE_ENV_NAME"), told(environ, "AZURE_SUBSCRIPTION_ID").lower()
-    group = environ.get("AZURE_RESOURCE_GROUP", "").strip() or f"rg-cmk-rotation-{environment}"
     app = environ.get("FUNCTION_APP_ID", "").strip()
-    found = place(app) if app else Place(subscription, group.lower())
+    found = place(app) if app else Place(subscription, f"rg-cmk-rotation-{environment}".lower())
     if found is None or found.subscription != subscription:
         raise StoppedError(
             f"azd's environment {environment} is of subscription {subscription}, but its function app is {app}. An "
@@ -92,12 +93,18 @@ def places(environ: Mapping[str, str], name: str, kinds: tuple[str, ...]) -> tup
     """A list of ids, each once however it is spelt; and what is wrong with it."""
     found: list[Place] = []
     wrong: list[str] = []
-    for text in (item.strip() for item in re.split(r"[,\r\n]", environ.get(name, "")) if item.strip().lower() != NONE):
-        one = place(text) if text else None
-        if text and (one is None or one.type not in kinds or (one.group == "" and "" not in kinds)):
+    for text in (item.strip() for item in re.split(r"[,\r\n]", environ.get(name, ""))):
+        if not text or (kinds == VAULT_KINDS and text.lower() == NONE):
+            continue
+        one = place(text)
+        if one is None or one.type not in kinds or (one.group == "" and "" not in kinds):
             what = "of a key vault" if kinds == VAULT_KINDS else "of a subscription, resource group or cluster"
             wrong.append(f"{name}: '{text}' is not the ARM id {what}. 'az resource show --query id' tells ids.")
-        elif one is not None and one not in found:
+            continue
+        if text != f"/{text.strip('/')}":
+            # The template takes ids as they are written, and two spellings for two things.
+            wrong.append(f"{name}: '{text}' is written '/{text.strip('/')}', with one slash before and none behind.")
+        if one not in found:
             found.append(one)
     return found, wrong
 

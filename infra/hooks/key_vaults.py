@@ -5,7 +5,7 @@ from typing import Any
 
 from azure_cli import Azure, StoppedError
 from belongings import TOPICS
-from environment import Place
+from environment import Place, place
 
 VAULTS = "Microsoft.KeyVault/vaults"
 
@@ -19,6 +19,11 @@ class Vault:
     properties: dict[str, Any]
     topic_id: str
     topic_principal: str
+
+    @property
+    def topic(self) -> Place | None:
+        """The system topic, if there is one."""
+        return place(self.topic_id)
 
     @property
     def closed(self) -> bool:

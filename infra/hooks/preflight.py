@@ -5,26 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
-from check_cloud import check_providers, check_region, needed_providers
+from check_cloud import check_providers, check_region, needed_providers, network_providers
 from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_rights import check_rights, needs
-from environment import (
-    NONE,
-    SCOPE_KINDS,
-    VAULT_KINDS,
-    Installation,
-    Place,
-    connected_by_others,
-    installation,
-    places,
-)
+from check_values import check_values
+from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
 from sign_in import azd_account, sign_in
 
 OLDEST_BICEP = (0, 36)
 """Older ones do not know the rules of infra/bicepconfig.json. What was compiled was compiled with 0.49."""
-SWITCHES = ("VNET_ENABLED", "VAULT_OWNERS_APPROVE", "ONLY_EVENT_GRID_INBOUND", "CONNECTED_BY_OTHERS")
-UNFIT = re.compile(r'[\r\n"\\]')
-"""azd writes values into JSON as they are: these would end in 'error unmarshalling Bicep template parameters'."""
 
 
 @dataclass
@@ -39,7 +28,7 @@ def check(azure: Azure, environ: Mapping[str, str], whom_azd_acts_as: Callable[[
     """Look at everything; stop with one list if anything is wrong."""
     say("Checking what the deployment needs, before anything is made ...")
     findings = Findings()
-    _check_values(environ, findings)
+    findings.wrong += check_values(environ)
     _check_bicep(azure, findings)
     if (mine := _check_sign_in(azure, environ, findings, whom_azd_acts_as)) is not None:
         _check_azure(azure, environ, mine, findings)
@@ -50,33 +39,6 @@ def check(azure: Azure, environ: Mapping[str, str], whom_azd_acts_as: Callable[[
         count = "one thing is" if len(findings.wrong) == 1 else f"{len(findings.wrong)} things are"
         raise StoppedError(f"nothing was made, because {count} wrong:{items}\nThen run the same command again.")
     say("Nothing is in the way.")
-
-
-def _check_values(environ: Mapping[str, str], findings: Findings) -> None:
-    for name, kinds, remark in (
-        ("CLUSTER_SCOPES", SCOPE_KINDS, ""),
-        ("KEY_VAULT_IDS", VAULT_KINDS, f" ('{NONE}' if every key is in a Managed HSM)"),
-    ):
-        value = environ.get(name, "")
-        if not value.strip():
-            findings.wrong.append(
-                f"{name} is not set, and azd would ask only after this check: azd env set {name} 'ID,ID'{remark}"
-            )
-        elif UNFIT.search(value):
-            parts = (part.strip(' "\\') for part in re.split(r"[,\r\n]+", value))
-            findings.wrong.append(
-                f"{name} has line breaks, quotes or backslashes, which azd cannot pass on: "
-                f"azd env set {name} '{','.join(part for part in parts if part)}'"
-            )
-        findings.wrong += places(environ, name, kinds)[1]
-    for name, allowed in {
-        "MODE": ("observe", "enforce"),
-        "HOSTING_PLAN": ("FlexConsumption", "ElasticPremium"),
-        **dict.fromkeys(SWITCHES, ("true", "false")),
-    }.items():
-        value = environ.get(name, "").strip()
-        if value and value not in allowed:
-            findings.wrong.append(f"{name} is '{value}'. azd env set {name} {' or '.join(allowed)}")
 
 
 def _check_bicep(azure: Azure, findings: Findings) -> None:
@@ -117,20 +79,19 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
-    vnet = environ.get("VNET_ENABLED", "") == "true"
-    approving = vnet and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
+    approving = environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
     wrong, notes = findings.wrong, findings.notes
     wrong += check_own_group(azure, environ, mine, [*where, *keys])
     # What only those who connect must see and may do does not stop a deployer who leaves that to them.
     outside = notes if connected_by_others(environ) else wrong
     seen = [one for one in where if is_visible(azure, one, outside)]
     seen_vaults = [one for one in keys if is_visible(azure, one, outside)]
-    for vault in seen_vaults:
-        outside += check_vault(azure, environ, vault, notes)
+    looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
+    topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
-        seen, seen_vaults = [], []
-    wrong += check_rights(azure, needs(mine, seen, seen_vaults, approving=approving), notes)
-    needed = needed_providers(mine, seen, seen_vaults, vnet=vnet)
+        seen, seen_vaults, topics = [], [], {}
+    wrong += check_rights(azure, needs(mine, seen, seen_vaults, topics, approving=approving), notes)
+    needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
     wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
     wrong += check_region(azure, environ, notes)
-    wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults], notes)
+    wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)

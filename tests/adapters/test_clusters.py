@@ -8,10 +8,10 @@ from azure.identity import ManagedIdentityCredential
 
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.config import clouds
-from cmk_rotation.controller.ports import AzureTroubleError
+from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import Cluster, Operation
 from cmk_rotation.domain.identifiers import ClusterId, Scope, operation_id
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome
@@ -35,8 +35,8 @@ def id_of(cluster: clusters.Cluster) -> ClusterId:
     return found
 
 
-def trouble(error: pytest.ExceptionInfo[AzureTroubleError]) -> tuple[TroubleKind, str]:
-    return error.value.trouble.kind, error.value.trouble.code
+def failure(error: pytest.ExceptionInfo[AzureCallError]) -> tuple[FailureKind, str]:
+    return error.value.failure.kind, error.value.failure.code
 
 
 def patches(azure: Azure) -> int:
@@ -109,24 +109,24 @@ def test_a_scope_may_be_one_cluster_of_another_subscription(azure: Azure, arm: A
 @pytest.mark.parametrize("path", ["/resourceGroups/rg-gone", "/resourceGroups/rg-Logs{cluster}"])
 def test_what_is_not_there_is_gone(arm: ArmClusters, path: str) -> None:
     path = path.format(cluster="/providers/Microsoft.OperationalInsights/clusters/gone")
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}{path}"))
-    assert error.value.trouble.kind is TroubleKind.GONE
+    assert error.value.failure.kind is FailureKind.NOT_FOUND
 
 
 def test_a_missing_right_is_refused(azure: Azure, arm: ArmClusters) -> None:
     azure.rights.deny("function", "Microsoft.OperationalInsights/clusters/read")
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Logs"))
-    assert trouble(error) == (TroubleKind.REFUSED, "AuthorizationFailed")
+    assert failure(error) == (FailureKind.REFUSED, "AuthorizationFailed")
 
 
 def test_an_entry_that_names_no_cluster_makes_the_list_unreadable(azure: Azure, arm: ArmClusters) -> None:
     body = b'{"value": [{"id": "nonsense"}]}'
     azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host="management*", body=body, times=None))
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         arm.in_scope(scope())
-    assert trouble(error) == (TroubleKind.UNAVAILABLE, "UnreadableAnswer")
+    assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
 
 
 def replaced(azure: Azure, cluster: clusters.Cluster, properties: str) -> None:
@@ -152,9 +152,9 @@ def test_a_cluster_whose_key_cannot_be_told_is_not_one_without_a_key(
 ) -> None:
     replaced(azure, cluster, properties)
     for call in (lambda: read(arm, cluster), lambda: arm.in_scope(scope())):
-        with pytest.raises(AzureTroubleError) as error:
+        with pytest.raises(AzureCallError) as error:
             call()
-        assert trouble(error) == (TroubleKind.UNAVAILABLE, "UnreadableAnswer")
+        assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
 
 
 @pytest.mark.parametrize("rsa_size", [None, 2048])
@@ -203,27 +203,27 @@ def test_a_cluster_with_an_update_under_way_is_busy(
 ) -> None:
     azure.behaviour = Behaviour(busy_answer=answer)
     update(azure, arm, cluster)
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         update(azure, arm, cluster)
-    assert error.value.trouble.kind is TroubleKind.BUSY
+    assert error.value.failure.kind is FailureKind.BUSY
 
 
 REFUSALS = [
-    (400, "BadRequest", "Failed to validate key in Key Vault.", TroubleKind.REFUSED),
-    (400, "BadRequest", "Cluster is in deleting state. Async operation is in progress.", TroubleKind.BUSY),
-    (400, "AnotherOperationInProgress", "Try later.", TroubleKind.BUSY),
-    (401, "InvalidAuthenticationToken", "no", TroubleKind.REFUSED),
-    (403, "AuthorizationFailed", "can't be executed now", TroubleKind.REFUSED),
-    (404, "ResourceNotFound", "no", TroubleKind.GONE),
-    (408, "RequestTimeout", "no", TroubleKind.UNAVAILABLE),
-    (409, "ScopeLocked", "A lock is on the cluster.", TroubleKind.REFUSED),
-    (409, "Conflict", "Another operation is running.", TroubleKind.BUSY),
-    (409, "MissingSubscriptionRegistration", "namespace 'Microsoft.OperationalInsights'", TroubleKind.REFUSED),
-    (412, "PreconditionFailed", "no", TroubleKind.REFUSED),
-    (429, "TooManyRequests", "no", TroubleKind.UNAVAILABLE),
-    (500, "InternalServerError", "no", TroubleKind.UNAVAILABLE),
-    (503, "ServiceUnavailable", "no", TroubleKind.UNAVAILABLE),
-    (307, "Moved", "no", TroubleKind.UNAVAILABLE),
+    (400, "BadRequest", "Failed to validate key in Key Vault.", FailureKind.REFUSED),
+    (400, "BadRequest", "Cluster is in deleting state. Async operation is in progress.", FailureKind.BUSY),
+    (400, "AnotherOperationInProgress", "Try later.", FailureKind.BUSY),
+    (401, "InvalidAuthenticationToken", "no", FailureKind.REFUSED),
+    (403, "AuthorizationFailed", "can't be executed now", FailureKind.REFUSED),
+    (404, "ResourceNotFound", "no", FailureKind.NOT_FOUND),
+    (408, "RequestTimeout", "no", FailureKind.UNAVAILABLE),
+    (409, "ScopeLocked", "A lock is on the cluster.", FailureKind.REFUSED),
+    (409, "Conflict", "Another operation is running.", FailureKind.BUSY),
+    (409, "MissingSubscriptionRegistration", "namespace 'Microsoft.OperationalInsights'", FailureKind.REFUSED),
+    (412, "PreconditionFailed", "no", FailureKind.REFUSED),
+    (429, "TooManyRequests", "no", FailureKind.THROTTLED),
+    (500, "InternalServerError", "no", FailureKind.UNAVAILABLE),
+    (503, "ServiceUnavailable", "no", FailureKind.UNAVAILABLE),
+    (307, "Moved", "no", FailureKind.UNAVAILABLE),
 ]
 
 
@@ -236,7 +236,7 @@ def test_a_refused_update_is_sent_once_and_understood(  # noqa: PLR0913, PLR0917
     status: int,
     code: str,
     message: str,
-    kind: TroubleKind,
+    kind: FailureKind,
     retry_after: str | None,
 ) -> None:
     before = read(arm, cluster)
@@ -246,10 +246,10 @@ def test_a_refused_update_is_sent_once_and_understood(  # noqa: PLR0913, PLR0917
     azure.faults.add(
         Fault(kind=FaultKind.ANSWER, method="PATCH", status=status, headers=headers, body=body, times=None)
     )
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         arm.set_key_version(before, "v2", ATTEMPT)
-    assert trouble(error) == (kind, code)
-    assert error.value.trouble.retry_after == (timedelta(seconds=17) if retry_after else None)
+    assert failure(error) == (kind, code)
+    assert error.value.failure.retry_after == (timedelta(seconds=17) if retry_after else None)
     assert patches(azure) == 1
     assert {exchange.method for exchange in azure.exchanges} == {"GET", "PATCH"}
 
@@ -259,9 +259,9 @@ def test_an_update_whose_answer_is_lost_is_not_sent_again(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, kind: FaultKind
 ) -> None:
     azure.faults.add(Fault(kind=kind, method="PATCH", times=None))
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         update(azure, arm, cluster)
-    assert error.value.trouble.kind is TroubleKind.UNAVAILABLE
+    assert error.value.failure.kind is FailureKind.UNAVAILABLE
     assert patches(azure) == 1
 
 
@@ -278,21 +278,21 @@ def test_a_failed_operation_says_why_in_either_shape(
 
 
 READINGS = [
-    (OperationReading.NOT_FOUND, TroubleKind.GONE),
-    (OperationReading.FORBIDDEN, TroubleKind.REFUSED),
-    (OperationReading.ERROR, TroubleKind.UNAVAILABLE),
-    (OperationReading.EMPTY, TroubleKind.REFUSED),
+    (OperationReading.NOT_FOUND, FailureKind.NOT_FOUND),
+    (OperationReading.FORBIDDEN, FailureKind.REFUSED),
+    (OperationReading.ERROR, FailureKind.UNAVAILABLE),
+    (OperationReading.EMPTY, FailureKind.REFUSED),
 ]
 
 
 @pytest.mark.parametrize(("reading", "kind"), READINGS)
 def test_an_unreadable_operation_is_told_from_an_unavailable_one(
-    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, reading: OperationReading, kind: TroubleKind
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, reading: OperationReading, kind: FailureKind
 ) -> None:
     azure.behaviour = Behaviour(reading=reading)
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         update(azure, arm, cluster)
-    assert error.value.trouble.kind is kind
+    assert error.value.failure.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -316,9 +316,9 @@ def test_an_operation_is_read_once(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, fault: Fault, kind: str
 ) -> None:
     azure.faults.add(fault)
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         update(azure, arm, cluster)
-    assert error.value.trouble.kind == kind
+    assert error.value.failure.kind == kind
     assert sum("operationStatuses" in exchange.path for exchange in azure.exchanges) == 1
 
 
@@ -333,7 +333,7 @@ def test_a_signed_url_is_trusted_by_the_core_and_stays_out_of_troubles_and_logs(
     assert len(signature) > 10
     caplog.set_level(logging.WARNING)
     caplog.clear()
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         arm.operation(id_of(cluster), url.replace("management.azure.com", "nowhere.azure.com"))
     assert signature not in str(error.value)
     assert signature not in caplog.text
@@ -367,8 +367,8 @@ def test_an_answer_that_repeats_the_signature_is_read_without_it(
         azure.faults.add(Fault(kind=FaultKind.ANSWER, status=status, headers=headers, body=text.encode()))
         try:
             told: object = arm.operation(id_of(cluster), f"{url}&c={SIGNED}")
-        except AzureTroubleError as error:
-            told = (error.trouble, str(error))
+        except AzureCallError as error:
+            told = (error.failure, str(error))
         assert "SIGNED" in text
         assert "SIGNEDCE" not in str(told)
 
@@ -383,7 +383,7 @@ def test_an_answer_about_another_cluster_is_no_answer(
 ) -> None:
     body = f'{{"id": "{cluster.id}-2", "properties": {{"provisioningState": "Succeeded"}}}}'.encode()
     azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*clusters*", body=body, times=None))
-    with pytest.raises(AzureTroubleError, match="asked for Cluster-1, got Cluster-1-2"):
+    with pytest.raises(AzureCallError, match="asked for Cluster-1, got Cluster-1-2"):
         read(arm, cluster)
 
 
@@ -396,7 +396,7 @@ def test_a_201_is_an_accepted_update_too(azure: Azure, arm: ArmClusters, cluster
 def test_a_workspace_without_a_state_is_unreadable(azure: Azure, arm: ArmClusters, cluster: clusters.Cluster) -> None:
     workspace = azure.add_workspace("ws", cluster)
     azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*workspaces*", body=b"{}", times=None))
-    with pytest.raises(AzureTroubleError, match="no provisioningState"):
+    with pytest.raises(AzureCallError, match="no provisioningState"):
         arm.workspace_state(workspace.id)
 
 
@@ -409,9 +409,9 @@ def test_a_workspace_of_another_subscription_is_read_there(azure: Azure, arm: Ar
 
 @pytest.mark.parametrize("workspace", ["", "/subscriptions/x", "https://example.org/"])
 def test_what_is_no_workspace_is_gone_unasked(azure: Azure, arm: ArmClusters, workspace: str) -> None:
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         arm.workspace_state(workspace)
-    assert error.value.trouble.kind is TroubleKind.GONE
+    assert error.value.failure.kind is FailureKind.NOT_FOUND
     assert not azure.exchanges
 
 

@@ -19,13 +19,13 @@ from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.config import clouds
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
-from cmk_rotation.domain.azure_resources import Cluster, Trouble
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
+from cmk_rotation.domain.azure_resources import Cluster, Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
 from simulator import clusters
 from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
@@ -135,7 +135,7 @@ def what_was_raised(call: Callable[[], object]) -> str:
     """The text of an error of ours, if one was raised; any other error is the test's failure."""
     try:
         call()
-    except (AzureTroubleError, StorageUnavailableError, ChangedMeanwhileError) as error:
+    except (AzureCallError, StorageUnavailableError, ConflictError) as error:
         return str(error)
     return ""
 
@@ -173,11 +173,11 @@ def test_a_broken_network_is_unavailable_and_nothing_else(
         monkeypatch.delenv("https_proxy")
         monkeypatch.setenv("HTTPS_PROXY", "http://nowhere.invalid:80")
     for what, call in calls.items():
-        with pytest.raises((AzureTroubleError, StorageUnavailableError)) as error:
+        with pytest.raises((AzureCallError, StorageUnavailableError)) as error:
             call()
-        if isinstance(error.value, AzureTroubleError):
-            expected = TroubleKind.REFUSED if (name, what) == ("no authority", "operation") else TroubleKind.UNAVAILABLE
-            assert error.value.trouble.kind is expected, what
+        if isinstance(error.value, AzureCallError):
+            expected = FailureKind.REFUSED if (name, what) == ("no authority", "operation") else FailureKind.UNAVAILABLE
+            assert error.value.failure.kind is expected, what
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ def test_a_token_that_cannot_be_had_is_trouble_of_its_own_kind(
 ) -> None:
     azure.faults.add(replace(fault, path="/msi/token", times=None))
     for what, call in calls.items():
-        with pytest.raises((AzureTroubleError, StorageUnavailableError)) as error:
+        with pytest.raises((AzureCallError, StorageUnavailableError)) as error:
             call()
-        if isinstance(error.value, AzureTroubleError) and what not in {"operation", "versions"}:
-            assert (error.value.trouble.kind, what) == (kind, what)
+        if isinstance(error.value, AzureCallError) and what not in {"operation", "versions"}:
+            assert (error.value.failure.kind, what) == (kind, what)
     assert all(exchange.method != "PATCH" for exchange in azure.exchanges)
 
 
@@ -207,10 +207,10 @@ def test_an_identity_that_is_not_there_is_refused(azure: Azure, cluster: cluster
     assert azure.arm.clusters
     with (
         ManagedIdentityCredential(client_id="00000000-0000-0000-0000-000000000001") as stranger,
-        pytest.raises(AzureTroubleError) as error,
+        pytest.raises(AzureCallError) as error,
     ):
         ArmClusters(stranger, clouds.PUBLIC).get(CLUSTER.id)
-    assert (error.value.trouble.kind, error.value.trouble.code) == (TroubleKind.REFUSED, "NoToken")
+    assert (error.value.failure.kind, error.value.failure.code) == (FailureKind.REFUSED, "NoToken")
     assert cluster.operation is None
 
 
@@ -218,7 +218,7 @@ def test_a_read_is_tried_three_times(azure: Azure, arm: ArmClusters, cluster: cl
     azure.faults.add(Fault(kind=FaultKind.RESET, path="*clusters*"), Fault(kind=ANSWER, status=503, path="*clusters*"))
     assert arm.get(CLUSTER.id).id.text == cluster.id
     azure.faults.add(Fault(kind=ANSWER, status=503, path="*clusters*", times=3))
-    with pytest.raises(AzureTroubleError):
+    with pytest.raises(AzureCallError):
         arm.get(CLUSTER.id)
 
 
@@ -228,9 +228,9 @@ def test_what_has_failed_for_long_is_left_to_the_next_visit(monkeypatch: pytest.
 
     def fail() -> None:
         tried.append(1)
-        raise AzureTroubleError(Trouble(TroubleKind.UNAVAILABLE, "x", "x"))
+        raise AzureCallError(Failure(FailureKind.UNAVAILABLE, "x", "x"))
 
-    with pytest.raises(AzureTroubleError):
+    with pytest.raises(AzureCallError):
         patiently(fail)
     assert len(tried) == 1
 

@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cmk_rotation.adapters.keys import VaultKeys
-from cmk_rotation.controller.ports import AzureTroubleError
-from cmk_rotation.domain.azure_resources import OperationError, Trouble
+from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.domain.azure_resources import Failure, OperationError
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.vocabulary import Reason, TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 from simulator.vaults import Network, Vault
@@ -54,39 +54,39 @@ def test_a_version_without_a_creation_time_is_left_out(azure: Azure, vault: Vaul
 @pytest.mark.parametrize("network", [Network.FIREWALL, Network.PRIVATE])
 def test_a_firewall_is_told_from_a_missing_right(vault: Vault, keys: VaultKeys, network: Network) -> None:
     vault.network = network
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(KEY)
-    assert error.value.trouble.kind is TroubleKind.BLOCKED
+    assert error.value.failure.kind is FailureKind.NETWORK_BLOCKED
 
 
 def test_a_missing_right_is_refused(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
     azure.rights.deny("function", "Microsoft.KeyVault/*", vault.resource_id)
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(KEY)
-    assert (error.value.trouble.kind, error.value.trouble.code) == (TroubleKind.REFUSED, "Forbidden")
+    assert (error.value.failure.kind, error.value.failure.code) == (FailureKind.REFUSED, "Forbidden")
 
 
 @pytest.mark.parametrize(
     ("inner", "message", "kind"),
     [
-        ("ForbiddenByNsp", "no", TroubleKind.BLOCKED),
-        ("AccessDenied", "Access is denied by the network security perimeter.", TroubleKind.BLOCKED),
-        ("AccessDenied", "The user does not have keys list permission.", TroubleKind.REFUSED),
-        ("ForbiddenByPolicy", "no", TroubleKind.REFUSED),
+        ("ForbiddenByNsp", "no", FailureKind.NETWORK_BLOCKED),
+        ("AccessDenied", "Access is denied by the network security perimeter.", FailureKind.NETWORK_BLOCKED),
+        ("AccessDenied", "The user does not have keys list permission.", FailureKind.REFUSED),
+        ("ForbiddenByPolicy", "no", FailureKind.REFUSED),
     ],
 )
 def test_a_403_is_read_by_its_inner_code_and_its_words(  # noqa: PLR0913, PLR0917 - a row of the table
-    azure: Azure, vault: Vault, keys: VaultKeys, inner: str, message: str, kind: TroubleKind
+    azure: Azure, vault: Vault, keys: VaultKeys, inner: str, message: str, kind: FailureKind
 ) -> None:
     body = f'{{"error": {{"code": "Forbidden", "message": "{message}", "innererror": {{"code": "{inner}"}}}}}}'
     headers = {"Content-Type": "application/json"}
     azure.faults.add(
         Fault(kind=FaultKind.ANSWER, host=vault.host, status=403, headers=headers, body=body.encode(), times=None)
     )
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(KEY)
-    assert error.value.trouble.kind is kind
-    assert error.value.trouble.message == f"{inner}: {message}"
+    assert error.value.failure.kind is kind
+    assert error.value.failure.message == f"{inner}: {message}"
 
 
 @pytest.mark.parametrize("inner", ["null", "3", "{}", '{"code": 5}', '{"code": ""}'])
@@ -94,9 +94,9 @@ def test_an_odd_inner_code_is_as_good_as_none(azure: Azure, vault: Vault, keys: 
     body = f'{{"error": {{"code": "Forbidden", "message": "no", "innererror": {inner}}}}}'.encode()
     headers = {"Content-Type": "application/json"}
     azure.faults.add(Fault(kind=FaultKind.ANSWER, host=vault.host, status=403, headers=headers, body=body, times=None))
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(KEY)
-    assert error.value.trouble == Trouble(TroubleKind.REFUSED, "Forbidden", "no")
+    assert error.value.failure == Failure(FailureKind.REFUSED, "Forbidden", "no")
 
 
 REFUSALS = {
@@ -109,10 +109,10 @@ REFUSALS = {
 @pytest.mark.parametrize("network", REFUSALS)
 def test_what_keeps_the_function_out_has_a_remedy_of_its_own(vault: Vault, keys: VaultKeys, network: Network) -> None:
     vault.network = network
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(KEY)
-    told = error.value.trouble
-    assert told.kind is TroubleKind.BLOCKED
+    told = error.value.failure
+    assert told.kind is FailureKind.NETWORK_BLOCKED
     remedy = remedy_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
     assert REFUSALS[network] in remedy
     assert ("firewall" in remedy) is (network is Network.FIREWALL)
@@ -120,25 +120,25 @@ def test_what_keeps_the_function_out_has_a_remedy_of_its_own(vault: Vault, keys:
 
 def test_a_vault_of_another_tenant_says_so(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
     vault.tenant = "0f0f0f0f-0000-4000-8000-000000000001"
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(KEY)
-    told = error.value.trouble
-    assert told.kind is TroubleKind.REFUSED
+    told = error.value.failure
+    assert told.kind is FailureKind.REFUSED
     assert "tenantId" in remedy_for(Reason.KEY_ACCESS_DENIED, OperationError(told.code, told.message))
     assert azure.vaults
 
 
 def test_a_key_that_is_not_there_is_gone(vault: Vault, keys: VaultKeys) -> None:
     assert vault.keys
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(Key(KEY.vault, "other"))
-    assert (error.value.trouble.kind, error.value.trouble.code) == (TroubleKind.GONE, "KeyNotFound")
+    assert (error.value.failure.kind, error.value.failure.code) == (FailureKind.NOT_FOUND, "KeyNotFound")
 
 
 def test_a_vault_that_is_not_there_is_unavailable(azure: Azure, keys: VaultKeys) -> None:
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         keys.versions(Key("nobody.vault.azure.net", "la-cmk"))
-    assert error.value.trouble.kind is TroubleKind.UNAVAILABLE
+    assert error.value.failure.kind is FailureKind.UNAVAILABLE
     assert not azure.vaults
 
 
@@ -148,6 +148,6 @@ def test_a_challenge_for_another_domain_gets_no_token(azure: Azure, vault: Vault
         kind=FaultKind.ANSWER, host=vault.host, status=401, headers={"WWW-Authenticate": challenge}, times=None
     )
     azure.faults.add(fault)
-    with pytest.raises(AzureTroubleError):
+    with pytest.raises(AzureCallError):
         keys.versions(KEY)
     assert not any("evil" in exchange.query for exchange in azure.exchanges)

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cmk_rotation.adapters.outcomes import TopicOutcomes
-from cmk_rotation.controller.ports import AzureTroubleError
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.domain.vocabulary import FailureKind
 from simulator.azure import Azure
 from simulator.faults import Fault, FaultKind
 from simulator.topics import Topic
@@ -39,29 +39,29 @@ def test_a_repeated_outcome_keeps_its_id(azure: Azure, topic: Topic, outcomes: T
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, TroubleKind.REFUSED),
-        (401, TroubleKind.REFUSED),
-        (403, TroubleKind.REFUSED),
-        (404, TroubleKind.GONE),
-        (413, TroubleKind.REFUSED),
-        (429, TroubleKind.UNAVAILABLE),
-        (503, TroubleKind.UNAVAILABLE),
+        (400, FailureKind.REFUSED),
+        (401, FailureKind.REFUSED),
+        (403, FailureKind.REFUSED),
+        (404, FailureKind.NOT_FOUND),
+        (413, FailureKind.REFUSED),
+        (429, FailureKind.UNAVAILABLE),
+        (503, FailureKind.UNAVAILABLE),
     ],
 )
 def test_a_topic_that_does_not_take_it_says_what_that_means(
-    azure: Azure, topic: Topic, outcomes: TopicOutcomes, status: int, kind: TroubleKind
+    azure: Azure, topic: Topic, outcomes: TopicOutcomes, status: int, kind: FailureKind
 ) -> None:
     azure.faults.add(Fault(kind=FaultKind.ANSWER, host=topic.host, status=status, times=None))
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         publish(outcomes)
-    assert error.value.trouble.kind is kind
+    assert error.value.failure.kind is kind
 
 
 def test_a_long_retry_after_is_told_and_not_slept(azure: Azure, topic: Topic, outcomes: TopicOutcomes) -> None:
     headers = {"Retry-After": "900"}
     azure.faults.add(Fault(kind=FaultKind.ANSWER, host=topic.host, status=503, headers=headers, times=None))
-    with pytest.raises(AzureTroubleError) as error:
+    with pytest.raises(AzureCallError) as error:
         publish(outcomes)
-    assert error.value.trouble.retry_after is not None
-    assert error.value.trouble.retry_after.total_seconds() == 900
+    assert error.value.failure.retry_after is not None
+    assert error.value.failure.retry_after.total_seconds() == 900
     assert sum(exchange.host == topic.host for exchange in azure.exchanges) == 1

@@ -11,7 +11,7 @@ from azure.data.tables import TableClient, UpdateMode
 
 from cmk_rotation.adapters.rotations_table import TABLE, TableRecords
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
@@ -74,6 +74,8 @@ FULL_ROTATION = replace(
         at_target_since=AT,
         elsewhere_since=AT,
         silent_since=AT,
+        rests_until=AT,
+        sends=2,
     ),
 )
 ENDED_ROTATION = replace(
@@ -101,6 +103,8 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
+    unavailable_since=AT,
+    busy_since=AT,
     next_visit=NextVisit(AT, AT),
     alerts=AlertState(
         attention_reason=Reason.MOVED_BACK,
@@ -201,16 +205,16 @@ def test_history_is_kept_in_order_and_by_cluster(records: TableRecords) -> None:
 
 def test_a_row_that_is_there_already_is_not_inserted_again(records: TableRecords) -> None:
     records.save_rotation(rotation())
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConflictError):
         records.save_rotation(rotation())
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConflictError):
         records.save_status(replace(records.save_status(status()), etag=None))
 
 
 def test_a_row_that_changed_is_not_replaced_and_its_history_not_written(records: TableRecords) -> None:
     first = records.save_rotation(rotation())
     second = records.save_rotation(replace(first, message="second"))
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConflictError):
         records.save_rotation(replace(first, message="third"), Step("late", AT, first))
     assert records.of_cluster(cluster_id()).rotations == (second,)
     assert list(records.history()) == []
@@ -255,7 +259,7 @@ def test_of_twenty_that_claim_one_wins(
         start.wait()
         try:
             saved = records.save_rotation(replace(base, attempt=Attempt(id=f"attempt-{number}")))
-        except ChangedMeanwhileError:
+        except ConflictError:
             return None
         return saved.attempt.id
 
@@ -285,7 +289,7 @@ def test_a_row_that_is_gone_is_not_replaced(raw: tuple[TableClient, TableRecords
     hand, records = raw
     saved = records.save_status(status())
     hand.delete_entity(next(iter(hand.list_entities())))
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConflictError):
         records.save_status(saved)
 
 
@@ -303,7 +307,7 @@ def test_a_lost_answer_does_not_hide_that_somebody_else_came_after(
 
     azure.after_effect.append(overtake)
     azure.faults.add(Fault(kind=FaultKind.RESET_AFTER, path="/$batch"))
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(ConflictError):
         records.save_rotation(replace(first, message="ours"))
     (stored,) = records.of_cluster(cluster_id()).rotations
     assert stored.message == "theirs"

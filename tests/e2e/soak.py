@@ -88,7 +88,7 @@ def something_goes_wrong(story: Stage, chance: random.Random) -> None:
     now = story.azure.clock.timestamp()
     grid, queues = story.azure.event_grid, story.account.queues
     away = Fault(kind=FaultKind.ANSWER, status=503, times=None, host="management.azure.com", until=now + HOUR)
-    trouble: list[Callable[[], object]] = [
+    failure: list[Callable[[], object]] = [
         grid.lose_next,
         grid.duplicate_next,
         lambda: grid.delay_next(5 * HOUR),
@@ -99,7 +99,7 @@ def something_goes_wrong(story: Stage, chance: random.Random) -> None:
         story.host.restart,
         lambda: move(story),
     ]
-    chance.choice(trouble)()
+    chance.choice(failure)()
 
 
 def move(story: Stage) -> None:

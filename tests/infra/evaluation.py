@@ -167,14 +167,21 @@ class _File:
         return _EXPRESSIONS[node.type](self, node, names)
 
     def string(self, node: Node, names: Names) -> str:
-        return "".join(self.part(child, names) for child in node.named_children)
+        return "".join(self.part(child, names) for child in node.children[1:])
 
     def part(self, node: Node, names: Names) -> str:
+        """The parser takes blanks between two others of these for the beginning of the second."""
+        text = bicep.text(node)
+        if node.type == "string_content":
+            return text
+        token = text.lstrip()
+        blanks = text.removesuffix(token)
         if node.type == "interpolation":
             found = self.value(node.named_children[0], names)
-            return str(found).lower() if isinstance(found, bool) else str(found)
-        text = bicep.text(node)
-        return {"\\n": "\n", "\\r": "\r", "\\t": "\t"}.get(text, text[1:]) if node.type == "escape_sequence" else text
+            return blanks + (str(found).lower() if isinstance(found, bool) else str(found))
+        if node.type == "escape_sequence":
+            return blanks + {"\\n": "\n", "\\r": "\r", "\\t": "\t"}.get(token, token[1:])
+        return blanks
 
     def identifier(self, node: Node, names: Names) -> Any:
         name = bicep.text(node)

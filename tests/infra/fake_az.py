@@ -40,6 +40,7 @@ EMPTY: dict[str, Any] = {
     "seems_assigned": 0,
     "polls_until_indexed": 0,
     "refusals": [],
+    "unlisted": [],
     "slow": [],
     "fails_after": None,
     "permissions": {},
@@ -183,7 +184,8 @@ class Fake:
             self._present(scope)
         if kind.endswith("roledefinitions"):
             assert only == "type eq 'CustomRole'"
-        return found
+        hidden = tuple(one.lower() for one in self.state["unlisted"])
+        return [one for one in found if not one["id"].lower().startswith(hidden)]
 
     def _present(self, path: str) -> Resource:
         """A resource; one that is being deleted is seen for a while, and then gone."""

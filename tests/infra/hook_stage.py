@@ -35,11 +35,13 @@ def environ(name: str = "prod", subscription: str = SUBSCRIPTION, **more: str) -
         "STORAGE_ACCOUNT_ID": f"{group}/providers/Microsoft.Storage/storageAccounts/st{name}",
         "WORKSPACE_ID": f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-{name}",
         "ACTION_GROUP_ID": f"{group}/providers/Microsoft.Insights/actionGroups/ag-{name}",
-        "CLUSTER_SCOPES": f"{CLUSTER}, {LOGS}/,/subscriptions/{SUBSCRIPTION.upper()}",
+        "CLUSTER_SCOPES": f"{CLUSTER}, {LOGS},/subscriptions/{SUBSCRIPTION.upper()}",
         "KEY_VAULT_IDS": VAULT,
     } | more
 
 
+PROD = environ()
+"""Of the app that is there from the start."""
 FRESH_CHECKOUT = ("AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID")
 """What azd knows of an environment that was only chosen again: no outputs."""
 
@@ -148,5 +150,5 @@ def stage(**state: Any) -> Stage:
     found.add(CLUSTER, properties={})
     for vault in (VAULT, SECOND_VAULT):
         found.add(vault, location="northeurope", properties={"enableRbacAuthorization": True})
-    found.deployed(environ())
+    found.deployed(PROD)
     return found

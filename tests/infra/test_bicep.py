@@ -133,6 +133,16 @@ def test_what_azd_may_delete_touches_no_resource_group_but_its_own() -> None:
     assert [file.path.name for file in below if "resourceGroup(" in file.text or "subscription(" in file.text] == []
 
 
+def test_a_functions_types_are_those_that_are_documented() -> None:
+    """learn.microsoft.com/azure/azure-resource-manager/bicep/user-defined-functions"""
+    found = [
+        one for path in FILES for one in re.findall(r"^func \w+\((.*)\) (\S+) =>", bicep.read(path).text, re.MULTILINE)
+    ]
+    assert found != []
+    types = {kind for given, returned in found for kind in (*re.findall(r"\w+ (\S+?)(?:,|$)", given), returned)}
+    assert types <= {"array", "bool", "int", "object", "string"}
+
+
 def test_no_part_of_a_name_that_is_reckoned_depends_on_the_casing_of_an_id() -> None:
     """`guid` and `uniqueString` give something else for an id that Azure, or its operator, spells in another casing."""
     for path in FILES:

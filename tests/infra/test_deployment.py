@@ -48,9 +48,25 @@ def group(environment: str) -> str:
     return f"{SUBSCRIPTION}/resourceGroups/rg-cmk-rotation-{environment}"
 
 
+def vault(name: str) -> dict[str, str]:
+    return {"subscription": OTHER.rpartition("/")[2], "group": "rg-keys", "name": name, "location": "westeurope"}
+
+
+THEIR_TOPIC = f"{SECOND.partition('/providers/')[0]}/providers/Microsoft.EventGrid/systemTopics/theirs"
+LOOKED_AFTER: dict[str, list[Any]] = {
+    "clusterSubscriptions": ["a", "b"],
+    "subscriptions": ["a"],
+    "groups": [{"subscription": "b", "group": "rg-logs"}],
+    "clusters": [{"subscription": "b", "group": "rg-logs", "name": name} for name in ("one", "two")],
+    "vaults": [
+        {**vault("Contoso"), "topicId": "", "topicPrincipalId": ""},
+        {**vault("f" * 24), "topicId": THEIR_TOPIC, "topicPrincipalId": "<topic>"},
+    ],
+}
+"""All that can be connected: a subscription, a group, clusters, a vault without a topic and one that has one."""
+
+
 def connect(infra: Path = INFRA, **given: Any) -> Deployment:
-    """All that can be connected: a subscription, a group, clusters, a vault without a topic and one that has one."""
-    topic = f"{SECOND.partition('/providers/')[0]}/providers/Microsoft.EventGrid/systemTopics/theirs"
     asked = {
         "environmentName": LONGEST,
         "principalId": "<principal>",
@@ -58,20 +74,8 @@ def connect(infra: Path = INFRA, **given: Any) -> Deployment:
         "storageAccountId": f"{group(LONGEST)}/providers/Microsoft.Storage/storageAccounts/st1",
         "workspaceId": f"{group(LONGEST)}/providers/Microsoft.OperationalInsights/workspaces/log-1",
         "actionGroupId": f"{group(LONGEST)}/providers/Microsoft.Insights/actionGroups/ag-1",
-        "clusterSubscriptions": ["a", "b"],
-        "subscriptions": ["a"],
-        "groups": [{"subscription": "b", "group": "rg-logs"}],
-        "clusters": [{"subscription": "b", "group": "rg-logs", "name": name} for name in ("one", "two")],
-        "vaults": [
-            {**vault("Contoso"), "topicId": "", "topicPrincipalId": ""},
-            {**vault("f" * 24), "topicId": topic, "topicPrincipalId": "<topic>"},
-        ],
     }
-    return deploy(infra / "connect/main.bicep", asked | given)
-
-
-def vault(name: str) -> dict[str, str]:
-    return {"subscription": OTHER.rpartition("/")[2], "group": "rg-keys", "name": name, "location": "westeurope"}
+    return deploy(infra / "connect/main.bicep", asked | LOOKED_AFTER | given)
 
 
 def settings(deployment: Deployment) -> dict[str, Any]:
@@ -104,6 +108,55 @@ def test_connecting_makes_nothing_twice_and_no_name_that_azure_refuses() -> None
     assert faults(deployment) == []
     assert len(deployment.all("Microsoft.Authorization/roleAssignments")) == 10
     assert faults(connect(vaults=[])) == []
+
+
+def test_each_thing_is_connected_where_it_was_said_to_be() -> None:
+    deployment = connect()
+    logs, keys = "/subscriptions/b/resourcegroups/rg-logs", f"{OTHER}/resourcegroups/rg-keys"
+    rights = deployment.all("Microsoft.Authorization/roleAssignments")
+    scopes = {one.id.lower().rpartition("/providers/microsoft.authorization/")[0] for one in rights}
+    assert {scope for scope in scopes if "dead-letters" not in scope} == {
+        "/subscriptions/a",
+        "/subscriptions/b",
+        logs,
+        *(f"{logs}/providers/microsoft.operationalinsights/clusters/{name}" for name in ("one", "two")),
+        *(f"{keys}/providers/microsoft.keyvault/vaults/{name}" for name in ("contoso", "f" * 24)),
+    }
+    topic = deployment.the("Microsoft.EventGrid/systemTopics")
+    assert topic.body["location"] == "westeurope"
+    leaving = {str(one.properties["principalId"]) for one in rights if "dead-letters" in one.id}
+    assert leaving == {"<topic>", f"<{topic.id}>.identity.principalId"}
+
+
+def shouted(item: Any) -> Any:
+    """The same in another casing, and a region as Azure also writes it."""
+    if isinstance(item, dict):
+        return {name: "West Europe" if name == "location" else shouted(value) for name, value in item.items()}
+    return item.upper()
+
+
+def test_what_is_given_twice_in_two_casings_is_connected_once() -> None:
+    twice: dict[str, Any] = {name: [*items, *map(shouted, items)] for name, items in LOOKED_AFTER.items()}
+    once, both = connect(), connect(**twice)
+    assert faults(both) == []
+    assert [one.id.lower() for one in both.everything()] == [one.id.lower() for one in once.everything()]
+    assert both.outputs.keys() == once.outputs.keys()
+    assert {name: len(ids) for name, ids in both.outputs.items()} == {
+        name: len(ids) for name, ids in once.outputs.items()
+    }
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_what_is_given_twice_in_two_casings_is_deployed_once(plan: str) -> None:
+    once, both = (
+        app(vnetEnabled=True, hostingPlan=plan, clusterScopes=scopes, keyVaultIds=vaults)
+        for scopes, vaults in (
+            (SCOPE, f"{VAULT},{SECOND}"),
+            (f"{SCOPE},{SCOPE.upper()}", f"{VAULT},{SECOND},{VAULT.upper()},{SECOND.upper()}"),
+        )
+    )
+    assert faults(both, group=group("prod")) == []
+    assert [one.id for one in both.everything()] == [one.id for one in once.everything()]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +265,12 @@ def test_premium_is_told_that_it_may_have_more_than_one_worker() -> None:
     assert plan.properties == {"reserved": True, "maximumElasticWorkerCount": 3}
 
 
+def test_an_instance_has_the_memory_that_the_readme_reasons_for() -> None:
+    memory = app().the(SITES).properties["functionAppConfig"]["scaleAndConcurrency"]["instanceMemoryMB"]
+    assert memory == 2048
+    assert f"An instance has {memory} MB" in (INFRA / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("asked", "ready"), [(0, []), (2, [{"name": "function:on_visit", "instanceCount": 2}])])
 def test_instances_are_ready_for_visits_where_that_is_asked_for(asked: int, ready: list[Any]) -> None:
     config = app(alwaysReadyInstances=asked).the(SITES).properties["functionAppConfig"]
@@ -262,6 +321,26 @@ def test_there_is_an_endpoint_for_each_service_of_the_storage_and_each_vault_mad
     assert groups == [["blob"], ["queue"], ["table"], ["vault"], ["vault"]]
     assert "@batchSize(1)\nresource privateEndpoints " in bicep.read("app/network.bicep").text
     assert app(vnetEnabled=False).all(ENDPOINTS) == []
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_the_address_of_an_endpoint_is_in_the_zone_that_its_service_is_asked_for_in(*, by_hand: bool) -> None:
+    deployment = app(vnetEnabled=True, vaultOwnersApprove=by_hand, keyVaultIds=LISTS["lines"])
+    zones = {one.id: one.name for one in deployment.all("Microsoft.Network/privateDnsZones")}
+    records = deployment.all("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    found = []
+    for endpoint, record in zip(deployment.all(ENDPOINTS), records, strict=True):
+        assert record.id.startswith(f"{endpoint.id}/")
+        told = endpoint.properties
+        (made,) = told["privateLinkServiceConnections"] + told["manualPrivateLinkServiceConnections"]
+        (config,) = record.properties["privateDnsZoneConfigs"]
+        found.append((*made["properties"]["groupIds"], zones[config["properties"]["privateDnsZoneId"]]))
+    assert found == [
+        *((service, f"privatelink.{service}.core.windows.net") for service in ("blob", "queue", "table")),
+        *[("vault", "privatelink.vaultcore.azure.net")] * 2,
+    ]
+    links = deployment.all("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    assert {one.id.partition("/virtualNetworkLinks/")[0] for one in links} == zones.keys()
 
 
 def connection(endpoint: Any, kind: str = "privateLinkServiceConnections") -> Any:

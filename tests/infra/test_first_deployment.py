@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from cmk_rotation.domain.vocabulary import Event
+from cmk_rotation.domain.log_events import LogEvent
 from tests.infra import queries
 from tests.infra.bicep import ROOT
 from tests.infra.test_deployment import app
@@ -18,7 +18,7 @@ REQUESTS = {"TimeGenerated": "datetime", "OperationName": "string", "DurationMs"
 def test_every_line_that_is_named_is_one_that_the_app_logs() -> None:
     words = set(re.findall(r"`([a-z-]+\.[a-z-]+)`", PAGE))
     assert len(words) > 5
-    assert words <= set(Event)
+    assert words <= set(LogEvent)
 
 
 def test_every_variable_is_a_parameter_or_an_output() -> None:

@@ -1,13 +1,16 @@
 """The check before provisioning: one list of everything that is wrong, each with its remedy, before anything is made."""
 
+import json
 import re
 
 import pytest
 
 import check_cloud
 import check_rights
+import check_values
 from azure_cli import StoppedError
 from environment import Installation, Place
+from tests.infra import bicep
 from tests.infra.bicep import INFRA
 from tests.infra.fake_arm import topic
 from tests.infra.hook_stage import (
@@ -15,18 +18,18 @@ from tests.infra.hook_stage import (
     KEYS,
     LOGS,
     OTHER,
+    PROD,
     SUBSCRIPTION,
     THEIR_TOPIC,
     VAULT,
     Stage,
-    environ,
     stage,
 )
 
-GROUP = environ()["FUNCTION_APP_ID"].partition("/providers/")[0]
+GROUP = PROD["FUNCTION_APP_ID"].partition("/providers/")[0]
 FIRST = {
     name: value
-    for name, value in environ().items()
+    for name, value in PROD.items()
     if name.startswith("AZURE_") or name in ("CLUSTER_SCOPES", "KEY_VAULT_IDS")
 } | {"AZURE_RESOURCE_GROUP": "", "MODE": "observe"}
 """What azd knows before it has ever provisioned."""
@@ -79,13 +82,15 @@ def test_everything_is_said_at_once(azure: Stage) -> None:
 
 
 def test_a_second_check_after_deploying_is_fine_too(azure: Stage) -> None:
-    azure.deployed(environ())
-    azure.check(environ())
+    azure.deployed(PROD)
+    azure.check(PROD)
 
 
 @pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
-def test_what_azd_would_ask_for_too_late_is_asked_for_now(azure: Stage, name: str) -> None:
-    assert f"azd env set {name} '" in the_one(azure, **{name: " "})
+def test_what_azd_may_have_asked_for_has_to_be_set_where_the_hooks_see_it(azure: Stage, name: str) -> None:
+    found = the_one(azure, **{name: " "})
+    assert found.startswith(f"{name} is not set. azd may have asked you already, and the hooks do not see that answer")
+    assert f"azd env set {name} '" in found
 
 
 def test_managed_hsm_alone_is_fine(azure: Stage) -> None:
@@ -100,15 +105,95 @@ def test_a_list_on_several_lines_or_ending_in_one_is_refused_with_the_one_that_w
     assert f"azd env set CLUSTER_SCOPES '{CLUSTER},{LOGS}'" in found
 
 
-@pytest.mark.parametrize("character", ['"', "\\"])
-def test_what_breaks_azds_json_is_refused(azure: Stage, character: str) -> None:
-    assert f"azd env set KEY_VAULT_IDS '{VAULT}'" in wrong(azure, KEY_VAULT_IDS=f"{character}{VAULT}{character}")[0]
+@pytest.mark.parametrize("character", ['"', "\\", "\n"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEY_VAULT_IDS", VAULT),
+        ("ALERT_EMAIL", "cmk@contoso.com"),
+        ("OUTCOME_TOPIC_ENDPOINT", "https://topic.example/api/events"),
+        ("AZURE_LOCATION", "westeurope"),
+    ],
+)
+def test_what_breaks_azds_json_is_refused_with_what_does_not(
+    azure: Stage, name: str, value: str, character: str
+) -> None:
+    azure.check(FIRST | {name: value})
+    assert f"azd env set {name} '{value}'" in wrong(azure, **{name: f"{character}{value}{character}"})[0]
+
+
+def test_no_value_that_azd_passes_on_may_break_its_json(azure: Stage) -> None:
+    for name in check_values.passed_on():
+        assert any(one.startswith(name) for one in wrong(azure, **{name: 'a"b'})), name
+
+
+@pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
+def test_a_list_of_nothing_is_refused(azure: Stage, name: str) -> None:
+    assert f"which names nothing: azd env set {name} 'ID,ID'" in the_one(azure, **{name: " , ,"})
+
+
+def test_scopes_cannot_be_none_as_vaults_can(azure: Stage) -> None:
+    assert "'none' is not the ARM id of a subscription" in the_one(azure, CLUSTER_SCOPES="none")
+    azure.check(FIRST | {"KEY_VAULT_IDS": " None "})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("RETENTION_DAYS", "29", "NUMBER, which is from 30 to 730"),
+        ("RETENTION_DAYS", "731", "NUMBER, which is from 30 to 730"),
+        ("RETENTION_DAYS", "a year", "NUMBER, which is from 30 to 730"),
+        ("ALWAYS_READY_INSTANCES", "41", "NUMBER, which is from 0 to 40"),
+        ("ALWAYS_READY_INSTANCES", "-1", "NUMBER, which is from 0 to 40"),
+        ("RECONCILE_EVERY_MINUTES", "7", "5 or 10 or 15 or 20"),
+        ("VNET_ENABLED", "yes", "true or false"),
+        ("VNET_ENABLED", " true", "true or false"),
+        ("CONNECTED_BY_OTHERS", '"true"', "true or false"),
+        ("MODE", "enforce\n", "observe or enforce"),
+    ],
+)
+def test_a_value_that_the_template_refuses_is_refused_before_with_those_that_it_takes(
+    azure: Stage, name: str, value: str, remedy: str
+) -> None:
+    assert the_one(azure, **{name: value}) == f"{name} is {value!r}. azd env set {name} {remedy}"
+
+
+def test_the_least_and_the_most_are_taken(azure: Stage) -> None:
+    for place in (0, 1):
+        azure.check(FIRST | {name: str(ends[place]) for name, ends in check_values.RANGES.items()})
+
+
+def test_the_values_that_the_check_takes_are_those_of_the_template() -> None:
+    choices: dict[str, tuple[str, ...]] = {}
+    ranges: dict[str, tuple[int, int]] = {}
+    names = json.loads(check_values.PARAMETERS.read_text(encoding="utf-8"))["parameters"]
+    for variable, name in zip(check_values.passed_on(), names, strict=True):
+        parameter = bicep.read("main.bicep").parameters[name]
+        told = dict(re.findall(r"@(\w+)\((.*)\)$", "\n".join(parameter.decorators), re.MULTILINE))
+        if parameter.type == "bool":
+            choices[variable] = ("true", "false")
+        if "allowed" in told:
+            choices[variable] = tuple(re.findall(r"\w+", told["allowed"]))
+        if "minValue" in told:
+            ranges[variable] = (int(told["minValue"]), int(told["maxValue"]))
+    assert ranges == check_values.RANGES
+    assert choices | {"CONNECTED_BY_OTHERS": ("true", "false")} == check_values.CHOICES
 
 
 def test_an_id_that_is_none_is_named(azure: Stage) -> None:
     found = wrong(azure, CLUSTER_SCOPES="rg-logs", KEY_VAULT_IDS=f"{VAULT}/keys/k")
     assert "'rg-logs' is not the ARM id of a subscription" in found[0]
     assert f"'{VAULT}/keys/k' is not the ARM id of a key vault" in found[1]
+
+
+@pytest.mark.parametrize("spelt", ["{}/", "{}//", "/{}", "/{}/"])
+@pytest.mark.parametrize(("name", "id_"), [("CLUSTER_SCOPES", LOGS), ("KEY_VAULT_IDS", VAULT)])
+def test_an_id_with_another_slash_is_told_as_the_template_takes_it(
+    azure: Stage, name: str, id_: str, spelt: str
+) -> None:
+    for written in (spelt.format(id_), id_[1:]):
+        told = f"{name}: '{written}' is written '{id_}', with one slash before and none behind."
+        assert the_one(azure, **{name: f"{id_},{written}"}) == told
 
 
 @pytest.mark.parametrize("missing", [CLUSTER, LOGS])
@@ -164,6 +249,11 @@ def test_a_group_of_this_name_that_is_somebody_elses_is_refused(azure: Stage, ta
     assert "azd would adopt it, and 'azd down' would delete all that is in it" in the_one(azure)
 
 
+def test_the_apps_group_is_the_one_that_the_template_makes_whatever_a_shell_names(azure: Stage) -> None:
+    azure.add(GROUP, tags={"azd-env-name": "another"})
+    assert "rg-cmk-rotation-prod is there already" in the_one(azure, AZURE_RESOURCE_GROUP="rg-shop")
+
+
 @pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
 def test_what_lies_in_the_apps_own_group_is_refused(azure: Stage, name: str) -> None:
     kind = "OperationalInsights/clusters" if name == "CLUSTER_SCOPES" else "KeyVault/vaults"
@@ -173,18 +263,18 @@ def test_what_lies_in_the_apps_own_group_is_refused(azure: Stage, name: str) -> 
 
 
 def test_the_apps_own_group_as_a_scope_is_refused_and_one_whose_name_begins_alike_is_not(azure: Stage) -> None:
-    azure.deployed(environ())
+    azure.deployed(PROD)
     assert "lies in the app's own resource group" in wrong(azure, CLUSTER_SCOPES=GROUP)[0]
     azure.add(f"{GROUP}-logs")
     azure.check(FIRST | {"CLUSTER_SCOPES": f"{GROUP}-logs"})
 
 
 def test_an_environment_keeps_its_plan_and_its_region(azure: Stage) -> None:
-    azure.deployed(environ())
+    azure.deployed(PROD)
     found = wrong(azure, HOSTING_PLAN="ElasticPremium", AZURE_LOCATION="northeurope")
     assert "cannot become ElasticPremium" in found[0]
     assert "is in westeurope and cannot move to northeurope" in found[1]
-    azure.deployed(environ(), sku="")
+    azure.deployed(PROD, sku="")
     assert "cannot become ElasticPremium" in the_one(azure, HOSTING_PLAN="ElasticPremium")
 
 
@@ -198,6 +288,32 @@ def test_providers_must_be_registered_where_they_are_used(azure: Stage) -> None:
     assert f"az provider register --namespace Microsoft.EventGrid --subscription {OTHER} --wait" in the_one(azure)
     found = wrong(azure, VNET_ENABLED="true")
     assert f"--namespace Microsoft.App --subscription {SUBSCRIPTION}" in found[0]
+
+
+def test_premium_with_a_network_needs_nothing_that_is_flex_consumptions(azure: Stage) -> None:
+    azure.state["unregistered"] = ["Microsoft.App"]
+    azure.check(FIRST | {"VNET_ENABLED": "true", "HOSTING_PLAN": "ElasticPremium"})
+    azure.check(FIRST | {"VNET_ENABLED": "false"})
+    for plan in ("", "FlexConsumption"):
+        assert "--namespace Microsoft.App" in the_one(azure, VNET_ENABLED="true", HOSTING_PLAN=plan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({}, [OTHER]),
+        ({"VNET_ENABLED": "true"}, [OTHER, SUBSCRIPTION]),
+        ({"VNET_ENABLED": "true", "CONNECTED_BY_OTHERS": "true"}, [SUBSCRIPTION]),
+    ],
+)
+def test_an_endpoint_to_a_vault_needs_its_provider_in_the_apps_subscription_too(
+    azure: Stage, changes: dict[str, str], where: list[str]
+) -> None:
+    azure.state["unregistered"] = ["Microsoft.KeyVault"]
+    found = wrong(azure, **changes)
+    commands = {f"az provider register --namespace Microsoft.KeyVault --subscription {one} --wait" for one in where}
+    assert {one.partition(": ")[2] for one in found} == commands
+    azure.check(FIRST | changes | {"KEY_VAULT_IDS": "none"})
 
 
 def test_api_versions_must_be_known_to_the_cloud(azure: Stage) -> None:
@@ -215,6 +331,7 @@ def test_api_versions_must_be_known_to_the_cloud(azure: Stage) -> None:
 def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure: Stage) -> None:
     every = {scope: {*actions} for scope, actions in needed().items()}
     assert every[f"/subscriptions/{OTHER}"] == {check_rights.DEPLOY, check_rights.ROLE, check_rights.ASSIGN}
+    assert every[KEYS.lower()] == {check_rights.NEW_TOPIC, *check_rights.AT_A_TOPICS_GROUP}
     for scope, actions in every.items():
         for action in actions:
             azure.state["permissions"] = {scope: [{"actions": ["*"], "notActions": [action.upper()]}]}
@@ -225,7 +342,48 @@ def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure
 def needed() -> dict[str, tuple[str, ...]]:
     mine = Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
     places = [Place(OTHER, "rg-logs"), Place(SUBSCRIPTION)]
-    return check_rights.needs(mine, places, [Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")])
+    return check_rights.needs(mine, places, [Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")], {})
+
+
+EVENTS = f"/subscriptions/{OTHER}/resourceGroups/rg-events"
+TOPIC_ELSEWHERE = f"{EVENTS}/providers/Microsoft.EventGrid/systemTopics/theirs"
+
+
+@pytest.fixture
+def topic_elsewhere(azure: Stage) -> Stage:
+    """The vault has a system topic, which lies in another group than the vault."""
+    azure.add(TOPIC_ELSEWHERE, properties=topic("", VAULT)["properties"], identity={"principalId": "theirs"})
+    azure.check(FIRST)
+    return azure
+
+
+@pytest.mark.parametrize("action", check_rights.AT_A_TOPICS_GROUP)
+def test_rights_are_needed_where_the_topic_lies_that_a_vault_has_already(topic_elsewhere: Stage, action: str) -> None:
+    topic_elsewhere.state["permissions"] = {EVENTS: [{"actions": ["*"], "notActions": [action]}]}
+    found = the_one(topic_elsewhere)
+    assert found.startswith(f"you may not do {action} at {EVENTS.lower()}.")
+    topic_elsewhere.check(FIRST | {"CONNECTED_BY_OTHERS": "true"})
+
+
+def test_where_a_vault_lies_whose_topic_is_elsewhere_no_right_to_topics_is_needed(topic_elsewhere: Stage) -> None:
+    no = {"actions": ["*"], "notActions": ["Microsoft.EventGrid/*", "Microsoft.Insights/*"]}
+    topic_elsewhere.state["permissions"] = {KEYS: [no]}
+    topic_elsewhere.check(FIRST)
+
+
+@pytest.mark.parametrize("scope", [EVENTS, TOPIC_ELSEWHERE])
+def test_locks_are_looked_for_where_the_topic_lies_that_a_vault_has_already(
+    topic_elsewhere: Stage, capsys: pytest.CaptureFixture[str], scope: str
+) -> None:
+    lock = topic_elsewhere.lock(scope)
+    topic_elsewhere.check(FIRST)
+    assert f"the lock {lock.upper()} must be lifted for a moment before 'azd down'" in capsys.readouterr().out
+    topic_elsewhere.deployed(PROD)
+    topic_elsewhere.connect(PROD)
+    assert f"the lock {lock.upper()} (CanNotDelete) must be lifted" in capsys.readouterr().out
+    topic_elsewhere.lock(scope, "ReadOnly")
+    assert "forbids to make anything" in the_one(topic_elsewhere)
+    topic_elsewhere.check(FIRST | {"CONNECTED_BY_OTHERS": "true"})
 
 
 def test_rights_that_azure_does_not_tell_stop_nothing(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,7 +473,7 @@ def test_the_readme_names_every_right_of_whoever_deploys() -> None:
     vault = Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")
     every = {
         action
-        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], approving=True).values()
+        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], {}, approving=True).values()
         for action in actions
     }
-    assert {action for action in every if f"`{action}`" not in rights} == set()
+    assert {action for action in {*every, check_rights.SEE_RIGHTS} if f"`{action}`" not in rights} == set()

@@ -14,6 +14,7 @@ from tests.infra.hook_stage import (
     KEYS,
     LOGS,
     OTHER,
+    PROD,
     SECOND_VAULT,
     SUBSCRIPTION,
     THEIR_TOPIC,
@@ -23,13 +24,7 @@ from tests.infra.hook_stage import (
     stage,
 )
 
-PROD = environ()
 APP = PROD["FUNCTION_APP_ID"]
-
-
-@pytest.fixture
-def azure() -> Stage:
-    return stage()
 
 
 def kinds(ids: set[str]) -> list[str]:
@@ -50,8 +45,8 @@ def test_connecting_gives_the_template_exactly_its_parameters_each_thing_once(az
     azure.connect(
         PROD
         | {
-            "CLUSTER_SCOPES": f"{CLUSTER},{CLUSTER.upper()},{LOGS}/, /subscriptions/{SUBSCRIPTION.upper()},{LOGS.lower()}",
-            "KEY_VAULT_IDS": f"{VAULT},{VAULT.upper()}/",
+            "CLUSTER_SCOPES": f"{CLUSTER},{CLUSTER.upper()},{LOGS}, /subscriptions/{SUBSCRIPTION.upper()},{LOGS.lower()}",
+            "KEY_VAULT_IDS": f"{VAULT},{VAULT.upper()}",
         }
     )
     given = azure.state["parameters"]
@@ -275,6 +270,15 @@ def test_what_time_does_not_heal_stops_at_once_with_its_remedy(azure: Stage, cod
     assert azure.waits == []
 
 
+@pytest.mark.parametrize("code", sorted(connect.REMEDIES))
+def test_what_time_does_not_heal_stops_at_once_whatever_it_speaks_of(azure: Stage, code: str) -> None:
+    azure.state["slow"] = [(code, "You may not give a right to leave a dead letter: destination endpoint not found.")]
+    with pytest.raises(StoppedError, match="connecting failed") as stopped:
+        azure.connect(PROD)
+    assert connect.REMEDIES[code] in str(stopped.value)
+    assert azure.waits == []
+
+
 def test_nothing_is_removed_after_a_deployment_that_failed_or_says_nothing(azure: Stage) -> None:
     azure.connect(PROD)
     azure.state["fails_after"] = 3
@@ -320,6 +324,7 @@ def test_access_policies_are_offered_until_the_app_has_one(azure: Stage, capsys:
         ("CLUSTER_SCOPES", "/subscriptions/not-a-guid"),
         ("CLUSTER_SCOPES", " , "),
         ("KEY_VAULT_IDS", CLUSTER),
+        ("KEY_VAULT_IDS", f"{VAULT}/"),
         ("KEY_VAULT_IDS", f"/subscriptions/{OTHER}"),
         ("FUNCTION_APP_ID", " "),
         ("APP_PRINCIPAL_ID", ""),

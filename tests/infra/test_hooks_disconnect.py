@@ -10,27 +10,11 @@ from tests.infra.hook_stage import (
     FRESH_CHECKOUT,
     KEYS,
     LOGS,
+    PROD,
     SUBSCRIPTION,
     VAULT,
     Stage,
-    environ,
-    stage,
 )
-
-PROD = environ()
-PREFIXED = ("prod-eu", "prod2", "pro", "prod-eu-1700000000")
-"""Environments whose names begin as another's does."""
-
-
-@pytest.fixture
-def azure() -> Stage:
-    return stage()
-
-
-@pytest.fixture
-def connected(azure: Stage) -> Stage:
-    azure.connect(PROD)
-    return azure
 
 
 def test_disconnecting_removes_everything_those_that_hang_on_others_first(connected: Stage) -> None:
@@ -191,7 +175,3 @@ def test_the_record_is_written_down_by_a_command_for_the_shell_that_the_hooks_ru
     assert f"$env:AzureWebJobsStorage__accountName='{account}'; python -m cmk_rotation" in status_command(
         PROD, windows=True
     )
-
-
-def is_topic(id_: str) -> bool:
-    return id_.rsplit("/", 2)[1] == "systemtopics"

@@ -9,27 +9,17 @@ from tests.infra.hook_stage import (
     FRESH_CHECKOUT,
     LOGS,
     OTHER,
+    PROD,
+    SECOND_VAULT,
     SUBSCRIPTION,
     THEIR_TOPIC,
+    VAULT,
     Stage,
     environ,
-    stage,
 )
 
-PROD = environ()
 PREFIXED = ("prod-eu", "prod2", "pro", "prod-eu-1700000000")
 """Environments whose names begin as another's does."""
-
-
-@pytest.fixture
-def azure() -> Stage:
-    return stage()
-
-
-@pytest.fixture
-def connected(azure: Stage) -> Stage:
-    azure.connect(PROD)
-    return azure
 
 
 @pytest.mark.parametrize("name", PREFIXED)
@@ -166,6 +156,39 @@ def test_who_leaves_the_connecting_to_others_is_not_stopped_by_what_is_out_of_si
     assert "taken for removed by whoever connected the app" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("hidden", [CLUSTER, LOGS, VAULT])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_what_a_list_leaves_out_without_a_word_does_not_count_as_gone(connected: Stage, hidden: str, end: str) -> None:
+    connected.state["unlisted"] = [f"/subscriptions/{OTHER}/"]
+    connected.refuse("get", f"{hidden}$", "AuthorizationFailed")
+    told = rf"whatever is at {hidden.lower()}\n +why: not to be seen(?s:.*)sign in as somebody who may read there"
+    scopes = f"{CLUSTER}{end},{LOGS}{end},/subscriptions/{SUBSCRIPTION}"
+    with pytest.raises(StoppedError, match=rf"^1 things stay(?s:.*){told}"):
+        connected.disconnect(PROD | {"CLUSTER_SCOPES": scopes, "KEY_VAULT_IDS": f"{VAULT}{end}"})
+    assert any(id_.startswith(hidden.lower()) for id_ in connected.outside(PROD))
+    connected.disconnect(PROD | {"CONNECTED_BY_OTHERS": "true"})
+    connected.state["unlisted"] = []
+    connected.forget_refusals()
+    connected.disconnect(PROD)
+    assert connected.outside(PROD) == set()
+
+
+def test_who_may_not_see_rights_in_a_named_subscription_sees_empty_lists_and_is_stopped(
+    connected: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.state["unlisted"] = [f"/subscriptions/{OTHER}/"]
+    connected.state["permissions"] = {f"/subscriptions/{OTHER}": [{"actions": ["Microsoft.KeyVault/*"]}]}
+    told = (
+        rf"whatever is in subscription {OTHER}(?s:.*)roleAssignments/read(?s:.*)sign in as somebody who may read there"
+    )
+    with pytest.raises(StoppedError, match=rf"^1 things stay(?s:.*){told}"):
+        connected.disconnect(PROD)
+    connected.disconnect(PROD | {"CONNECTED_BY_OTHERS": "true"})
+    connected.refuse("get", "/permissions", "InvalidScope", "Bad Request")
+    connected.disconnect(PROD)
+    assert f"your rights at /subscriptions/{OTHER} could not be read" in capsys.readouterr().out
+
+
 def test_a_strange_subscription_that_may_not_be_read_is_only_said(
     connected: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +216,15 @@ def test_a_group_of_this_name_that_is_somebody_elses_is_refused(connected: Stage
     assert connected.state["deleted"] == []
 
 
+@pytest.mark.parametrize("outputs", [FRESH_CHECKOUT, tuple(PROD)])
+def test_a_resource_group_that_a_shell_names_is_not_taken_for_the_apps(
+    connected: Stage, outputs: tuple[str, ...]
+) -> None:
+    connected.add(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shop", tags={"azd-env-name": "prod"})
+    connected.disconnect({name: PROD[name] for name in outputs} | {"AZURE_RESOURCE_GROUP": "rg-shop"})
+    assert connected.outside(PROD) == set()
+
+
 def test_an_environment_that_was_turned_to_another_subscription_is_refused(connected: Stage) -> None:
     with pytest.raises(StoppedError, match="An environment cannot move"):
         connected.disconnect(PROD | {"AZURE_SUBSCRIPTION_ID": OTHER})
@@ -208,6 +240,29 @@ def test_a_right_that_somebody_gave_the_app_by_hand_is_named_and_left(
     connected.disconnect(PROD)
     assert by_hand.lower() in connected.resources
     assert f"az role assignment delete --ids {by_hand.upper()}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("where", "principal", "whose"),
+    [(VAULT, "zoe", "zoe"), (SECOND_VAULT, PROD["APP_PRINCIPAL_ID"].upper(), "the app's identity")],
+)
+def test_a_right_by_a_role_of_ours_that_somebody_gave_by_hand_is_named_and_left(
+    connected: Stage, capsys: pytest.CaptureFixture[str], where: str, principal: str, whose: str
+) -> None:
+    role = next(id_ for id_, one in connected.resources.items() if "keys" in one["properties"].get("roleName", ""))
+    by_hand = f"{where}/providers/Microsoft.Authorization/roleAssignments/by-hand"
+    connected.add(by_hand, properties={"principalId": principal, "roleDefinitionId": role.upper()})
+    named = f"not given by connect, and so left: a right of {whose}"
+    connected.connect(PROD)
+    assert connected.state["deleted"] == []
+    assert named in capsys.readouterr().out
+    with pytest.raises(StoppedError, match=r"^1 things stay(?s:.*)az role assignment list --all --role ID"):
+        connected.disconnect(PROD)
+    assert by_hand.lower() in connected.resources
+    assert connected.outside(PROD) == {role}, "it goes when nobody uses it"
+    told = capsys.readouterr().out
+    assert named in told
+    assert f"az role assignment delete --ids {by_hand.upper()}" in told
 
 
 def test_a_diagnostic_setting_of_somebody_else_stays(azure: Stage) -> None:

@@ -2,7 +2,8 @@
 
 import re
 
-from cmk_rotation.domain.vocabulary import Event, Reason, Stage
+from cmk_rotation.domain.log_events import LogEvent
+from cmk_rotation.domain.vocabulary import Reason, Stage
 from tests.infra import bicep, queries
 from tests.infra.bicep import INFRA
 from tests.infra.queries import RUNBOOK
@@ -33,7 +34,7 @@ def test_the_kusto_parser_notices_mistakes() -> None:
 
 def test_every_word_in_a_query_is_one_of_the_products() -> None:
     for query in queries.every():
-        assert query.events <= set(Event), query.name
+        assert query.events <= set(LogEvent), query.name
         assert query.reasons <= set(Reason), query.name
         assert query.stages <= set(Stage), query.name
         assert query.events or not query.fields, query.name
@@ -42,18 +43,18 @@ def test_every_word_in_a_query_is_one_of_the_products() -> None:
 def test_every_event_that_calls_for_a_person_raises_an_alert() -> None:
     alerting = {event for name in loaded("watch/alerts.bicep") for event in queries.of_files()[name].events}
     assert alerting >= {
-        Event.UPDATE_REFUSED,
-        Event.UPDATE_OVERDUE,
-        Event.ROTATION_FINISHED,
-        Event.CLUSTER_ATTENTION,
-        Event.KEY_EXPIRING,
-        Event.OLD_VERSION_DISABLED_EARLY,
-        Event.VISIT_FAILED,
-        Event.VISIT_LOST,
-        Event.VISIT_REJECTED,
-        Event.EVENT_REJECTED,
-        Event.RECONCILE_FINISHED,
-        Event.SETTINGS_INVALID,
+        LogEvent.UPDATE_REFUSED,
+        LogEvent.UPDATE_OVERDUE,
+        LogEvent.ROTATION_FINISHED,
+        LogEvent.CLUSTER_ATTENTION,
+        LogEvent.KEY_EXPIRING,
+        LogEvent.OLD_VERSION_DISABLED_EARLY,
+        LogEvent.VISIT_FAILED,
+        LogEvent.VISIT_LOST,
+        LogEvent.VISIT_REJECTED,
+        LogEvent.EVENT_REJECTED,
+        LogEvent.RECONCILE_FINISHED,
+        LogEvent.SETTINGS_INVALID,
     }
 
 

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from cmk_rotation.config.settings import SETTINGS
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.remedies import REMEDIES
-from cmk_rotation.domain.vocabulary import Event, Reason
+from cmk_rotation.domain.vocabulary import Reason
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
@@ -47,7 +48,7 @@ def test_every_reason_is_in_the_readme_with_its_remedy() -> None:
 
 
 def test_every_log_event_is_in_the_readme() -> None:
-    assert [event for event in Event if f"`{event}`" not in README] == []
+    assert [event for event in LogEvent if f"`{event}`" not in README] == []
 
 
 def test_every_command_in_the_readme_is_run_by_a_test() -> None:

@@ -8,11 +8,16 @@ import pytest
 from cmk_rotation import logs
 from cmk_rotation.controller.ports import Log
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.vocabulary import Event, Reason
+from cmk_rotation.domain.log_events import LogEvent, LogLine
+from cmk_rotation.domain.vocabulary import Reason
 
 GROUP = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-Logs"
 ID = f"{GROUP}/providers/Microsoft.OperationalInsights/clusters/Cluster-1"
 WRITE: Log = logs.write
+
+
+def write(event: LogEvent, level: int, **fields: object) -> None:
+    WRITE(LogLine(event, level, fields))
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +33,14 @@ def written(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_a_line_is_one_json_object_in_the_message(caplog: pytest.LogCaptureFixture) -> None:
-    WRITE(Event.UPDATE_SENT, logging.INFO, toVersion="v2", clusterId=ClusterId.parse(ID), attempt=1, stage=None)
+    write(LogEvent.UPDATE_SENT, logging.INFO, toVersion="v2", clusterId=ClusterId.parse(ID), attempt=1, stage=None)
     assert written(caplog) == {"event": "update.sent", "clusterId": ID, "toVersion": "v2", "attempt": 1}
     assert caplog.records[0].levelno == logging.INFO
     assert caplog.records[0].name == "cmk_rotation"
 
 
 def test_fields_stand_in_the_same_order_whoever_writes_them(caplog: pytest.LogCaptureFixture) -> None:
-    WRITE(Event.VISIT_DECIDED, logging.INFO, zebra=1, reason="r", apple=2, clusterId="c", message="m")
+    write(LogEvent.VISIT_DECIDED, logging.INFO, zebra=1, reason="r", apple=2, clusterId="c", message="m")
     assert list(written(caplog)) == ["event", "message", "clusterId", "reason", "apple", "zebra"]
 
 
@@ -63,7 +68,7 @@ def test_fields_stand_in_the_same_order_whoever_writes_them(caplog: pytest.LogCa
     ],
 )
 def test_every_value_is_shown_as_json_has_it(caplog: pytest.LogCaptureFixture, value: object, shown: object) -> None:
-    WRITE(Event.UPDATE_SENT, logging.INFO, value=value)
+    write(LogEvent.UPDATE_SENT, logging.INFO, value=value)
     assert written(caplog)["value"] == shown
 
 
@@ -80,7 +85,7 @@ ENDLESS.append(ENDLESS)
     "value", [Unspeakable(), ENDLESS, 10**9_999, [Unspeakable()]], ids=["mute", "endless", "huge", "deep"]
 )
 def test_no_value_is_too_odd_to_be_logged(caplog: pytest.LogCaptureFixture, value: object) -> None:
-    WRITE(Event.UPDATE_SENT, logging.INFO, value=value, attempt=1)
+    write(LogEvent.UPDATE_SENT, logging.INFO, value=value, attempt=1)
     line = written(caplog)
     assert "cannot be shown" in line["value"]
     assert line["attempt"] == 1
@@ -90,7 +95,7 @@ def test_no_value_is_too_odd_to_be_logged(caplog: pytest.LogCaptureFixture, valu
 def test_a_line_that_calls_for_a_person_never_lacks_what_they_need(
     caplog: pytest.LogCaptureFixture, level: int
 ) -> None:
-    WRITE(Event.CLUSTER_ATTENTION, level, remedy=None)
+    write(LogEvent.CLUSTER_ATTENTION, level, remedy=None)
     line = written(caplog)
     assert line["message"] == "cluster.attention"
     assert line["remedy"] == "None is on record for this line."
@@ -98,16 +103,16 @@ def test_a_line_that_calls_for_a_person_never_lacks_what_they_need(
 
 
 def test_what_a_caller_says_stands(caplog: pytest.LogCaptureFixture) -> None:
-    WRITE(Event.CLUSTER_ATTENTION, logging.ERROR, message="m", remedy="r", since="s")
+    write(LogEvent.CLUSTER_ATTENTION, logging.ERROR, message="m", remedy="r", since="s")
     assert written(caplog) == {"event": "cluster.attention", "message": "m", "remedy": "r", "since": "s"}
 
 
 def test_a_percent_sign_is_only_a_percent_sign(caplog: pytest.LogCaptureFixture) -> None:
-    WRITE(Event.UPDATE_SENT, logging.INFO, message="100 %s %d")
+    write(LogEvent.UPDATE_SENT, logging.INFO, message="100 %s %d")
     assert written(caplog)["message"] == "100 %s %d"
 
 
 def test_a_level_that_nobody_reads_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="cmk_rotation")
-    WRITE(Event.VISIT_DECIDED, logging.DEBUG, value=Unspeakable())
+    write(LogEvent.VISIT_DECIDED, logging.DEBUG, value=Unspeakable())
     assert not caplog.records

@@ -8,7 +8,7 @@ import pytest
 
 from cmk_rotation.config import clouds
 from cmk_rotation.config.settings import SETTINGS, InvalidSettingsError, Settings, Storage, read
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.vocabulary import Mode
 
 SUBSCRIPTION = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590"
@@ -44,7 +44,7 @@ def test_the_least_that_must_be_set_gives_the_documented_defaults() -> None:
     told = read(LEAST)
     assert told.mode is Mode.OBSERVE
     assert told.cloud is clouds.PUBLIC
-    assert told.pace == Pace()
+    assert told.timing == Timing()
     assert told.storage == Storage(
         queue_url="https://contosofn.queue.core.windows.net", table_url="https://contosofn.table.core.windows.net"
     )
@@ -131,8 +131,8 @@ def test_a_number_may_be_a_fraction(name: str) -> None:
     field, unit = NUMBERS[name]
     wide = {"POLL_FLOOR_SECONDS": "0.001", "RETRY_FLOOR_SECONDS": "0.001"}
     wide |= {"POLL_CEILING_SECONDS": "600", "RETRY_CEILING_SECONDS": "600"}
-    pace = read(LEAST | wide | {name: " 2.5 "}).pace
-    assert getattr(pace, field) == 2.5 * unit
+    timing = read(LEAST | wide | {name: " 2.5 "}).timing
+    assert getattr(timing, field) == 2.5 * unit
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -143,19 +143,19 @@ def test_a_number_is_a_plain_one_above_nothing_and_within_reason(name: str, text
 
 
 def test_every_duration_can_be_set() -> None:
-    assert {field for field, _ in NUMBERS.values()} == {field.name for field in fields(Pace)}
+    assert {field for field, _ in NUMBERS.values()} == {field.name for field in fields(Timing)}
 
 
 @pytest.mark.parametrize("what", ["POLL", "RETRY"])
 def test_a_floor_is_no_higher_than_its_ceiling(what: str) -> None:
     equal = {f"{what}_FLOOR_SECONDS": "60", f"{what}_CEILING_SECONDS": "60"}
-    assert read(LEAST | equal).pace != Pace()
+    assert read(LEAST | equal).timing != Timing()
     (problem,) = problems(LEAST | equal | {f"{what}_FLOOR_SECONDS": "60.5"})
     assert problem.startswith(f"{what}_FLOOR_SECONDS is 60.5")
 
 
 def test_a_queue_cannot_wait_longer_than_a_week() -> None:
-    assert read(LEAST | {"POLL_CEILING_SECONDS": "604800"}).pace.poll_ceiling == timedelta(days=7)
+    assert read(LEAST | {"POLL_CEILING_SECONDS": "604800"}).timing.poll_ceiling == timedelta(days=7)
     assert problems(LEAST | {"POLL_CEILING_SECONDS": "604801"})
 
 
@@ -369,7 +369,7 @@ def test_what_is_optional_is_read_and_an_empty_value_counts_as_unset() -> None:
 def test_the_defaults_in_the_table_are_those_in_the_code() -> None:
     table = {setting.name: setting.default for setting in SETTINGS}
     for name, (field, unit) in NUMBERS.items():
-        assert math.isclose(float(table[name]), getattr(Pace(), field) / unit), name
+        assert math.isclose(float(table[name]), getattr(Timing(), field) / unit), name
     assert table["AZURE_CLOUD"] == clouds.PUBLIC.name
     assert [name for name, default in table.items() if default == "required"] == [
         "CLUSTER_SCOPES",

@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmk_rotation.decisions.observation import Finish, Situation
+from cmk_rotation.decisions.observation import Finish, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import Cluster, Operation, OperationError, Workspace, same_version
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     BLOCKED,
     BUSY,
@@ -23,9 +23,9 @@ from tests.unit.support.builders import (
     VAULT,
     WORKSPACE,
     cluster,
+    observation,
     operation_url,
     rotation,
-    situation,
     status,
     version,
 )
@@ -45,11 +45,11 @@ VERSIONS = st.builds(
     expires_at=MOMENTS,
 )
 LISTED = st.lists(VERSIONS, max_size=3, unique_by=lambda listed: listed.version).map(tuple)
-TROUBLES = st.sampled_from([GONE, REFUSED, UNAVAILABLE, BUSY, BLOCKED])
+FAILURES = st.sampled_from([GONE, REFUSED, UNAVAILABLE, BUSY, BLOCKED])
 STATES = st.sampled_from(["Succeeded", "Failed", "Canceled", "Updating", "Deleting", "Migrating", ""])
 OPERATIONS = st.sampled_from(
     [None, *(Operation(word) for word in ("Succeeded", "Failed", "Canceled", "Updating", ""))]
-) | TROUBLES.filter(lambda found: found.kind is not TroubleKind.BUSY)
+) | FAILURES.filter(lambda found: found.kind is not FailureKind.BUSY)
 ROTATIONS = st.builds(
     rotation,
     to_version=st.sampled_from([V1, V2, V3, V3.upper(), ""]),
@@ -78,11 +78,11 @@ CLUSTERS = st.builds(
     key_version=st.sampled_from([V1, V1.upper(), V2, V3, None, ""]),
     held=st.booleans(),
 )
-SITUATIONS = st.builds(
-    lambda rotations, **changes: situation(*rotations, **changes),
+OBSERVATIONS = st.builds(
+    lambda rotations, **changes: observation(*rotations, **changes),
     st.lists(ROTATIONS, max_size=3),
     cluster=CLUSTERS,
-    versions=LISTED | LISTED | TROUBLES,
+    versions=LISTED | LISTED | FAILURES,
     vault_in_cloud=st.sampled_from([True, True, True, False]),
     operation=OPERATIONS,
     by=st.sampled_from(RequestedBy),
@@ -92,18 +92,18 @@ SITUATIONS = st.builds(
 )
 
 
-def is_tried_again_at_the_target(seen: Situation, cluster: Cluster) -> bool:
+def is_tried_again_at_the_target(seen: Observation, cluster: Cluster) -> bool:
     """A cluster that our own update left Failed at the target gets the same version again."""
     return cluster.failed and same_version(seen.target.version if seen.target else None, cluster.key_version)
 
 
 @settings(deadline=None, max_examples=600)
-@given(SITUATIONS)
-def test_whatever_the_situation_deciding_ends_and_an_update_only_goes_forward(seen: Situation) -> None:
+@given(OBSERVATIONS)
+def test_whatever_the_situation_deciding_ends_and_an_update_only_goes_forward(seen: Observation) -> None:
     settled, decision = settle(seen)
-    assert isinstance(settled, Situation)
+    assert isinstance(settled, Observation)
     assert decision.message
-    assert (decision.target is not None) is (decision.verdict is Verdict.UPDATE)
+    assert (decision.target is not None) is (decision.action is Action.UPDATE)
     if decision.target is None:
         return
     now_has, in_use, target = settled.cluster, settled.in_use, decision.target
@@ -127,8 +127,8 @@ def test_whatever_the_situation_deciding_ends_and_an_update_only_goes_forward(se
 
 
 @settings(deadline=None)
-@given(SITUATIONS)
-def test_whatever_the_situation_a_rotation_that_ended_well_was_seen_at_its_target(seen: Situation) -> None:
+@given(OBSERVATIONS)
+def test_whatever_the_situation_a_rotation_that_ended_well_was_seen_at_its_target(seen: Observation) -> None:
     decision = decide(seen)
     if isinstance(decision, Finish) and decision.rotation.stage is Stage.SUCCEEDED:
         assert seen.cluster.succeeded
@@ -137,8 +137,8 @@ def test_whatever_the_situation_a_rotation_that_ended_well_was_seen_at_its_targe
 
 
 @settings(deadline=None)
-@given(SITUATIONS)
-def test_whatever_the_situation_an_end_blanks_the_signed_url(seen: Situation) -> None:
+@given(OBSERVATIONS)
+def test_whatever_the_situation_an_end_blanks_the_signed_url(seen: Observation) -> None:
     decision = decide(seen)
     if isinstance(decision, Finish):
         assert decision.rotation.attempt.operation_url is None

@@ -7,13 +7,17 @@ from itertools import pairwise
 
 import pytest
 
-from cmk_rotation.controller.ports import AzureTroubleError, StorageUnavailableError
-from cmk_rotation.controller.reconcile import key_changed, plan, reconcile, survey
-from cmk_rotation.decisions.observation import Decision, Situation, Unseen
+from cmk_rotation.controller.fan_out import key_changed
+from cmk_rotation.controller.plan import plan
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
+from cmk_rotation.controller.reconcile import reconcile
+from cmk_rotation.controller.survey import survey
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
 from cmk_rotation.domain.identifiers import Key, Scope
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -35,11 +39,11 @@ from tests.unit.support.builders import (
     changed_status,
     cluster,
     cluster_id,
+    failure,
     must,
     over,
     rotation,
     status,
-    trouble,
     version,
 )
 from tests.unit.support.worlds import Fakes
@@ -52,7 +56,7 @@ def fleet(size: int, fakes: Fakes | None = None) -> Fakes:
     """As many clusters, all on V1 of one key."""
     fakes = fakes or Fakes()
     clusters = [cluster(id=cluster_id(f"law-{number}")) for number in range(size)]
-    fakes.clusters.there = {one.id: one for one in clusters}
+    fakes.clusters.stored = {one.id: one for one in clusters}
     return fakes
 
 
@@ -74,7 +78,7 @@ def requested(fakes: Fakes) -> int:
 
 
 def summary(fakes: Fakes) -> dict[str, object]:
-    return dict(fakes.log.of(Event.RECONCILE_FINISHED)[-1].fields)
+    return dict(fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1].fields)
 
 
 # --- messages that name a key ---------------------------------------------------------------------------------------
@@ -84,14 +88,14 @@ def test_a_key_that_changed_requests_a_visit_to_each_cluster_that_uses_it() -> N
     fakes = fleet(3)
     other = cluster(id=cluster_id("law-other"), key_name="other")
     elsewhere = cluster(id=cluster_id("law-none"), key_vault_uri=None, key_name=None, key_version=None)
-    fakes.clusters.there |= {other.id: other, elsewhere.id: elsewhere}
+    fakes.clusters.stored |= {other.id: other, elsewhere.id: elsewhere}
     fakes.key_changed()
     (message,) = fakes.requests.pending
     fakes.deliver(message)
     visits = [visit for visit, _ in fakes.requests.requested]
     assert sorted(must(visit.cluster).name for visit in visits) == ["law-0", "law-1", "law-2"]
     assert {(visit.by, visit.event_id) for visit in visits} == {(RequestedBy.EVENT, "event-1")}
-    (line,) = fakes.log.of(Event.KEY_MATCHED)
+    (line,) = fakes.log.of(LogEvent.KEY_MATCHED)
     assert line.fields["clusters"] == 3
     assert "law-0, law-1, law-2" in str(line.fields["message"])
 
@@ -101,18 +105,18 @@ def test_a_key_that_no_cluster_uses_is_no_error() -> None:
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, key=Key("contoso.vault.azure.net", "new")))
     assert fakes.requests.requested == []
     assert fakes.log.errors == []
-    assert fakes.log.of(Event.KEY_MATCHED)[0].fields["clusters"] == 0
+    assert fakes.log.of(LogEvent.KEY_MATCHED)[0].fields["clusters"] == 0
 
 
 def test_a_message_without_a_key_is_rejected() -> None:
     fakes = Fakes()
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW))
-    assert len(fakes.log.of(Event.VISIT_REJECTED, logging.WARNING)) == 1
+    assert len(fakes.log.of(LogEvent.VISIT_REJECTED, logging.WARNING)) == 1
 
 
 def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
-    fakes.clusters.scope_troubles[OTHER] = trouble(TroubleKind.UNAVAILABLE)
+    fakes.clusters.scope_failures[OTHER] = failure(FailureKind.UNAVAILABLE)
     fakes.key_changed()
     fakes.run(2 * HOUR, reconcile=False)
     asked = [after for visit, after in fakes.requests.requested if visit.key is not None]
@@ -125,24 +129,24 @@ def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
 
 def test_a_scope_that_answers_again_is_found_by_the_repeated_message() -> None:
     fakes = Fakes()
-    fakes.clusters.scope_troubles[SCOPE] = trouble(TroubleKind.UNAVAILABLE, retry_after=5 * MINUTE)
+    fakes.clusters.scope_failures[SCOPE] = failure(FailureKind.UNAVAILABLE, retry_after=5 * MINUTE)
     fakes.key_changed()
     fakes.run(2 * MINUTE, reconcile=False)
-    fakes.clusters.scope_troubles.clear()
+    fakes.clusters.scope_failures.clear()
     fakes.run(HOUR, reconcile=False)
     assert fakes.finished == [Stage.SUCCEEDED]
 
 
 def test_a_scope_that_refuses_is_not_asked_again() -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
-    fakes.clusters.scope_troubles[OTHER] = REFUSED
+    fakes.clusters.scope_failures[OTHER] = REFUSED
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, key=KEY))
     assert [visit.cluster for visit, _ in fakes.requests.requested] == [CLUSTER]
 
 
 def test_a_message_from_the_future_is_asked_again_no_longer_than_one_from_now() -> None:
     fakes = Fakes()
-    fakes.clusters.scope_troubles[SCOPE] = UNAVAILABLE
+    fakes.clusters.scope_failures[SCOPE] = UNAVAILABLE
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW + DAY, key=KEY))
     assert [after for _, after in fakes.requests.requested] == [MINUTE]
 
@@ -179,7 +183,7 @@ STEADY = {
 @pytest.mark.parametrize("case", STEADY)
 def test_a_cluster_that_stays_as_it_is_is_not_visited_again_if_it_is(case: str) -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = STEADY[case]
+    fakes.clusters.stored[CLUSTER] = STEADY[case]
     fakes.run(HOUR)
     fakes.requests.requested.clear()
     fakes.run(20 * HOUR)
@@ -221,7 +225,7 @@ CHANGES: dict[str, Cluster] = {
 def test_a_cluster_that_changed_is_visited(case: str, mode: Mode) -> None:
     fakes = settled(mode=mode)
     assert requested(fakes) == 0
-    fakes.clusters.there[CLUSTER] = CHANGES[case]
+    fakes.clusters.stored[CLUSTER] = CHANGES[case]
     assert requested(fakes) == 1
 
 
@@ -233,16 +237,16 @@ def test_a_rotation_that_has_not_ended_is_visited(stage: Stage, mode: Mode) -> N
     assert requested(fakes) == 1
 
 
-@pytest.mark.parametrize("owed", ["announced", "published"])
-def test_an_end_that_nobody_heard_of_is_visited(owed: str) -> None:
+@pytest.mark.parametrize("unheard", ["announced", "published"])
+def test_an_end_that_nobody_heard_of_is_visited(unheard: str) -> None:
     fakes = settled()
-    fakes.records.put(changed(fakes.rotation, announced=owed != "announced", published=owed != "published"))
+    fakes.records.put(changed(fakes.rotation, announced=unheard != "announced", published=unheard != "published"))
     assert requested(fakes) == 1
 
 
 def test_a_cluster_that_somebody_else_moved_to_the_newest_version_is_visited_to_record_it() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.records.put(status(key_version=V2, newest_version=V2))
     assert requested(fakes) == 1
     fakes.run(MINUTE)
@@ -251,20 +255,20 @@ def test_a_cluster_that_somebody_else_moved_to_the_newest_version_is_visited_to_
 
 def test_attention_is_due_again_after_a_day_and_over_when_it_is_over() -> None:
     fakes = Fakes()
-    fakes.keys.trouble = REFUSED
+    fakes.keys.failure = REFUSED
     fakes.run(23 * HOUR)
     assert fakes.log.errors == ["cluster.attention"]
     fakes.run(2 * HOUR)
     assert fakes.log.errors == ["cluster.attention"] * 2
-    fakes.keys.trouble = None
+    fakes.keys.failure = None
     fakes.run(HOUR)
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_a_cluster_that_is_gone_is_noted_once_and_then_left_alone() -> None:
     fakes = settled()
-    fakes.clusters.there.clear()
-    fakes.clusters.there[cluster_id("law-two")] = cluster(id=cluster_id("law-two"), key_version=None)
+    fakes.clusters.stored.clear()
+    fakes.clusters.stored[cluster_id("law-two")] = cluster(id=cluster_id("law-two"), key_version=None)
     fakes.run(HOUR)
     assert fakes.status.reason is Reason.CLUSTER_GONE
     fakes.requests.requested.clear()
@@ -297,7 +301,7 @@ def test_a_cluster_on_record_out_of_scope_is_left_alone() -> None:
 
 def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_cannot_be_read() -> None:
     fakes = settled()
-    fakes.clusters.scope_troubles[SCOPE] = fakes.clusters.get_trouble = REFUSED
+    fakes.clusters.scope_failures[SCOPE] = fakes.clusters.get_failure = REFUSED
     fakes.run(30 * MINUTE)
     assert fakes.status.reason is Reason.CLUSTER_ACCESS_DENIED
     assert summary(fakes)["attention"] == 1
@@ -305,10 +309,10 @@ def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_can
 
 def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -> None:
     fakes = Fakes(scopes=(OTHER, GROUP))
-    fakes.clusters.scope_troubles[OTHER] = UNAVAILABLE
+    fakes.clusters.scope_failures[OTHER] = UNAVAILABLE
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
-    lines = fakes.log.of(Event.RECONCILE_FINISHED)
+    lines = fakes.log.of(LogEvent.RECONCILE_FINISHED)
     assert {line.level for line in lines} == {logging.ERROR}
     assert (summary(fakes)["failedScopes"], summary(fakes)["emptyScopes"], summary(fakes)["scopes"]) == (1, 0, 2)
     assert "rg-other failed" in str(summary(fakes)["message"])
@@ -330,8 +334,8 @@ def test_overlapping_scopes_count_a_cluster_once() -> None:
 
 def test_one_line_counts_the_fleet() -> None:
     fakes = fleet(8)
-    ids = sorted(fakes.clusters.there, key=lambda found: found.key)
-    fakes.clusters.there |= {
+    ids = sorted(fakes.clusters.stored, key=lambda found: found.key)
+    fakes.clusters.stored |= {
         ids[0]: cluster(id=ids[0], key_version=V2),
         ids[1]: cluster(id=ids[1], key_version=None),
         ids[2]: cluster(id=ids[2], key_vault_uri=None, key_name=None, key_version=None),
@@ -345,12 +349,12 @@ def test_one_line_counts_the_fleet() -> None:
     counts = {name: summary(fakes)[name] for name in ("clusters", "current", "behind", "underWay", "attention")}
     assert counts == {"clusters": 8, "current": 3, "behind": 4, "underWay": 1, "attention": 2}
     assert summary(fakes)["visitsRequested"] == 8
-    assert fakes.log.of(Event.RECONCILE_FINISHED)[0].level == logging.INFO
+    assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[0].level == logging.INFO
 
 
 def test_what_only_a_visit_can_see_is_counted_by_what_the_last_one_saw() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
     fakes.clusters.workspaces[WORKSPACE] = "Failed"
     fakes.visit()
     fakes.run(HOUR)
@@ -381,8 +385,8 @@ def test_fifty_clusters_on_one_key_are_read_with_one_call_to_key_vault_and_all_m
 
 def test_the_same_key_in_different_spelling_is_read_once() -> None:
     fakes = fleet(2)
-    ids = list(fakes.clusters.there)
-    fakes.clusters.there[ids[0]] = cluster(
+    ids = list(fakes.clusters.stored)
+    fakes.clusters.stored[ids[0]] = cluster(
         id=ids[0], key_vault_uri="https://CONTOSO.vault.azure.net/", key_name="LA-CMK"
     )
     fakes.reconcile()
@@ -412,7 +416,7 @@ class HangingVaults:
         del key
         self.visits_before.append(len(self.fakes.requests.requested))
         self.fakes.clock.now += self.takes
-        raise AzureTroubleError(UNAVAILABLE)
+        raise AzureCallError(UNAVAILABLE)
 
 
 def on_keys_of_their_own(size: int) -> Fakes:
@@ -422,7 +426,7 @@ def on_keys_of_their_own(size: int) -> Fakes:
         cluster(id=cluster_id(f"law-{number}"), key_vault_uri=f"https://vault-{number}.vault.azure.net")
         for number in range(size)
     ]
-    fakes.clusters.there = {one.id: one for one in clusters}
+    fakes.clusters.stored = {one.id: one for one in clusters}
     return fakes
 
 
@@ -445,9 +449,9 @@ def test_vaults_that_hang_do_not_keep_a_run_from_its_end_nor_any_cluster_from_it
 
 def test_a_cluster_whose_key_was_not_reached_is_visited_and_seen_to() -> None:
     fakes = fleet(1)
-    hanging = on_keys_of_their_own(8).clusters.there
-    fakes.clusters.there = hanging | {CLUSTER: cluster()}
-    fakes.records.put(*(status(cluster_id=one) for one in fakes.clusters.there))
+    hanging = on_keys_of_their_own(8).clusters.stored
+    fakes.clusters.stored = hanging | {CLUSTER: cluster()}
+    fakes.records.put(*(status(cluster_id=one) for one in fakes.clusters.stored))
     reconcile(replace(fakes.world, keys=HangingVaults(fakes, 45 * SECOND)))
     assert CLUSTER in {visit.cluster for visit, _ in fakes.requests.requested}
     fakes.visit()
@@ -467,7 +471,7 @@ def test_an_update_of_a_cluster_that_is_taken_out_of_scope_is_let_go_of(lasts: t
     assert (fakes.rotation.stage, fakes.rotation.attempt.operation_url) == (Stage.SUPERSEDED, None)
     assert "taken out of CLUSTER_SCOPES" in fakes.rotation.message
     assert "look at the cluster yourself" in (fakes.rotation.remedy or "")
-    assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 1
+    assert len(fakes.log.of(LogEvent.ROTATION_FINISHED)) == 1
     assert fakes.requests.pending == []
 
 
@@ -478,9 +482,9 @@ def test_an_end_out_of_scope_that_nobody_heard_of_is_announced_by_a_later_reconc
     finished = len(fakes.effects.done) + 1
     fakes.effects.die_after = finished
     fakes.reconcile()
-    assert (fakes.rotation.stage, fakes.log.of(Event.ROTATION_FINISHED)) == (Stage.SUPERSEDED, [])
+    assert (fakes.rotation.stage, fakes.log.of(LogEvent.ROTATION_FINISHED)) == (Stage.SUPERSEDED, [])
     fakes.run(HOUR)
-    assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 1
+    assert len(fakes.log.of(LogEvent.ROTATION_FINISHED)) == 1
 
 
 def test_a_row_that_changes_while_it_is_let_go_of_is_left_to_the_next_reconcile() -> None:
@@ -506,10 +510,10 @@ def test_a_row_that_changes_while_it_is_let_go_of_is_left_to_the_next_reconcile(
 def test_the_old_version_must_stay_without_an_end_while_another_cluster_pins_it() -> None:
     fakes = Fakes()
     other = cluster_id("law-two")
-    fakes.clusters.there[other] = cluster(id=other, held=True)
+    fakes.clusters.stored[other] = cluster(id=other, held=True)
     fakes.run(2 * HOUR)
     assert fakes.rotation.outcome.keep_old_version_until is None
-    fakes.clusters.there[other] = cluster(id=other, key_version=V2)
+    fakes.clusters.stored[other] = cluster(id=other, key_version=V2)
     freed_at = fakes.clock.now
     fakes.run(HOUR)
     until = fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until
@@ -526,14 +530,14 @@ def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) 
     fakes.run(2 * HOUR)
     assert fakes.rotation.outcome.keep_old_version_until is not None
     back = cluster() if who == "the cluster itself" else cluster(id=cluster_id("law-two"), held=True)
-    fakes.clusters.there[back.id] = back
+    fakes.clusters.stored[back.id] = back
     fakes.run(HOUR)
     assert fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until is None
     assert [step.name for step in fakes.records.history(CLUSTER)][-1] == "old version in use again"
     fakes.requests.requested.clear()
     fakes.run(10 * HOUR)
     assert fakes.requests.requested == [], "that is said once"
-    fakes.clusters.there[back.id] = replace(back, key_version=V2, held=False)
+    fakes.clusters.stored[back.id] = replace(back, key_version=V2, held=False)
     left_at = fakes.clock.now
     fakes.run(HOUR)
     assert must(fakes.records.rotations[(CLUSTER, KEY, V2)].outcome.keep_old_version_until) >= left_at + DAY
@@ -543,15 +547,15 @@ def test_an_old_version_that_is_pinned_again_must_stay_without_an_end(who: str) 
 def test_a_cluster_that_left_the_old_version_in_another_way_no_longer_holds_it(how: str) -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
     other = cluster_id("law-two", group="rg-other")
-    fakes.clusters.there[other] = cluster(id=other, held=True)
+    fakes.clusters.stored[other] = cluster(id=other, held=True)
     fakes.run(2 * HOUR)
     assert fakes.rotation.outcome.keep_old_version_until is None
     if how == "deleted":
-        del fakes.clusters.there[other]
+        del fakes.clusters.stored[other]
     elif how == "another key":
-        fakes.clusters.there[other] = cluster(id=other, key_name="other")
+        fakes.clusters.stored[other] = cluster(id=other, key_name="other")
     elif how == "automatic rotation":
-        fakes.clusters.there[other] = cluster(id=other, key_version=None)
+        fakes.clusters.stored[other] = cluster(id=other, key_version=None)
     else:
         fakes.scopes = (GROUP,)
     fakes.run(HOUR)
@@ -578,12 +582,12 @@ def test_a_plan_decides_for_every_cluster_and_changes_nothing() -> None:
     fakes = fleet(3)
     hidden = cluster_id("law-hidden", group="rg-other")
     fakes.scopes = (GROUP, OTHER)
-    fakes.clusters.scope_troubles[OTHER] = REFUSED
+    fakes.clusters.scope_failures[OTHER] = REFUSED
     fakes.records.put(status(cluster_id=hidden))
     _, planned = plan(fakes.world)
-    assert [decision.verdict for _, decision in planned] == [Verdict.UPDATE] * 3 + [Verdict.ATTENTION]
-    assert isinstance(planned[0][0], Situation)
-    assert isinstance(planned[3][0], Unseen)
+    assert [decision.action for _, decision in planned] == [Action.UPDATE] * 3 + [Action.ATTENTION]
+    assert isinstance(planned[0][0], Observation)
+    assert isinstance(planned[3][0], UnreadableCluster)
     assert fakes.effects.done == []
 
 
@@ -608,11 +612,11 @@ def test_a_plan_takes_what_has_ended_for_ended() -> None:
 
 def test_a_plan_shows_a_scope_that_holds_something_gone() -> None:
     fakes = Fakes()
-    fakes.clusters.there.clear()
+    fakes.clusters.stored.clear()
     fakes.records.put(status())
     decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
-    fakes.clusters.scope_troubles[SCOPE] = GONE
+    fakes.clusters.scope_failures[SCOPE] = GONE
     decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
     assert fakes.clock.now == NOW
@@ -632,7 +636,7 @@ def test_how_many_messages_lie_in_the_poison_queue_is_told_each_time() -> None:
     fakes.reconcile()
     assert summary(fakes)["poisonMessages"] == 0
     poisoned(fakes, 2, HOUR - SECOND)
-    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert (line.level, line.fields["poisonMessages"]) == (logging.INFO, 2), "on_lost_visit may be about to read them"
 
 
@@ -658,7 +662,7 @@ def test_since_when_messages_lie_there_is_written_down_by_who_finds_them_first_a
 def test_a_poison_message_that_has_lain_for_an_hour_calls_for_a_person() -> None:
     fakes = settled()
     poisoned(fakes, 2, HOUR)
-    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert line.level == logging.WARNING
     assert "2 messages lie in the poison queue" in str(line.fields["message"])
     assert "az storage message peek" in str(line.fields["remedy"])
@@ -667,9 +671,9 @@ def test_a_poison_message_that_has_lain_for_an_hour_calls_for_a_person() -> None
 
 def test_a_poison_message_beside_a_scope_that_fails_is_told_in_the_same_error() -> None:
     fakes = settled()
-    fakes.clusters.scope_troubles[SCOPE] = REFUSED
+    fakes.clusters.scope_failures[SCOPE] = REFUSED
     poisoned(fakes, 1, HOUR)
-    line = fakes.log.of(Event.RECONCILE_FINISHED)[-1]
+    line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert line.level == logging.ERROR
     assert "poison queue" in str(line.fields["message"])
     assert "CLUSTER_SCOPES" in str(line.fields["remedy"])

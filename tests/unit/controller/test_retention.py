@@ -9,7 +9,8 @@ import pytest
 from cmk_rotation.controller.reconcile import reconcile
 from cmk_rotation.controller.retention import keep_old_version_until, pinned_by
 from cmk_rotation.domain.cluster_record import Record
-from cmk_rotation.domain.vocabulary import Event, KeyMode, Reason, Stage
+from cmk_rotation.domain.log_events import LogEvent
+from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 from tests.unit.support.builders import CLUSTER, DAY, HOUR, MINUTE, NOW, SECOND, V1, cluster, cluster_id, over, status
 from tests.unit.support.worlds import Fakes
 
@@ -23,7 +24,7 @@ def rows_read_by_a_rotation(fleet: int) -> int:
     fakes = Fakes()
     for number in range(1, fleet):
         other = cluster_id(f"law-{number}")
-        fakes.clusters.there[other] = cluster(id=other, held=True)
+        fakes.clusters.stored[other] = cluster(id=other, held=True)
         fakes.records.put(status(cluster_id=other, mode=KeyMode.PINNED, key_version=V1, reason=Reason.ON_HOLD))
     fakes.visit()
     before = fakes.records.rows_read
@@ -84,7 +85,7 @@ def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:
 
 def two_that_move_together() -> Fakes:
     fakes = Fakes()
-    fakes.clusters.there[TWO] = cluster(id=TWO)
+    fakes.clusters.stored[TWO] = cluster(id=TWO)
     fakes.visit(CLUSTER)
     fakes.visit(TWO)
     return fakes
@@ -119,7 +120,7 @@ def test_of_clusters_that_end_together_the_last_tells_until_when_the_old_version
     else:
         fakes.records.before_save = lambda row: before_the_end(fakes, row)
     fakes.run(2 * HOUR, reconcile=False)
-    told = [line.fields["keepOldVersionUntil"] for line in fakes.log.of(Event.ROTATION_FINISHED)]
+    told = [line.fields["keepOldVersionUntil"] for line in fakes.log.of(LogEvent.ROTATION_FINISHED)]
     assert len(told) == 2
     assert any(told), "somebody has to say until when"
     assert any(data["keepOldVersionUntil"] for _, _, data in fakes.outcomes.published)
@@ -141,5 +142,5 @@ def test_reconcile_leaves_an_end_alone_that_is_being_said() -> None:
 
     once(fakes.outcomes, "publish", other_ends_and_reconcile_sees_both)
     fakes.run(2 * HOUR)
-    assert len(fakes.log.of(Event.ROTATION_FINISHED)) == 2, "one line for each rotation"
+    assert len(fakes.log.of(LogEvent.ROTATION_FINISHED)) == 2, "one line for each rotation"
     assert len(fakes.outcomes.published) == 2, "and one event"

@@ -43,7 +43,7 @@ def test_a_cluster_that_changes_while_the_update_is_prepared_is_looked_at_anew(
     change: dict[str, Any], outcome: Reason
 ) -> None:
     fakes = Fakes()
-    when_claimed(fakes, lambda: fakes.clusters.there.update({CLUSTER: cluster(**change)}))
+    when_claimed(fakes, lambda: fakes.clusters.stored.update({CLUSTER: cluster(**change)}))
     fakes.visit()
     assert fakes.clusters.sent == []
     assert steps(fakes) == ["claimed", "not sent"]
@@ -77,12 +77,12 @@ def test_a_cluster_that_cannot_be_read_once_more_is_not_updated() -> None:
     fakes = Fakes()
 
     def azure_falls_silent() -> None:
-        fakes.clusters.get_trouble = UNAVAILABLE
+        fakes.clusters.get_failure = UNAVAILABLE
 
     when_claimed(fakes, azure_falls_silent)
     fakes.visit()
     assert (fakes.clusters.sent, fakes.rotation.stage) == ([], Stage.WAITING)
-    fakes.records.before_save, fakes.clusters.get_trouble = None, None
+    fakes.records.before_save, fakes.clusters.get_failure = None, None
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
 
@@ -178,7 +178,7 @@ def test_a_claim_that_cannot_be_taken_back_lapses_and_the_message_comes_again() 
 
     def happen(row: Rotation | ClusterStatus) -> None:
         if isinstance(row, Rotation) and row.stage is Stage.UPDATING:
-            fakes.clusters.there[CLUSTER] = cluster(held=True)
+            fakes.clusters.stored[CLUSTER] = cluster(held=True)
         elif isinstance(row, Rotation):
             raise StorageUnavailableError("save_rotation")
 
@@ -186,6 +186,6 @@ def test_a_claim_that_cannot_be_taken_back_lapses_and_the_message_comes_again() 
     fakes.run(MINUTE)
     assert (fakes.clusters.sent, fakes.rotation.stage) == ([], Stage.UPDATING)
     fakes.records.before_save = None
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert (fakes.finished, len(fakes.clusters.sent)) == ([Stage.SUCCEEDED], 1)

@@ -7,8 +7,9 @@ import pytest
 from cmk_rotation.controller.visit import visit
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -27,9 +28,9 @@ from tests.unit.support.builders import (
     claimed,
     cluster,
     cluster_id,
+    observation,
     operation_url,
     rotation,
-    situation,
     version,
 )
 from tests.unit.support.worlds import Fakes
@@ -79,7 +80,7 @@ def test_a_verified_end_says_how_long_the_old_version_must_stay_and_how_long_the
     assert end.outcome.finished_at is not None
     assert end.outcome.keep_old_version_until == end.outcome.finished_at + DAY
     assert 600 <= (end.seconds_to_verify or 0) <= 720
-    (line,) = fakes.log.of(Event.ROTATION_FINISHED)
+    (line,) = fakes.log.of(LogEvent.ROTATION_FINISHED)
     assert line.fields["keepOldVersionUntil"] == end.outcome.keep_old_version_until
     assert line.fields["remedy"]
 
@@ -88,15 +89,15 @@ def test_the_log_tells_the_story_of_an_update_in_order() -> None:
     fakes = Fakes()
     fakes.key_changed()
     fakes.run(HOUR)
-    told = [line.event for line in fakes.log.lines if line.level > 10 and line.event is not Event.RECONCILE_FINISHED]
+    told = [line.event for line in fakes.log.lines if line.level > 10 and line.event is not LogEvent.RECONCILE_FINISHED]
     assert told == [
-        Event.KEY_MATCHED,
-        Event.VISIT_DECIDED,
-        Event.UPDATE_SENT,
-        Event.UPDATE_ACCEPTED,
-        Event.UPDATE_PROGRESS,
-        Event.ROTATION_FINISHED,
-        Event.VISIT_DECIDED,
+        LogEvent.KEY_MATCHED,
+        LogEvent.VISIT_DECIDED,
+        LogEvent.UPDATE_SENT,
+        LogEvent.UPDATE_ACCEPTED,
+        LogEvent.UPDATE_PROGRESS,
+        LogEvent.ROTATION_FINISHED,
+        LogEvent.VISIT_DECIDED,
     ]
 
 
@@ -123,7 +124,7 @@ def test_each_look_comes_after_a_tenth_of_the_time_and_a_long_update_is_followed
     fakes.visit()
     fakes.run(6 * HOUR, reconcile=False)
     assert fakes.finished == [Stage.SUCCEEDED]
-    looks = len(fakes.log.of(Event.VISIT_DECIDED))
+    looks = len(fakes.log.of(LogEvent.VISIT_DECIDED))
     assert 60 <= looks <= 110, looks
 
 
@@ -150,8 +151,8 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
     fakes = Fakes()
     forged = operation_url(host="evil.example")
     fakes.records.put(rotation(operation_url=forged))
-    fakes.clusters.there[CLUSTER] = cluster(state="Updating")
-    fakes.clusters.operation_trouble = UNAVAILABLE  # would be seen, had it been asked
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.operation_failure = UNAVAILABLE  # would be seen, had it been asked
     fakes.visit()
     assert fakes.rotation.attempt.silent_since is None
     assert fakes.rotation.stage is Stage.UPDATING
@@ -159,7 +160,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
 
 def test_an_operation_that_is_not_found_leaves_the_word_to_the_cluster() -> None:
     fakes = Fakes()
-    fakes.clusters.operation_trouble = GONE
+    fakes.clusters.operation_failure = GONE
     fakes.visit()
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CONFIRMED_BY_CLUSTER
@@ -167,7 +168,7 @@ def test_an_operation_that_is_not_found_leaves_the_word_to_the_cluster() -> None
 
 def test_an_operation_that_is_silent_for_hours_leaves_the_word_to_the_cluster_after_one() -> None:
     fakes = Fakes()
-    fakes.clusters.operation_trouble = UNAVAILABLE
+    fakes.clusters.operation_failure = UNAVAILABLE
     fakes.visit()
     fakes.run(59 * MINUTE)
     assert fakes.rotation.stage is Stage.UPDATING
@@ -212,7 +213,7 @@ def test_a_cluster_that_its_update_leaves_failed_is_tried_again_at_the_same_vers
 
 def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_out_until_it_recovers() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2", WORKSPACE + "3"))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2", WORKSPACE + "3"))
     fakes.clusters.workspaces |= {WORKSPACE: "Failed", WORKSPACE + "2": UNAVAILABLE}
     fakes.visit()
     fakes.run(2 * HOUR)
@@ -223,16 +224,16 @@ def test_linked_workspaces_are_read_after_an_update_and_a_failed_one_is_called_o
     fakes.clusters.workspaces[WORKSPACE] = UNAVAILABLE
     fakes.run(HOUR)
     assert reason(fakes) is Reason.WORKSPACE_FAILED, "what cannot be read now has not recovered"
-    assert fakes.log.of(Event.CLUSTER_RECOVERED) == []
+    assert fakes.log.of(LogEvent.CLUSTER_RECOVERED) == []
     fakes.clusters.workspaces.clear()
     fakes.run(20 * MINUTE)
     assert reason(fakes) is Reason.UP_TO_DATE
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,))
     fakes.clusters.answer_lost = UNAVAILABLE
     fakes.visit()
     fakes.run(2 * HOUR)
@@ -242,7 +243,7 @@ def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost(
 
 def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
     fakes.clusters.workspaces[WORKSPACE] = GONE
     fakes.visit()
     fakes.run(HOUR)
@@ -323,7 +324,7 @@ def test_an_overdue_update_is_called_out_once_and_looked_at_until_it_ends() -> N
     fakes.run(33 * HOUR)
     assert fakes.log.errors == ["update.overdue"]
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
-    (line,) = fakes.log.of(Event.UPDATE_OVERDUE)
+    (line,) = fakes.log.of(LogEvent.UPDATE_OVERDUE)
     assert (line.fields["operationId"], line.fields["toVersion"]) == ("operation-1", V2)
     fakes.run(3 * HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
@@ -352,9 +353,9 @@ def test_observe_decides_and_reports_but_sends_nothing_and_writes_only_cluster_r
     assert fakes.records.rotations == {}
     assert steps(fakes) == []
     assert reason(fakes) is Reason.VERSION_IS_BEHIND
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state="Updating")
     fakes.run(HOUR)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
     fakes.run(HOUR)
     assert fakes.records.rotations == {}
     assert fakes.status.reason is Reason.UP_TO_DATE
@@ -385,15 +386,15 @@ def test_of_two_claims_the_one_that_arm_took_is_followed() -> None:
     """The key rotated again between two visits at the same time, and both claimed."""
     taken = rotation()
     busy = claimed(to_version=V3, requested_at=taken.requested_at + SECOND)
-    assert situation(taken, busy).open == taken
-    assert situation(claimed(), busy).open == busy
+    assert observation(taken, busy).updating == taken
+    assert observation(claimed(), busy).updating == busy
 
 
 def test_a_cluster_that_was_put_back_is_left_there_until_a_newer_version_comes() -> None:
     fakes = Fakes()
     fakes.visit()
     fakes.run(HOUR)
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert fakes.status.reason is Reason.MOVED_BACK
     assert fakes.log.errors == ["cluster.attention"]
@@ -404,12 +405,12 @@ def test_a_cluster_that_was_put_back_is_left_there_until_a_newer_version_comes()
 
 def test_a_cluster_on_hold_is_not_updated_until_the_tag_is_gone() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
     fakes.visit()
     fakes.run(DAY)
     assert fakes.status.reason is Reason.ON_HOLD
     assert fakes.clusters.sent == []
-    fakes.clusters.there[CLUSTER] = cluster()
+    fakes.clusters.stored[CLUSTER] = cluster()
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
 
@@ -419,7 +420,7 @@ def test_a_cluster_given_another_key_under_an_update_is_never_moved_back() -> No
     fakes.visit()
     fakes.run(15 * MINUTE, reconcile=False)
     fakes.records.put(changed(fakes.rotation, stage=Stage.UPDATING))
-    fakes.clusters.there[CLUSTER] = cluster(key_name="other", key_version=V3)
+    fakes.clusters.stored[CLUSTER] = cluster(key_name="other", key_version=V3)
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CHANGED_BY_OTHERS
     assert fakes.status.reason is Reason.KEY_NOT_FOUND
@@ -436,12 +437,12 @@ def test_a_revoked_key_is_called_out_daily_and_never_gone_around() -> None:
     fakes.keys.listed[KEY] = (version(V1), version(V2))
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
-    assert len(fakes.log.of(Event.CLUSTER_RECOVERED)) == 1
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
 
 
 def test_a_vault_outside_the_cloud_is_never_called() -> None:
     fakes = Fakes()
-    fakes.clusters.there[CLUSTER] = cluster(key_vault_uri="https://contoso.vault.evil.example")
+    fakes.clusters.stored[CLUSTER] = cluster(key_vault_uri="https://contoso.vault.evil.example")
     fakes.visit()
     assert fakes.keys.reads == 0
     assert fakes.status.reason is Reason.VAULT_NOT_IN_CLOUD
@@ -451,7 +452,7 @@ def test_a_vault_outside_the_cloud_is_never_called() -> None:
 def test_a_message_that_names_nothing_in_scope_is_rejected_without_a_call(named: ClusterId | None) -> None:
     fakes = Fakes()
     visit(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, cluster=named))
-    assert [line.event for line in fakes.log.lines] == [Event.VISIT_REJECTED]
+    assert [line.event for line in fakes.log.lines] == [LogEvent.VISIT_REJECTED]
     assert fakes.effects.calls == 0
 
 
@@ -459,9 +460,32 @@ def test_a_cluster_that_is_gone_supersedes_its_update() -> None:
     fakes = Fakes()
     fakes.visit()
     fakes.run(5 * MINUTE)
-    fakes.clusters.there.clear()
+    fakes.clusters.stored.clear()
     fakes.clusters.operations.clear()
     fakes.run(HOUR)
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUPERSEDED, Reason.CLUSTER_GONE)
     assert fakes.status.reason is Reason.CLUSTER_GONE
     assert fakes.requests.pending == []
+
+
+# --- at the first sight ---------------------------------------------------------------------------------------------------
+
+
+def test_the_first_sight_of_a_cluster_that_is_up_to_date_is_put_on_record_and_announced_to_nobody() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(DAY)
+    assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUCCEEDED, Reason.ALREADY_THERE)
+    assert (fakes.finished, fakes.outcomes.published) == ([], [])
+
+
+def test_somebody_elses_update_between_two_looks_is_announced_with_where_the_cluster_came_from() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
+    fakes.visit()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert (fakes.rotation.reason, fakes.rotation.from_version) == (Reason.ALREADY_THERE, V1)
+    assert len(fakes.outcomes.published) == 1
+    assert fakes.rotation.outcome.keep_old_version_until is not None

@@ -3,11 +3,11 @@
 import pytest
 
 from cmk_rotation.decisions.key_rules import order_is_unknown
-from cmk_rotation.decisions.observation import Decision, Situation
+from cmk_rotation.decisions.observation import Decision, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import KeyVersion
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Reason, Stage, Verdict
+from cmk_rotation.domain.vocabulary import Action, Reason, Stage
 from tests.unit.support.builders import (
     CREATED,
     DAY,
@@ -19,7 +19,7 @@ from tests.unit.support.builders import (
     V3,
     claimed,
     cluster,
-    situation,
+    observation,
     version,
     waiting,
 )
@@ -31,7 +31,7 @@ TIED = (version(V1), version(V2), TWIN)
 V4 = "4" * 31 + "d"
 
 
-def decided(seen: Situation) -> Decision:
+def decided(seen: Observation) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
@@ -39,15 +39,15 @@ def decided(seen: Situation) -> Decision:
 
 @pytest.mark.parametrize("listed", [TIED, TIED[::-1]])
 def test_a_tie_names_its_versions_and_the_one_in_use_however_they_are_listed(listed: tuple[KeyVersion, ...]) -> None:
-    decision = decided(situation(versions=listed))
-    assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.ORDER_UNKNOWN)
+    decision = decided(observation(versions=listed))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.ORDER_UNKNOWN)
     assert f"versions {V2} and {V3} of key la-cmk" in decision.message
     assert f"the cluster uses {V1}" in decision.message
 
 
 def test_a_tie_with_the_version_in_use_names_both_even_if_that_one_is_not_valid_yet() -> None:
     in_use = version(V1, not_before=NOW + DAY)
-    decision = decided(situation(versions=(in_use, version(V2, created_at=in_use.created_at))))
+    decision = decided(observation(versions=(in_use, version(V2, created_at=in_use.created_at))))
     assert decision.reason is Reason.ORDER_UNKNOWN
     assert f"versions {V1} and {V2}" in decision.message
 
@@ -58,39 +58,39 @@ def test_a_tie_with_the_version_in_use_names_both_even_if_that_one_is_not_valid_
 def test_a_cluster_on_one_of_the_newest_versions_is_up_to_date(
     in_use: str, listed: tuple[KeyVersion, ...], *, held: bool
 ) -> None:
-    _, decision = settle(situation(cluster=cluster(key_version=in_use, held=held), versions=listed))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.UP_TO_DATE)
+    _, decision = settle(observation(cluster=cluster(key_version=in_use, held=held), versions=listed))
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
     assert in_use in decision.message
 
 
 @pytest.mark.parametrize("rotation", [waiting(to_version=V3), claimed(to_version=V3, claimed_until=NOW - HOUR)])
 def test_a_rotation_to_the_other_one_that_never_took_effect_is_let_go_of(rotation: Rotation) -> None:
-    settled, decision = settle(situation(rotation, cluster=cluster(key_version=V2), versions=TIED))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.UP_TO_DATE)
+    settled, decision = settle(observation(rotation, cluster=cluster(key_version=V2), versions=TIED))
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
     assert Stage.SUPERSEDED in {one.stage for one in settled.rotations if one.to_version == V3}
 
 
 @pytest.mark.parametrize("in_use", [V2, V3])
 def test_a_failed_cluster_is_never_up_to_date(in_use: str) -> None:
-    decision = decided(situation(cluster=cluster(key_version=in_use, state="Failed"), versions=TIED))
-    assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.CLUSTER_FAILED)
+    decision = decided(observation(cluster=cluster(key_version=in_use, state="Failed"), versions=TIED))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.CLUSTER_FAILED)
 
 
 def test_the_tag_hold_ends_the_call_as_the_remedy_says() -> None:
-    decision = decided(situation(cluster=cluster(held=True), versions=TIED))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.ON_HOLD)
+    decision = decided(observation(cluster=cluster(held=True), versions=TIED))
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.ON_HOLD)
 
 
 @pytest.mark.parametrize("in_use", [V1, V2, V3])
 def test_a_version_created_later_settles_the_order_as_the_remedy_says(in_use: str) -> None:
     newer = version(V4, created_at=NOW)
-    decision = decided(situation(cluster=cluster(key_version=in_use), versions=(*TIED, newer)))
-    assert (decision.verdict, decision.target) == (Verdict.UPDATE, newer)
+    decision = decided(observation(cluster=cluster(key_version=in_use), versions=(*TIED, newer)))
+    assert (decision.action, decision.target) == (Action.UPDATE, newer)
 
 
 @pytest.mark.parametrize("versions", [(), (version(V1),), (version(V2), version(V1))])
 def test_without_a_tie_the_rule_has_no_opinion(versions: tuple[KeyVersion, ...]) -> None:
-    assert order_is_unknown(situation(versions=versions)) is None
+    assert order_is_unknown(observation(versions=versions)) is None
 
 
 def test_a_cluster_that_is_moved_by_hand_to_one_of_the_newest_calls_for_nobody_any_more() -> None:
@@ -98,7 +98,7 @@ def test_a_cluster_that_is_moved_by_hand_to_one_of_the_newest_calls_for_nobody_a
     fakes.keys.listed[KEY] = TIED
     fakes.run(HOUR)
     before = fakes.status
-    fakes.clusters.there |= {one: cluster(key_version=V2) for one in fakes.clusters.there}
+    fakes.clusters.stored |= {one: cluster(key_version=V2) for one in fakes.clusters.stored}
     fakes.run(3 * DAY)
     assert (before.reason, fakes.status.reason) == (Reason.ORDER_UNKNOWN, Reason.UP_TO_DATE)
     assert fakes.log.errors == ["cluster.attention"]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cmk_rotation.decisions import policy, update_rules
-from cmk_rotation.decisions.observation import Decision, Finish, Situation, Unseen
+from cmk_rotation.decisions.observation import Decision, Finish, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import RULES, decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     BLOCKED,
     BUSY,
@@ -30,11 +30,11 @@ from tests.unit.support.builders import (
     WORKSPACE,
     changed,
     cluster,
+    failure,
+    observation,
     over,
     rotation,
-    situation,
     status,
-    trouble,
     version,
     waiting,
 )
@@ -48,319 +48,319 @@ NO_KEY = cluster(key_vault_uri=None, key_name=None, key_version=None)
 STRANGE_VAULT = cluster(key_vault_uri="https://contoso.vault.evil.example")
 FAILED_WORKSPACE = (Workspace(WORKSPACE, "Failed"), Workspace(WORKSPACE + "2", "Succeeded"), Workspace("x", None))
 
-CASES: dict[str, tuple[Situation, Verdict, Reason]] = {
-    "a newer version exists": (situation(), Verdict.UPDATE, Reason.VERSION_IS_BEHIND),
+CASES: dict[str, tuple[Observation, Action, Reason]] = {
+    "a newer version exists": (observation(), Action.UPDATE, Reason.VERSION_IS_BEHIND),
     "the newest of several newer versions is taken": (
-        situation(versions=(version(V3), version(V1), version(V2))),
-        Verdict.UPDATE,
+        observation(versions=(version(V3), version(V1), version(V2))),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the cluster pins the newest version and a confirmed update put it there": (
-        situation(MOVED, cluster=AT_V2),
-        Verdict.NOTHING,
+        observation(MOVED, cluster=AT_V2),
+        Action.NOTHING,
         Reason.UP_TO_DATE,
     ),
     "versions are compared without regard to case": (
-        situation(MOVED, cluster=cluster(key_version=V2.upper())),
-        Verdict.NOTHING,
+        observation(MOVED, cluster=cluster(key_version=V2.upper())),
+        Action.NOTHING,
         Reason.UP_TO_DATE,
     ),
     # the cluster
     "the cluster is being deleted": (
-        situation(cluster=cluster(state="Deleting")),
-        Verdict.NOTHING,
+        observation(cluster=cluster(state="Deleting")),
+        Action.NOTHING,
         Reason.CLUSTER_DELETING,
     ),
-    "the cluster has no key": (situation(cluster=NO_KEY, versions=()), Verdict.NOTHING, Reason.NO_CUSTOMER_KEY),
+    "the cluster has no key": (observation(cluster=NO_KEY, versions=()), Action.NOTHING, Reason.NO_CUSTOMER_KEY),
     "the cluster names a vault but no key": (
-        situation(cluster=cluster(key_name=""), versions=()),
-        Verdict.NOTHING,
+        observation(cluster=cluster(key_name=""), versions=()),
+        Action.NOTHING,
         Reason.NO_CUSTOMER_KEY,
     ),
     "the cluster follows the newest version by itself": (
-        situation(cluster=cluster(key_version=None)),
-        Verdict.NOTHING,
+        observation(cluster=cluster(key_version=None)),
+        Action.NOTHING,
         Reason.FOLLOWS_NEWEST_ITSELF,
     ),
     "the cluster's version is the empty string": (
-        situation(cluster=cluster(key_version="")),
-        Verdict.NOTHING,
+        observation(cluster=cluster(key_version="")),
+        Action.NOTHING,
         Reason.FOLLOWS_NEWEST_ITSELF,
     ),
-    "the cluster is busy": (situation(cluster=cluster(state="Updating")), Verdict.WAIT, Reason.CLUSTER_BUSY),
+    "the cluster is busy": (observation(cluster=cluster(state="Updating")), Action.WAIT, Reason.CLUSTER_BUSY),
     "the cluster is in a state of the future": (
-        situation(cluster=cluster(state="Migrating")),
-        Verdict.WAIT,
+        observation(cluster=cluster(state="Migrating")),
+        Action.WAIT,
         Reason.CLUSTER_BUSY,
     ),
     "the cluster shows the newest version already but is busy": (
-        situation(cluster=cluster(key_version=V2, state="Updating")),
-        Verdict.WAIT,
+        observation(cluster=cluster(key_version=V2, state="Updating")),
+        Action.WAIT,
         Reason.CLUSTER_BUSY,
     ),
     "the cluster has been busy for just under the deadline": (
-        situation(
+        observation(
             cluster=cluster(state="ProvisioningAccount"),
             status=status(reason=Reason.CLUSTER_BUSY, since=NOW - 6 * HOUR + SECOND),
         ),
-        Verdict.WAIT,
+        Action.WAIT,
         Reason.CLUSTER_BUSY,
     ),
     "the cluster has been busy for as long as the deadline": (
-        situation(
+        observation(
             cluster=cluster(state="ProvisioningAccount"),
             status=status(reason=Reason.CLUSTER_BUSY, since=NOW - 6 * HOUR),
         ),
-        Verdict.ATTENTION,
+        Action.ATTENTION,
         Reason.CLUSTER_STUCK,
     ),
     "the cluster was called stuck and still is": (
-        situation(cluster=cluster(state="Updating"), status=status(reason=Reason.CLUSTER_STUCK, since=NOW)),
-        Verdict.ATTENTION,
+        observation(cluster=cluster(state="Updating"), status=status(reason=Reason.CLUSTER_STUCK, since=NOW)),
+        Action.ATTENTION,
         Reason.CLUSTER_STUCK,
     ),
     "the cluster is failed and nothing was ever sent": (
-        situation(cluster=cluster(state="Failed")),
-        Verdict.ATTENTION,
+        observation(cluster=cluster(state="Failed")),
+        Action.ATTENTION,
         Reason.CLUSTER_FAILED,
     ),
     "the cluster is failed at the newest version and our update had succeeded": (
-        situation(MOVED, cluster=cluster(key_version=V2, state="Failed")),
-        Verdict.ATTENTION,
+        observation(MOVED, cluster=cluster(key_version=V2, state="Failed")),
+        Action.ATTENTION,
         Reason.CLUSTER_FAILED,
     ),
     "the cluster is canceled after our own update failed, and that is fresh": (
-        situation(REFUSED_ONCE, cluster=cluster(state="Canceled")),
-        Verdict.ATTENTION,
+        observation(REFUSED_ONCE, cluster=cluster(state="Canceled")),
+        Action.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the cluster is failed after our own update failed, and that has rested": (
-        situation(changed(REFUSED_ONCE, finished_at=NOW - HOUR), cluster=cluster(state="Failed")),
-        Verdict.UPDATE,
+        observation(changed(REFUSED_ONCE, finished_at=NOW - HOUR), cluster=cluster(state="Failed")),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the cluster is failed at the target after our own update, and that has rested": (
-        situation(
+        observation(
             over(Stage.FAILED, Reason.CLUSTER_FAILED, finished_at=NOW - HOUR),
             cluster=cluster(key_version=V2, state="Failed"),
         ),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "a workspace is failed too, which must not keep a failed cluster from being tried again": (
-        situation(
+        observation(
             over(Stage.FAILED, Reason.CLUSTER_FAILED, finished_at=NOW - HOUR),
             cluster=cluster(key_version=V2, state="Failed"),
             workspaces=FAILED_WORKSPACE,
         ),
-        Verdict.UPDATE,
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "a linked workspace is failed after the update": (
-        situation(MOVED, cluster=AT_V2, workspaces=FAILED_WORKSPACE),
-        Verdict.ATTENTION,
+        observation(MOVED, cluster=AT_V2, workspaces=FAILED_WORKSPACE),
+        Action.ATTENTION,
         Reason.WORKSPACE_FAILED,
     ),
     "a linked workspace is failed but an update is called for": (
-        situation(workspaces=FAILED_WORKSPACE),
-        Verdict.UPDATE,
+        observation(workspaces=FAILED_WORKSPACE),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     # the key
     "the vault is not in this cloud": (
-        situation(cluster=STRANGE_VAULT, versions=(), vault_in_cloud=False),
-        Verdict.ATTENTION,
+        observation(cluster=STRANGE_VAULT, versions=(), vault_in_cloud=False),
+        Action.ATTENTION,
         Reason.VAULT_NOT_IN_CLOUD,
     ),
-    "Key Vault is unavailable": (situation(versions=UNAVAILABLE), Verdict.WAIT, Reason.KEY_UNREACHABLE),
-    "Key Vault is busy": (situation(versions=BUSY), Verdict.WAIT, Reason.KEY_UNREACHABLE),
+    "Key Vault is unavailable": (observation(versions=UNAVAILABLE), Action.WAIT, Reason.KEY_UNREACHABLE),
+    "Key Vault is busy": (observation(versions=BUSY), Action.WAIT, Reason.KEY_UNREACHABLE),
     "Key Vault has been unavailable for just under an hour": (
-        situation(versions=UNAVAILABLE, status=status(reason=Reason.KEY_UNREACHABLE, since=NOW - HOUR + SECOND)),
-        Verdict.WAIT,
+        observation(versions=UNAVAILABLE, status=status(reason=Reason.KEY_UNREACHABLE, since=NOW - HOUR + SECOND)),
+        Action.WAIT,
         Reason.KEY_UNREACHABLE,
     ),
     "Key Vault has been unavailable for an hour": (
-        situation(versions=UNAVAILABLE, status=status(reason=Reason.KEY_UNREACHABLE, since=NOW - HOUR)),
-        Verdict.ATTENTION,
+        observation(versions=UNAVAILABLE, status=status(reason=Reason.KEY_UNREACHABLE, since=NOW - HOUR)),
+        Action.ATTENTION,
         Reason.KEY_UNREACHABLE,
     ),
-    "the vault's firewall keeps us out": (situation(versions=BLOCKED), Verdict.ATTENTION, Reason.KEY_VAULT_BLOCKED),
-    "the right to the key is missing": (situation(versions=REFUSED), Verdict.ATTENTION, Reason.KEY_ACCESS_DENIED),
-    "the key does not exist": (situation(versions=GONE), Verdict.ATTENTION, Reason.KEY_NOT_FOUND),
-    "the key has no versions": (situation(versions=()), Verdict.ATTENTION, Reason.IN_USE_UNKNOWN),
+    "the vault's firewall keeps us out": (observation(versions=BLOCKED), Action.ATTENTION, Reason.KEY_VAULT_BLOCKED),
+    "the right to the key is missing": (observation(versions=REFUSED), Action.ATTENTION, Reason.KEY_ACCESS_DENIED),
+    "the key does not exist": (observation(versions=GONE), Action.ATTENTION, Reason.KEY_NOT_FOUND),
+    "the key has no versions": (observation(versions=()), Action.ATTENTION, Reason.IN_USE_UNKNOWN),
     "Key Vault does not list the version in use": (
-        situation(versions=(version(V2),)),
-        Verdict.ATTENTION,
+        observation(versions=(version(V2),)),
+        Action.ATTENTION,
         Reason.IN_USE_UNKNOWN,
     ),
     "the version in use is disabled and a newer one is there": (
-        situation(versions=(version(V1, enabled=False), version(V2))),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1, enabled=False), version(V2))),
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the version in use is disabled and an older one is enabled": (
-        situation(cluster=AT_V2, versions=(version(V1), version(V2, enabled=False))),
-        Verdict.ATTENTION,
+        observation(cluster=AT_V2, versions=(version(V1), version(V2, enabled=False))),
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the version in use is disabled and has expired": (
-        situation(versions=(version(V1, enabled=False, expires_at=NOW - DAY), version(V2))),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1, enabled=False, expires_at=NOW - DAY), version(V2))),
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the version in use has expired": (
-        situation(versions=(version(V1, expires_at=NOW - DAY), version(V2))),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1, expires_at=NOW - DAY), version(V2))),
+        Action.ATTENTION,
         Reason.IN_USE_EXPIRED,
     ),
     "the version in use expires at this very moment": (
-        situation(versions=(version(V1, expires_at=NOW), version(V2))),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1, expires_at=NOW), version(V2))),
+        Action.ATTENTION,
         Reason.IN_USE_EXPIRED,
     ),
     "the version in use expires in a second": (
-        situation(versions=(version(V1, expires_at=NOW + SECOND), version(V2))),
-        Verdict.UPDATE,
+        observation(versions=(version(V1, expires_at=NOW + SECOND), version(V2))),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the new version is not yet valid": (
-        situation(versions=(version(V1), version(V2, not_before=NOW + SECOND))),
-        Verdict.WAIT,
+        observation(versions=(version(V1), version(V2, not_before=NOW + SECOND))),
+        Action.WAIT,
         Reason.UP_TO_DATE,
     ),
     "the new version is valid from this very moment": (
-        situation(versions=(version(V1), version(V2, not_before=NOW))),
-        Verdict.UPDATE,
+        observation(versions=(version(V1), version(V2, not_before=NOW))),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "no version is valid yet": (
-        situation(versions=(version(V1, not_before=NOW + DAY),)),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1, not_before=NOW + DAY),)),
+        Action.ATTENTION,
         Reason.NO_USABLE_VERSION,
     ),
     "the version in use is not valid yet and an older one is": (
-        situation(cluster=AT_V2, versions=(version(V1), version(V2, not_before=NOW + DAY))),
-        Verdict.ATTENTION,
+        observation(cluster=AT_V2, versions=(version(V1), version(V2, not_before=NOW + DAY))),
+        Action.ATTENTION,
         Reason.WOULD_GO_BACK,
     ),
     "two newest versions were created in the same second": (
-        situation(versions=(version(V1), version(V2), version(V3, created_at=version(V2).created_at))),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1), version(V2), version(V3, created_at=version(V2).created_at))),
+        Action.ATTENTION,
         Reason.ORDER_UNKNOWN,
     ),
     "two old versions were created in the same second": (
-        situation(versions=(version(V1), version(V3, created_at=version(V1).created_at), version(V2))),
-        Verdict.UPDATE,
+        observation(versions=(version(V1), version(V3, created_at=version(V1).created_at), version(V2))),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the newest usable version and the one in use, not valid yet, were created in the same second": (
-        situation(versions=(version(V1, not_before=NOW + DAY), version(V2, created_at=version(V1).created_at))),
-        Verdict.ATTENTION,
+        observation(versions=(version(V1, not_before=NOW + DAY), version(V2, created_at=version(V1).created_at))),
+        Action.ATTENTION,
         Reason.ORDER_UNKNOWN,
     ),
     # the operator
-    "the cluster is on hold": (situation(cluster=cluster(held=True)), Verdict.NOTHING, Reason.ON_HOLD),
+    "the cluster is on hold": (observation(cluster=cluster(held=True)), Action.NOTHING, Reason.ON_HOLD),
     "the cluster is on hold and its key revoked": (
-        situation(cluster=cluster(held=True), versions=(version(V1, enabled=False), version(V2))),
-        Verdict.ATTENTION,
+        observation(cluster=cluster(held=True), versions=(version(V1, enabled=False), version(V2))),
+        Action.ATTENTION,
         Reason.IN_USE_DISABLED,
     ),
     "the cluster is on hold and up to date": (
-        situation(MOVED, cluster=cluster(key_version=V2, held=True)),
-        Verdict.NOTHING,
+        observation(MOVED, cluster=cluster(key_version=V2, held=True)),
+        Action.NOTHING,
         Reason.UP_TO_DATE,
     ),
     "the operator asks for a cluster on hold": (
-        situation(cluster=cluster(held=True), by=RequestedBy.OPERATOR),
-        Verdict.NOTHING,
+        observation(cluster=cluster(held=True), by=RequestedBy.OPERATOR),
+        Action.NOTHING,
         Reason.ON_HOLD,
     ),
-    "somebody put the cluster back": (situation(MOVED), Verdict.ATTENTION, Reason.MOVED_BACK),
+    "somebody put the cluster back": (observation(MOVED), Action.ATTENTION, Reason.MOVED_BACK),
     "somebody put the cluster back, and when it was moved is not known": (
-        situation(changed(MOVED, finished_at=None)),
-        Verdict.ATTENTION,
+        observation(changed(MOVED, finished_at=None)),
+        Action.ATTENTION,
         Reason.MOVED_BACK,
     ),
     "the operator asks for a cluster that was put back": (
-        situation(MOVED, by=RequestedBy.OPERATOR),
-        Verdict.ATTENTION,
+        observation(MOVED, by=RequestedBy.OPERATOR),
+        Action.ATTENTION,
         Reason.MOVED_BACK,
     ),
     "the cluster was put back but a newer version has come": (
-        situation(MOVED, versions=(version(V1), version(V2), version(V3))),
-        Verdict.UPDATE,
+        observation(MOVED, versions=(version(V1), version(V2), version(V3))),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the same version of another key succeeded": (
-        situation(changed(MOVED, key_name="other")),
-        Verdict.UPDATE,
+        observation(changed(MOVED, key_name="other")),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     # backoff
     "the update was refused just under an hour ago": (
-        situation(changed(REFUSED_ONCE, finished_at=NOW - HOUR + SECOND)),
-        Verdict.ATTENTION,
+        observation(changed(REFUSED_ONCE, finished_at=NOW - HOUR + SECOND)),
+        Action.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the update was refused an hour ago": (
-        situation(changed(REFUSED_ONCE, finished_at=NOW - HOUR)),
-        Verdict.UPDATE,
+        observation(changed(REFUSED_ONCE, finished_at=NOW - HOUR)),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed for the second time just under two hours ago": (
-        situation(changed(REFUSED_ONCE, attempts=2, finished_at=NOW - 2 * HOUR + SECOND)),
-        Verdict.ATTENTION,
+        observation(changed(REFUSED_ONCE, attempts=2, finished_at=NOW - 2 * HOUR + SECOND)),
+        Action.ATTENTION,
         Reason.UPDATE_REFUSED,
     ),
     "the update failed for the hundredth time a day ago": (
-        situation(changed(REFUSED_ONCE, attempts=100, finished_at=NOW - DAY)),
-        Verdict.UPDATE,
+        observation(changed(REFUSED_ONCE, attempts=100, finished_at=NOW - DAY)),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was refused just now but the operator asks": (
-        situation(REFUSED_ONCE, by=RequestedBy.OPERATOR),
-        Verdict.UPDATE,
+        observation(REFUSED_ONCE, by=RequestedBy.OPERATOR),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was refused just now but the version has been replaced": (
-        situation(REFUSED_ONCE, versions=(version(V1), version(V2), version(V3))),
-        Verdict.UPDATE,
+        observation(REFUSED_ONCE, versions=(version(V1), version(V2), version(V3))),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed at a time far in the future": (
-        situation(changed(REFUSED_ONCE, finished_at=NOW + 365 * DAY)),
-        Verdict.UPDATE,
+        observation(changed(REFUSED_ONCE, finished_at=NOW + 365 * DAY)),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update failed at a time that is not known": (
-        situation(changed(REFUSED_ONCE, finished_at=None)),
-        Verdict.UPDATE,
+        observation(changed(REFUSED_ONCE, finished_at=None)),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was superseded once": (
-        situation(over(Stage.SUPERSEDED, Reason.NEWER_VERSION)),
-        Verdict.UPDATE,
+        observation(over(Stage.SUPERSEDED, Reason.NEWER_VERSION)),
+        Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
-    "the rotation waited and the cluster is free": (situation(waiting()), Verdict.UPDATE, Reason.VERSION_IS_BEHIND),
+    "the rotation waited and the cluster is free": (observation(waiting()), Action.UPDATE, Reason.VERSION_IS_BEHIND),
 }
 CASES["the new version is not yet valid"] = (
-    situation(
+    observation(
         over(Stage.SUCCEEDED, Reason.ALREADY_THERE, from_version=None, to_version=V1),
         versions=(version(V1), version(V2, not_before=NOW + SECOND)),
     ),
-    Verdict.NOTHING,
+    Action.NOTHING,
     Reason.UP_TO_DATE,
 )
 
 
-def decided(seen: Situation | Unseen) -> Decision:
+def decided(seen: Observation | UnreadableCluster) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
 
 
-def finished(seen: Situation | Unseen) -> Rotation:
+def finished(seen: Observation | UnreadableCluster) -> Rotation:
     decision = decide(seen)
     assert isinstance(decision, Finish), decision
     return decision.rotation
@@ -368,17 +368,17 @@ def finished(seen: Situation | Unseen) -> Rotation:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_decision_when(case: str) -> None:
-    seen, verdict, reason = CASES[case]
+    seen, action, reason = CASES[case]
     decision = decided(seen)
-    assert (decision.verdict, decision.reason) == (verdict, reason)
+    assert (decision.action, decision.reason) == (action, reason)
     assert decision.message.count("law-one") == 1, decision.message
-    assert (decision.target is not None) is (verdict is Verdict.UPDATE)
-    assert (decision.look_after is not None) >= (verdict is Verdict.WAIT)
+    assert (decision.target is not None) is (action is Action.UPDATE)
+    assert (decision.requeue_after is not None) >= (action is Action.WAIT)
 
 
 @pytest.mark.parametrize(
     "case",
-    [case for case, (_, verdict, reason) in CASES.items() if verdict is Verdict.UPDATE or reason is Reason.ON_HOLD],
+    [case for case, (_, action, reason) in CASES.items() if action is Action.UPDATE or reason is Reason.ON_HOLD],
 )
 def test_who_is_told_of_an_update_is_told_of_both_versions(case: str) -> None:
     seen, _, _ = CASES[case]
@@ -397,20 +397,20 @@ def test_an_update_goes_to_the_usable_version_that_was_created_last() -> None:
         version("5" * 32, created_at=NOW, expires_at=NOW),
         version("6" * 32, created_at=NOW, not_before=NOW + SECOND),
     )
-    target = decided(situation(versions=versions)).target
+    target = decided(observation(versions=versions)).target
     assert target is not None
     assert target.version == V2
 
 
 def test_a_fresh_failure_says_when_it_is_tried_again_and_keeps_its_remedy() -> None:
-    decision = decided(situation(REFUSED_ONCE))
+    decision = decided(observation(REFUSED_ONCE))
     assert "tried again after 2026-03-01 12:55:00Z" in decision.message
     assert decision.remedy == "Repair the role."
 
 
 def test_many_failed_workspaces_are_named_up_to_five() -> None:
     many = tuple(Workspace(f"{WORKSPACE}{number}", "failed") for number in range(7))
-    message = decided(situation(MOVED, cluster=AT_V2, workspaces=many)).message
+    message = decided(observation(MOVED, cluster=AT_V2, workspaces=many)).message
     assert "ws-one4 …" in message
     assert "ws-one5" not in message
 
@@ -420,7 +420,7 @@ def test_many_failed_workspaces_are_named_up_to_five() -> None:
 )
 def test_a_busy_cluster_is_looked_at_again_after_a_tenth_of_the_time(busy_for: timedelta, after: timedelta) -> None:
     row = status(reason=Reason.CLUSTER_BUSY, since=NOW - busy_for)
-    assert decided(situation(cluster=cluster(state="Updating"), status=row)).look_after == after
+    assert decided(observation(cluster=cluster(state="Updating"), status=row)).requeue_after == after
 
 
 @pytest.mark.parametrize("lasted", [timedelta(), 5 * MINUTE, DAY])
@@ -429,21 +429,21 @@ def test_an_unavailable_key_vault_is_asked_again_in_1_to_15_minutes_or_when_it_s
     lasted: timedelta, asked: timedelta | None
 ) -> None:
     row = status(reason=Reason.KEY_UNREACHABLE, since=NOW - lasted)
-    seen = situation(versions=trouble(TroubleKind.UNAVAILABLE, retry_after=asked), status=row)
+    seen = observation(versions=failure(FailureKind.UNAVAILABLE, retry_after=asked), status=row)
     expected = asked or min(max(lasted, MINUTE), 15 * MINUTE)
-    assert decided(seen).look_after == expected
+    assert decided(seen).requeue_after == expected
 
 
 def test_a_since_in_the_future_counts_as_now() -> None:
     row = status(reason=Reason.KEY_UNREACHABLE, since=NOW + DAY)
-    assert decided(situation(versions=UNAVAILABLE, status=row)).verdict is Verdict.WAIT
+    assert decided(observation(versions=UNAVAILABLE, status=row)).action is Action.WAIT
 
 
 # --- rotations that end without an update of ours -------------------------------------------------------------------
 
 
 def test_a_cluster_found_on_the_newest_version_is_put_on_record_as_already_there() -> None:
-    end = finished(situation(cluster=AT_V2))
+    end = finished(observation(cluster=AT_V2))
     assert (end.stage, end.reason, end.to_version, end.from_version) == (
         Stage.SUCCEEDED,
         Reason.ALREADY_THERE,
@@ -462,7 +462,7 @@ def test_a_cluster_found_on_the_newest_version_is_put_on_record_as_already_there
     ],
 )
 def test_a_cluster_that_somebody_else_moved_ends_the_rotation_that_was_called_for(known: Rotation) -> None:
-    end = finished(situation(known, cluster=AT_V2))
+    end = finished(observation(known, cluster=AT_V2))
     assert (end.reason, end.from_version, end.attempts) == (Reason.ALREADY_THERE, V1, known.attempts)
 
 
@@ -479,7 +479,7 @@ def test_a_cluster_that_somebody_else_moved_ends_the_rotation_that_was_called_fo
 def test_a_failed_update_that_arrives_within_the_hour_is_ours_and_later_is_somebodys(
     known: Rotation, reason: Reason
 ) -> None:
-    end = finished(situation(known, cluster=AT_V2))
+    end = finished(observation(known, cluster=AT_V2))
     assert (end.reason, end.stage) == (reason, Stage.SUCCEEDED)
     assert (end.seconds_to_verify is None) is (reason is Reason.ALREADY_THERE)
     assert ("no update of ours" in end.message) is (known.attempt.accepted_at is None)
@@ -488,72 +488,72 @@ def test_a_failed_update_that_arrives_within_the_hour_is_ours_and_later_is_someb
 def test_an_update_that_arrives_after_it_failed_keeps_what_its_operation_said() -> None:
     said = OperationError("OperationFailed", "it took too long")
     known = over(Stage.FAILED, Reason.UPDATE_FAILED, operation_error=said)
-    assert finished(situation(known, cluster=AT_V2)).attempt.operation_error == said
+    assert finished(observation(known, cluster=AT_V2)).attempt.operation_error == said
 
 
 @pytest.mark.parametrize(
-    ("versions", "verdict", "reason"),
+    ("versions", "action", "reason"),
     [
-        (GONE, Verdict.ATTENTION, Reason.KEY_NOT_FOUND),
-        ((), Verdict.ATTENTION, Reason.NO_USABLE_VERSION),
-        ((version(V1, enabled=False), version(V2, enabled=False)), Verdict.ATTENTION, Reason.NO_USABLE_VERSION),
-        (REFUSED, Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
-        (UNAVAILABLE, Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
-        ((version(V1, enabled=False), version(V2)), Verdict.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        (GONE, Action.ATTENTION, Reason.KEY_NOT_FOUND),
+        ((), Action.ATTENTION, Reason.NO_USABLE_VERSION),
+        ((version(V1, enabled=False), version(V2, enabled=False)), Action.ATTENTION, Reason.NO_USABLE_VERSION),
+        (REFUSED, Action.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        (UNAVAILABLE, Action.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
+        ((version(V1, enabled=False), version(V2)), Action.NOTHING, Reason.FOLLOWS_NEWEST_ITSELF),
     ],
 )
 def test_a_key_without_a_version_to_follow_is_called_out_though_azure_follows_it(
-    versions: Any, verdict: Verdict, reason: Reason
+    versions: Any, action: Action, reason: Reason
 ) -> None:
-    decision = decided(situation(cluster=cluster(key_version=None), versions=versions))
-    assert (decision.verdict, decision.reason) == (verdict, reason)
+    decision = decided(observation(cluster=cluster(key_version=None), versions=versions))
+    assert (decision.action, decision.reason) == (action, reason)
 
 
 @pytest.mark.parametrize("versions", [UNAVAILABLE, REFUSED])
 def test_a_dead_key_that_cannot_be_read_now_has_not_recovered(versions: Any) -> None:
     row = status(attention_reason=Reason.KEY_NOT_FOUND)
-    decision = decided(situation(cluster=cluster(key_version=None), versions=versions, status=row))
-    assert decision.verdict is not Verdict.NOTHING
+    decision = decided(observation(cluster=cluster(key_version=None), versions=versions, status=row))
+    assert decision.action is not Action.NOTHING
 
 
 def test_a_rotation_of_another_key_is_no_matter_of_this_keys_versions() -> None:
-    seen = situation(waiting(), cluster=cluster(key_name="another", state="Updating"), versions=(version(V3),))
+    seen = observation(waiting(), cluster=cluster(key_name="another", state="Updating"), versions=(version(V3),))
     decision = decide(seen)
     assert not isinstance(decision, Finish) or decision.rotation.reason is not Reason.NEWER_VERSION
 
 
 def test_a_vault_of_another_cloud_says_nothing_of_a_key_that_azure_follows() -> None:
-    decision = decided(situation(cluster=cluster(key_version=None), versions=(), vault_in_cloud=False))
+    decision = decided(observation(cluster=cluster(key_version=None), versions=(), vault_in_cloud=False))
     assert decision.reason is Reason.FOLLOWS_NEWEST_ITSELF
 
 
 def test_a_rotation_that_waited_yields_to_a_newer_version() -> None:
-    end = finished(situation(waiting(), versions=(version(V1), version(V2), version(V3))))
+    end = finished(observation(waiting(), versions=(version(V1), version(V2), version(V3))))
     assert (end.to_version, end.stage, end.reason) == (V2, Stage.SUPERSEDED, Reason.NEWER_VERSION)
     assert V3 in end.message
 
 
 def test_a_rotation_whose_version_was_disabled_yields_to_the_newest_that_can_be_used() -> None:
-    end = finished(situation(waiting(to_version=V3), versions=(version(V1), version(V2), version(V3, enabled=False))))
+    end = finished(observation(waiting(to_version=V3), versions=(version(V1), version(V2), version(V3, enabled=False))))
     assert (end.to_version, end.reason) == (V3, Reason.NEWER_VERSION)
     assert "newer" not in end.message
 
 
 def test_a_new_version_during_an_update_is_taken_in_the_same_visit_that_confirms_the_old() -> None:
-    seen = situation(
+    seen = observation(
         rotation(),
         cluster=AT_V2,
         operation=Operation("Succeeded"),
         versions=(version(V1), version(V2), version(V3)),
     )
     settled, decision = settle(seen)
-    assert isinstance(settled, Situation)
+    assert isinstance(settled, Observation)
     assert [found.reason for found in settled.rotations] == [Reason.UPDATE_CONFIRMED]
     assert decision.target == version(V3)
 
 
 def test_a_new_version_during_an_update_waits_for_its_end() -> None:
-    seen = situation(
+    seen = observation(
         rotation(),
         cluster=cluster(state="Updating"),
         operation=Operation("Updating"),
@@ -565,32 +565,32 @@ def test_a_new_version_during_an_update_waits_for_its_end() -> None:
 # --- clusters that cannot be read -------------------------------------------------------------------------------------
 
 
-def unseen(*rotations: Rotation, **changes: Any) -> Unseen:
-    return replace(Unseen(NOW, CLUSTER, UNAVAILABLE, rotations), **changes)
+def unreadable(*rotations: Rotation, **changes: Any) -> UnreadableCluster:
+    return replace(UnreadableCluster(now=NOW, cluster_id=CLUSTER, failure=UNAVAILABLE, rotations=rotations), **changes)
 
 
 def test_an_unavailable_cluster_is_waited_for_and_after_an_hour_called_out() -> None:
-    for lasted, verdict in ((HOUR - SECOND, Verdict.WAIT), (HOUR, Verdict.ATTENTION)):
+    for lasted, action in ((HOUR - SECOND, Action.WAIT), (HOUR, Action.ATTENTION)):
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=NOW - lasted)
-        decision = decided(unseen(rotation(), status=row))
-        assert (decision.verdict, decision.reason) == (verdict, Reason.CLUSTER_UNREACHABLE)
-        assert decision.look_after == 15 * MINUTE
-    assert decided(unseen()).look_after == MINUTE
+        decision = decided(unreadable(rotation(), status=row))
+        assert (decision.action, decision.reason) == (action, Reason.CLUSTER_UNREACHABLE)
+        assert decision.requeue_after == 15 * MINUTE
+    assert decided(unreadable()).requeue_after == MINUTE
 
 
-@pytest.mark.parametrize("kind", [TroubleKind.REFUSED, TroubleKind.BLOCKED])
-def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: TroubleKind) -> None:
-    decision = decided(unseen(rotation(), trouble=trouble(kind)))
-    assert (decision.verdict, decision.reason) == (Verdict.ATTENTION, Reason.CLUSTER_ACCESS_DENIED)
+@pytest.mark.parametrize("kind", [FailureKind.REFUSED, FailureKind.NETWORK_BLOCKED])
+def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: FailureKind) -> None:
+    decision = decided(unreadable(rotation(), failure=failure(kind)))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.CLUSTER_ACCESS_DENIED)
     assert "law-one" in decision.message
 
 
 def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_is_to_be_done() -> None:
-    first = unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE)
-    assert decided(first).verdict is Verdict.WAIT, "one answer may be wrong"
+    first = unreadable(rotation(), waiting(to_version=V3), MOVED, failure=GONE)
+    assert decided(first).action is Action.WAIT, "one answer may be wrong"
     before = status(reason=Reason.CLUSTER_GONE, since=NOW - MINUTE)
-    settled, decision = settle(unseen(rotation(), waiting(to_version=V3), MOVED, trouble=GONE, status=before))
-    assert (decision.verdict, decision.reason) == (Verdict.NOTHING, Reason.CLUSTER_GONE)
+    settled, decision = settle(unreadable(rotation(), waiting(to_version=V3), MOVED, failure=GONE, status=before))
+    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.CLUSTER_GONE)
     assert [found.stage for found in settled.rotations].count(Stage.SUPERSEDED) == 2
 
 
@@ -610,6 +610,9 @@ def test_the_rules_stand_in_this_order() -> None:
         "operation_is_silent",
         "cluster_alone_confirms",
         "cluster_contradicts",
+        "cluster_failed_without_an_answer",
+        "sent_in_vain",
+        "claim_has_lapsed",
         "update_is_running",
         "cluster_is_going",
         "no_customer_key",
@@ -638,7 +641,7 @@ def test_the_rules_stand_in_this_order() -> None:
 
 
 def test_one_rule_alone_is_about_a_cluster_that_cannot_be_read() -> None:
-    opinions = [rule(unseen()) for rule in RULES]
+    opinions = [rule(unreadable()) for rule in RULES]
     assert [opinion is None for opinion in opinions] == [False] + [True] * (len(RULES) - 1)
 
 
@@ -648,5 +651,5 @@ def test_every_rule_of_both_modules_is_in_the_list() -> None:
         for name, found in vars(module).items():
             returns = str(getattr(found, "__annotations__", {}).get("return", ""))
             takes = set(getattr(found, "__annotations__", {})) - {"return"}
-            is_rule = takes in ({"situation"}, {"unseen"}) and "None" in returns and not name.startswith("_")
+            is_rule = takes in ({"observation"}, {"unreadable"}) and "None" in returns and not name.startswith("_")
             assert not is_rule or name in listed, name

@@ -1,16 +1,16 @@
 """How an update of ours ends: every row of the verification table, and what lies between the rows."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from cmk_rotation.decisions.observation import Decision, Finish, Situation
-from cmk_rotation.decisions.policy import decide
+from cmk_rotation.decisions.observation import Decision, Finish, Observation
+from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Reason, Stage, TroubleKind, Verdict
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     BLOCKED,
     DAY,
@@ -26,11 +26,11 @@ from tests.unit.support.builders import (
     V3,
     claimed,
     cluster,
+    failure,
+    observation,
     over,
     rotation,
-    situation,
     status,
-    trouble,
     version,
     waiting,
 )
@@ -46,30 +46,30 @@ TEN_MINUTES = {"elsewhere_since": NOW - 10 * MINUTE}
 SUCCEEDED, ENDED_BADLY, SUPERSEDED = Stage.SUCCEEDED, Stage.FAILED, Stage.SUPERSEDED
 
 
-def seen(now_open: Rotation | None = None, **changes: Any) -> Situation:
-    """A situation with an update under way."""
-    return situation(now_open or rotation(), **changes)
+def seen(now_open: Rotation | None = None, **changes: Any) -> Observation:
+    """An observation with an update under way."""
+    return observation(now_open or rotation(), **changes)
 
 
-def finish(seen: Situation) -> Rotation:
+def finish(seen: Observation) -> Rotation:
     decision = decide(seen)
     assert isinstance(decision, Finish), decision
     return decision.rotation
 
 
-def decision(seen: Situation) -> Decision:
+def decision(seen: Observation) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
 
 
-def progress(seen: Situation) -> Rotation:
+def progress(seen: Observation) -> Rotation:
     progress = decision(seen).progress
     assert progress is not None
     return progress
 
 
-ENDS: dict[str, tuple[Situation, Stage, Reason]] = {
+ENDS: dict[str, tuple[Observation, Stage, Reason]] = {
     "the operation succeeded and the cluster shows the target": (
         seen(cluster=AT_TARGET, operation=DONE),
         SUCCEEDED,
@@ -244,7 +244,7 @@ def test_an_update_ends_when(case: str) -> None:
     assert not end.outcome.published
 
 
-GOES_ON: dict[str, Situation] = {
+GOES_ON: dict[str, Observation] = {
     "the operation runs": seen(cluster=BUSY_AT_OLD, operation=RUNNING),
     "the operation runs although the cluster shows the target at rest": seen(cluster=AT_TARGET, operation=RUNNING),
     "the operation runs although the cluster is at rest elsewhere": seen(cluster=AT_OLD, operation=RUNNING),
@@ -279,9 +279,9 @@ GOES_ON: dict[str, Situation] = {
 @pytest.mark.parametrize("case", GOES_ON)
 def test_an_update_goes_on_while(case: str) -> None:
     opinion = decision(GOES_ON[case])
-    assert (opinion.verdict, opinion.reason) == (Verdict.WAIT, Reason.UPDATE_RUNNING)
-    assert opinion.look_after is not None
-    assert opinion.look_after > timedelta()
+    assert (opinion.action, opinion.reason) == (Action.WAIT, Reason.UPDATE_RUNNING)
+    assert opinion.requeue_after is not None
+    assert opinion.requeue_after > timedelta()
 
 
 def test_an_error_of_the_operation_is_kept_whatever_the_end() -> None:
@@ -303,14 +303,14 @@ def test_an_end_without_the_operation_s_word_keeps_what_was_known_of_it() -> Non
 
 def test_the_first_look_at_the_target_asks_for_a_second_one_a_minute_later() -> None:
     opinion = decision(seen(rotation(operation_url=None), cluster=AT_TARGET))
-    assert opinion.look_after == MINUTE
+    assert opinion.requeue_after == MINUTE
     assert opinion.progress is not None
     assert opinion.progress.attempt.at_target_since == NOW
 
 
 def test_an_early_second_look_waits_for_the_rest_of_the_minute() -> None:
     early = rotation(operation_url=None, at_target_since=NOW - 20 * SECOND)
-    assert decision(seen(early, cluster=AT_TARGET)).look_after == 40 * SECOND
+    assert decision(seen(early, cluster=AT_TARGET)).requeue_after == 40 * SECOND
     assert progress(seen(early, cluster=AT_TARGET)).attempt.at_target_since == NOW - 20 * SECOND
 
 
@@ -336,7 +336,7 @@ def test_two_reads_of_the_target_count_only_without_a_contradiction_between_them
 )
 def test_a_silent_operation_is_asked_again_after_1_to_15_minutes(silent_for: timedelta, after: timedelta) -> None:
     opinion = decision(seen(rotation(silent_since=NOW - silent_for), cluster=BUSY_AT_OLD, operation=UNAVAILABLE))
-    assert opinion.look_after == after
+    assert opinion.requeue_after == after
     assert opinion.progress is not None
     assert opinion.progress.attempt.silent_since == NOW - silent_for
 
@@ -356,9 +356,9 @@ def test_a_silence_said_to_begin_in_the_future_begins_now() -> None:
 
 def test_a_retry_after_of_the_operation_becomes_the_delay_of_the_next_look() -> None:
     asked = Operation("Updating", retry_after=7 * MINUTE)
-    assert decision(seen(cluster=BUSY_AT_OLD, operation=asked)).look_after == 7 * MINUTE
-    silent = trouble(TroubleKind.UNAVAILABLE, retry_after=20 * MINUTE)
-    assert decision(seen(cluster=BUSY_AT_OLD, operation=silent)).look_after == 20 * MINUTE
+    assert decision(seen(cluster=BUSY_AT_OLD, operation=asked)).requeue_after == 7 * MINUTE
+    silent = failure(FailureKind.UNAVAILABLE, retry_after=20 * MINUTE)
+    assert decision(seen(cluster=BUSY_AT_OLD, operation=silent)).requeue_after == 20 * MINUTE
 
 
 def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None:
@@ -374,36 +374,68 @@ def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None
 
 
 def test_a_claim_is_not_sent_again_before_it_has_lapsed() -> None:
-    opinion = decision(seen(claimed(claimed_until=NOW + SECOND)))
-    assert (opinion.verdict, opinion.look_after) == (Verdict.WAIT, 5 * SECOND)
-    assert decision(seen(claimed(claimed_until=NOW + 2 * MINUTE))).look_after == 2 * MINUTE
+    opinion = decision(seen(claimed(claimed_until=NOW - 5 * MINUTE + SECOND)))
+    assert (opinion.action, opinion.requeue_after) == (Action.WAIT, 5 * SECOND)
+    assert decision(seen(claimed(claimed_until=NOW - 3 * MINUTE))).requeue_after == 2 * MINUTE
+    later = claimed(claimed_until=NOW - 3 * MINUTE, rests_until=NOW + 4 * MINUTE)
+    assert decision(seen(later)).requeue_after == 4 * MINUTE
 
 
-@pytest.mark.parametrize("at_rest", [AT_OLD, FAILED_AT_OLD, FAILED_AT_TARGET])
-@pytest.mark.parametrize("until", [NOW, NOW - DAY, None, NOW + DAY])
-def test_a_claim_that_has_lapsed_or_cannot_be_believed_is_sent_again(until: object, at_rest: Any) -> None:
-    opinion = decision(seen(claimed(claimed_until=until), cluster=at_rest))
-    assert (opinion.verdict, opinion.reason) == (Verdict.UPDATE, Reason.VERSION_IS_BEHIND)
+@pytest.mark.parametrize("until", [NOW - 5 * MINUTE, NOW - DAY, None, NOW + DAY])
+def test_a_claim_that_has_lapsed_or_cannot_be_believed_waits_again_and_is_sent_again(until: object) -> None:
+    lapsed = seen(claimed(claimed_until=until, sends=2), cluster=AT_OLD)
+    assert (finish(lapsed).stage, finish(lapsed).lapsed, finish(lapsed).attempt.sends) == (Stage.WAITING, True, 2)
+    _, opinion = settle(lapsed)
+    assert (opinion.action, opinion.reason) == (Action.UPDATE, Reason.VERSION_IS_BEHIND)
+
+
+def test_a_claim_counts_as_in_flight_for_as_long_as_clocks_may_differ() -> None:
+    opinion = decision(seen(claimed(claimed_until=NOW - 4 * MINUTE), cluster=AT_OLD))
+    assert (opinion.action, opinion.requeue_after) == (Action.WAIT, MINUTE)
+
+
+@pytest.mark.parametrize("until", [NOW, NOW + 2 * MINUTE])
+def test_what_azure_turned_away_rests_as_long_as_azure_says_and_no_longer(until: datetime) -> None:
+    turned_away = seen(claimed(claimed_until=None, rests_until=until), cluster=AT_OLD)
+    if until > NOW:
+        assert decision(turned_away).requeue_after == until - NOW
+    else:
+        assert finish(turned_away).lapsed
+
+
+@pytest.mark.parametrize("at_rest", [FAILED_AT_OLD, FAILED_AT_TARGET])
+def test_a_claim_that_leaves_the_cluster_failed_is_a_failed_attempt(at_rest: Any) -> None:
+    end = finish(seen(claimed(claimed_until=NOW - DAY, sends=1), cluster=at_rest))
+    assert (end.stage, end.reason) == (ENDED_BADLY, Reason.CLUSTER_FAILED)
+
+
+@pytest.mark.parametrize(("sends", "stage"), [(2, Stage.WAITING), (3, ENDED_BADLY)])
+def test_an_update_of_which_nothing_is_known_three_times_has_failed(sends: int, stage: Stage) -> None:
+    end = finish(seen(claimed(claimed_until=NOW - DAY, sends=sends), cluster=AT_OLD))
+    assert end.stage is stage
+    assert end.reason is (Reason.UPDATE_FAILED if stage is ENDED_BADLY else Reason.VERSION_IS_BEHIND)
 
 
 def test_a_claim_that_azure_did_not_answer_waits_under_its_own_name_and_after_an_hour_calls() -> None:
-    unanswered = claimed(reason=Reason.CLUSTER_UNREACHABLE, claimed_until=NOW + MINUTE)
-    for since, verdict in ((NOW - HOUR + SECOND, Verdict.WAIT), (NOW - HOUR, Verdict.ATTENTION)):
+    unanswered = claimed(reason=Reason.CLUSTER_UNREACHABLE, rests_until=NOW + MINUTE)
+    for since, action in ((NOW - HOUR + SECOND, Action.WAIT), (NOW - HOUR, Action.ATTENTION)):
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=since)
         opinion = decision(seen(unanswered, status=row))
-        assert (opinion.verdict, opinion.reason) == (verdict, Reason.CLUSTER_UNREACHABLE)
-        assert opinion.look_after == MINUTE
+        assert (opinion.action, opinion.reason) == (action, Reason.CLUSTER_UNREACHABLE)
+        assert opinion.requeue_after == MINUTE
 
 
 def test_a_claim_that_never_took_effect_yields_to_a_newer_version() -> None:
     seen_now = seen(claimed(), versions=(version(V1), version(V2), version(V3)))
-    end = finish(seen_now)
+    settled, _ = settle(seen_now)
+    (end,) = settled.rotations
     assert (end.to_version, end.stage, end.reason) == (V2, SUPERSEDED, Reason.NEWER_VERSION)
 
 
 def test_a_claim_that_never_took_effect_is_not_sent_around_a_revocation() -> None:
-    seen_now = seen(claimed(), versions=(version(V1, enabled=False), version(V2)))
-    assert decision(seen_now).reason is Reason.IN_USE_DISABLED
+    settled, opinion = settle(seen(claimed(), versions=(version(V1, enabled=False), version(V2))))
+    assert opinion.reason is Reason.IN_USE_DISABLED
+    assert [one.stage for one in settled.rotations] == [Stage.WAITING]
 
 
 # --- overdue ---------------------------------------------------------------------------------------------------------
@@ -419,7 +451,7 @@ def test_an_update_is_overdue_only_after_the_deadline(operation: Any) -> None:
 
 def test_an_overdue_update_keeps_its_stage_calls_for_a_person_and_is_looked_at_by_reconcile() -> None:
     opinion = decision(seen(rotation(started_at=NOW - DAY), cluster=BUSY_AT_OLD, operation=RUNNING))
-    assert (opinion.verdict, opinion.look_after) == (Verdict.ATTENTION, None)
+    assert (opinion.action, opinion.requeue_after) == (Action.ATTENTION, None)
     assert opinion.progress is not None
     assert (opinion.progress.stage, opinion.progress.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
     assert opinion.progress.remedy
@@ -444,19 +476,19 @@ def test_an_update_whose_start_is_not_known_is_never_overdue(started: object) ->
 
 def test_of_two_updating_rows_the_one_requested_last_is_followed() -> None:
     earlier = rotation(to_version=V3, requested_at=NOW - DAY)
-    end = finish(situation(earlier, rotation(), cluster=AT_TARGET, operation=DONE))
+    end = finish(observation(earlier, rotation(), cluster=AT_TARGET, operation=DONE))
     assert end.to_version == V2
 
 
 def test_a_rotation_that_waited_beside_the_one_that_ended_does_not_get_its_operation_s_error() -> None:
     elsewhere = cluster(key_name="other")
-    end = finish(situation(waiting(to_version=V3), rotation(), cluster=elsewhere, operation=FAILED))
+    end = finish(observation(waiting(to_version=V3), rotation(), cluster=elsewhere, operation=FAILED))
     assert (end.to_version, end.attempt.operation_error) == (V3, None)
 
 
 def test_a_finished_rotation_is_not_followed() -> None:
     done = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
-    assert decision(situation(done, cluster=AT_TARGET)).reason is Reason.UP_TO_DATE
+    assert decision(observation(done, cluster=AT_TARGET)).reason is Reason.UP_TO_DATE
 
 
 def test_an_update_that_is_no_longer_called_overdue_loses_that_remedy() -> None:

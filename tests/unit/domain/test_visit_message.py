@@ -35,8 +35,8 @@ def test_a_message_has_the_documented_form() -> None:
 
 
 def test_a_time_is_written_in_utc() -> None:
-    there = NOW.astimezone(timezone(timedelta(hours=2)))
-    visit = VisitRequest(RequestedBy.EVENT, there, cluster=CLUSTER)
+    stored = NOW.astimezone(timezone(timedelta(hours=2)))
+    visit = VisitRequest(RequestedBy.EVENT, stored, cluster=CLUSTER)
     assert json.loads(to_text(visit))["requestedAt"] == "2026-05-04T12:00:00.000Z"
 
 

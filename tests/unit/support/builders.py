@@ -4,13 +4,13 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cmk_rotation.decisions.observation import Situation
-from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Trouble
+from cmk_rotation.decisions.observation import Observation
+from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation
-from cmk_rotation.domain.timing import Pace
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage, TroubleKind
+from cmk_rotation.domain.timing import Timing
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, RequestedBy, Stage
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -154,11 +154,11 @@ def changed_status(before: ClusterStatus, **changes: Any) -> ClusterStatus:
     return replace(before, alerts=replace(before.alerts, **said), **changes)
 
 
-def situation(*rotations: Rotation, **changes: Any) -> Situation:
+def observation(*rotations: Rotation, **changes: Any) -> Observation:
     """A cluster on V1, with V2 to be had, and these rotations on record."""
-    seen = Situation(
+    seen = Observation(
         now=NOW,
-        pace=Pace(),
+        timing=Timing(),
         by=RequestedBy.RECONCILE,
         cluster=cluster(),
         versions=(version(V1), version(V2)),
@@ -167,13 +167,13 @@ def situation(*rotations: Rotation, **changes: Any) -> Situation:
     return replace(seen, **changes)
 
 
-def trouble(kind: TroubleKind = TroubleKind.UNAVAILABLE, **changes: Any) -> Trouble:
+def failure(kind: FailureKind = FailureKind.UNAVAILABLE, **changes: Any) -> Failure:
     """What Azure says when it does not do what it was asked."""
-    return replace(Trouble(kind, f"Code{kind.title()}", f"it is {kind}"), **changes)
+    return replace(Failure(kind, f"Code{kind.title()}", f"it is {kind}"), **changes)
 
 
-GONE = trouble(TroubleKind.GONE)
-REFUSED = trouble(TroubleKind.REFUSED)
-UNAVAILABLE = trouble(TroubleKind.UNAVAILABLE)
-BUSY = trouble(TroubleKind.BUSY)
-BLOCKED = trouble(TroubleKind.BLOCKED)
+GONE = failure(FailureKind.NOT_FOUND)
+REFUSED = failure(FailureKind.REFUSED)
+UNAVAILABLE = failure(FailureKind.UNAVAILABLE)
+BUSY = failure(FailureKind.BUSY)
+BLOCKED = failure(FailureKind.NETWORK_BLOCKED)

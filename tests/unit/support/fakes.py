@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from cmk_rotation.controller.ports import AzureTroubleError, ChangedMeanwhileError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain import visit_message
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, KeyVersion, Operation, Trouble
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Event, TroubleKind
+from cmk_rotation.domain.vocabulary import FailureKind
 from tests.unit.support.builders import ARM, MINUTE, NOW, SECOND, operation_url
 
-BUSY = Trouble(
-    TroubleKind.BUSY, "HTTP 400", "Operation can't be executed now. Wait for the async operation to complete"
+BUSY = Failure(
+    FailureKind.BUSY, "HTTP 400", "Operation can't be executed now. Wait for the async operation to complete"
 )
 
 
@@ -85,25 +86,28 @@ class FakeClusters:
 
     clock: FakeClock
     effects: Effects
-    there: dict[ClusterId, Cluster] = field(default_factory=dict)
+    stored: dict[ClusterId, Cluster] = field(default_factory=dict)
     operations: dict[str, Running] = field(default_factory=dict)
     patches: list[tuple[ClusterId, str]] = field(default_factory=list)
     """The updates that ARM took."""
     sent: list[str] = field(default_factory=list)
     """The attempt ids of all updates that were sent, taken or not."""
-    workspaces: dict[str, str | Trouble] = field(default_factory=dict)
+    workspaces: dict[str, str | Failure] = field(default_factory=dict)
     lasts: timedelta = 10 * MINUTE
     end: Operation = field(default_factory=lambda: Operation("Succeeded"))
     leaves: str = "Succeeded"
     arrives: bool = True
-    answer_lost: Trouble | None = None
+    answer_lost: Failure | None = None
     """ARM takes the update, but the caller hears this."""
     without_operation: bool = False
     url_host: str = ARM
-    refuses: Trouble | None = None
-    get_trouble: Trouble | None = None
-    operation_trouble: Trouble | None = None
-    scope_troubles: dict[Scope, Trouble] = field(default_factory=dict)
+    refuses: Failure | None = None
+    get_failure: Failure | None = None
+    get_fails_each: int = 1
+    """Of how many reads of a cluster one meets that failure."""
+    gets: int = 0
+    operation_failure: Failure | None = None
+    scope_failures: dict[Scope, Failure] = field(default_factory=dict)
     on_patch: Callable[[], None] | None = None
     """What somebody else does while the update is on its way."""
 
@@ -112,23 +116,24 @@ class FakeClusters:
             if running.settled or self.clock.now < running.ends_at:
                 continue
             running.settled = True
-            before = self.there[running.cluster_id]
+            before = self.stored[running.cluster_id]
             key_version = running.version if running.arrives else before.key_version
-            self.there[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
+            self.stored[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
 
     def in_scope(self, scope: Scope) -> list[Cluster]:
-        if scope in self.scope_troubles:
-            raise AzureTroubleError(self.scope_troubles[scope])
+        if scope in self.scope_failures:
+            raise AzureCallError(self.scope_failures[scope])
         self.settle()
-        return [found for found in self.there.values() if scope.contains(found.id)]
+        return [found for found in self.stored.values() if scope.contains(found.id)]
 
     def get(self, cluster_id: ClusterId) -> Cluster:
-        if self.get_trouble is not None:
-            raise AzureTroubleError(self.get_trouble)
+        self.gets += 1
+        if self.get_failure is not None and self.gets % self.get_fails_each == 0:
+            raise AzureCallError(self.get_failure)
         self.settle()
-        if cluster_id not in self.there:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "ResourceNotFound", "Cluster not found"))
-        return self.there[cluster_id]
+        if cluster_id not in self.stored:
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "ResourceNotFound", "Cluster not found"))
+        return self.stored[cluster_id]
 
     def set_key_version(self, cluster: Cluster, version: str, attempt_id: str) -> Accepted:
         self.sent.append(attempt_id)
@@ -136,36 +141,36 @@ class FakeClusters:
         if self.on_patch is not None:
             self.on_patch()
         if self.refuses is not None:
-            raise AzureTroubleError(self.refuses)
+            raise AzureCallError(self.refuses)
         before = self.get(cluster.id)
         if before.busy:
-            raise AzureTroubleError(BUSY)
+            raise AzureCallError(BUSY)
         self.patches.append((cluster.id, version))
         name = f"operation-{len(self.patches)}"
         url = operation_url(name, host=self.url_host)
         self.operations[url] = Running(
             cluster.id, version, self.clock.now + self.lasts, self.end, self.leaves, self.arrives
         )
-        self.there[cluster.id] = replace(before, state="Updating")
+        self.stored[cluster.id] = replace(before, state="Updating")
         self.effects.happened("PATCH")
         if self.answer_lost is not None:
-            raise AzureTroubleError(self.answer_lost)
+            raise AzureCallError(self.answer_lost)
         return Accepted(None if self.without_operation else url, f"correlation-{len(self.patches)}")
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:
         del cluster_id
-        if self.operation_trouble is not None:
-            raise AzureTroubleError(self.operation_trouble)
+        if self.operation_failure is not None:
+            raise AzureCallError(self.operation_failure)
         self.settle()
         running = self.operations.get(url)
         if running is None:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "InvalidResourceType", "operationStatuses not found"))
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "InvalidResourceType", "operationStatuses not found"))
         return running.end if running.settled else Operation("Updating")
 
     def workspace_state(self, workspace_id: str) -> str:
         state = self.workspaces.get(workspace_id, "Succeeded")
-        if isinstance(state, Trouble):
-            raise AzureTroubleError(state)
+        if isinstance(state, Failure):
+            raise AzureCallError(state)
         return state
 
 
@@ -174,15 +179,15 @@ class FakeKeys:
     """Key Vault."""
 
     listed: dict[Key, tuple[KeyVersion, ...]] = field(default_factory=dict)
-    trouble: Trouble | None = None
+    failure: Failure | None = None
     reads: int = 0
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
         self.reads += 1
-        if self.trouble is not None:
-            raise AzureTroubleError(self.trouble)
+        if self.failure is not None:
+            raise AzureCallError(self.failure)
         if key not in self.listed:
-            raise AzureTroubleError(Trouble(TroubleKind.GONE, "KeyNotFound", "no such key"))
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "KeyNotFound", "no such key"))
         return self.listed[key]
 
 
@@ -232,18 +237,18 @@ class FakeRecords:
 
     def save_status(self, status: ClusterStatus) -> ClusterStatus:
         self._begin("save_status", status)
-        there = self.statuses.get(status.cluster_id)
-        if (there.etag if there else None) != status.etag:
-            raise ChangedMeanwhileError("~cluster")
+        stored = self.statuses.get(status.cluster_id)
+        if (stored.etag if stored else None) != status.etag:
+            raise ConflictError("~cluster")
         saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag())
         self.effects.happened("status")
         return saved
 
     def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
         self._begin("save_rotation", rotation)
-        there = self.rotations.get(_key(rotation))
-        if (there.etag if there else None) != rotation.etag:
-            raise ChangedMeanwhileError(rotation.to_version)
+        stored = self.rotations.get(_key(rotation))
+        if (stored.etag if stored else None) != rotation.etag:
+            raise ConflictError(rotation.to_version)
         saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag())
         if step is not None:
             self.steps.append(step)
@@ -314,23 +319,14 @@ class FakeOutcomes:
 
     effects: Effects
     published: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
-    trouble: Trouble | None = None
+    failure: Failure | None = None
 
     def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - the port's own word
-        if self.trouble is not None:
-            raise AzureTroubleError(self.trouble)
+        if self.failure is not None:
+            raise AzureCallError(self.failure)
         assert time.tzinfo is not None
         self.published.append((id, subject, data))
         self.effects.happened("publish")
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the log."""
-
-    event: Event
-    level: int
-    fields: Mapping[str, object]
 
 
 @dataclass
@@ -338,18 +334,18 @@ class FakeLog:
     """The log. Whatever calls for a person says what is the matter, what to do, and since when."""
 
     effects: Effects
-    lines: list[Line] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
 
-    def __call__(self, event: Event, level: int, /, **fields: object) -> None:
-        if level >= logging.WARNING:
-            assert all(fields.get(name) for name in ("message", "remedy", "since")), (event, fields)
-            assert isinstance(fields["since"], datetime)
-        assert "c=signed" not in str(fields), "an operation's URL holds a signature"
-        self.lines.append(Line(event, level, fields))
-        if level > logging.DEBUG:
-            self.effects.happened(f"log {event}")
+    def __call__(self, line: LogLine, /) -> None:
+        if line.level >= logging.WARNING:
+            assert all(line.fields.get(name) for name in ("message", "remedy", "since")), line
+            assert isinstance(line.fields["since"], datetime)
+        assert "c=signed" not in str(line.fields), "an operation's URL holds a signature"
+        self.lines.append(line)
+        if line.level > logging.DEBUG:
+            self.effects.happened(f"log {line.event}")
 
-    def of(self, event: Event, level: int = logging.DEBUG) -> list[Line]:
+    def of(self, event: LogEvent, level: int = logging.DEBUG) -> list[LogLine]:
         return [line for line in self.lines if line.event is event and line.level >= level]
 
     @property

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
-from cmk_rotation.controller import reconcile, visit
+from cmk_rotation.controller import fan_out, reconcile, visit
 from cmk_rotation.controller.ports import StorageUnavailableError, World
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Scope
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.timing import Pace
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Event, Mode, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import Mode, RequestedBy, Stage
 from tests.unit.support.builders import ARM, CLUSTER, KEY, MINUTE, SCOPE, SECOND, V1, V2, cluster, version
 from tests.unit.support.fakes import (
     Effects,
@@ -35,7 +36,7 @@ class Fakes:
     clock: FakeClock = field(default_factory=FakeClock)
     effects: Effects = field(default_factory=Effects)
     mode: Mode = Mode.ENFORCE
-    pace: Pace = field(default_factory=Pace)
+    timing: Timing = field(default_factory=Timing)
     scopes: tuple[Scope, ...] = (SCOPE,)
     with_topic: bool = True
     deliveries: int = 5
@@ -64,7 +65,7 @@ class Fakes:
             new_id=lambda: f"attempt-{next(self.ids)}",
             mode=self.mode,
             scopes=self.scopes,
-            pace=self.pace,
+            timing=self.timing,
             arm_host=ARM,
             vault_suffixes=(".vault.azure.net", ".managedhsm.azure.net"),
         )
@@ -87,7 +88,7 @@ class Fakes:
         message.deliveries += 1
         try:
             if message.visit.key is not None:
-                reconcile.key_changed(self.world, message.visit)
+                fan_out.key_changed(self.world, message.visit)
             else:
                 visit.visit(self.world, message.visit)
         except (StorageUnavailableError, ProcessDiedError):
@@ -136,4 +137,4 @@ class Fakes:
     @property
     def finished(self) -> list[Stage]:
         """How rotations ended, by the log."""
-        return [Stage(str(line.fields["stage"])) for line in self.log.of(Event.ROTATION_FINISHED)]
+        return [Stage(str(line.fields["stage"])) for line in self.log.of(LogEvent.ROTATION_FINISHED)]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from cmk_rotation import bootstrap
-from cmk_rotation.__main__ import main
-from cmk_rotation.domain.vocabulary import TroubleKind
+from cmk_rotation.cli.commands import main
+from cmk_rotation.domain.vocabulary import FailureKind
 from tests.unit.support.builders import (
     CLUSTER,
     GONE,
@@ -18,19 +18,19 @@ from tests.unit.support.builders import (
     V2,
     cluster,
     cluster_id,
+    failure,
     status,
-    trouble,
     version,
 )
 from tests.unit.support.worlds import Fakes
 
 
 def on_hold(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
 
 
 def busy(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
 
 
 def under_way(fakes: Fakes) -> None:
@@ -40,33 +40,33 @@ def under_way(fakes: Fakes) -> None:
 
 def under_way_and_showing_the_target(fakes: Fakes) -> None:
     under_way(fakes)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, state="Updating")
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state="Updating")
 
 
 def arm_is_down(fakes: Fakes) -> None:
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
 
 
 def vault_is_down(fakes: Fakes) -> None:
-    fakes.keys.trouble = UNAVAILABLE
+    fakes.keys.failure = UNAVAILABLE
 
 
 def key_of_an_automatic_cluster_may_not_be_read(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(key_version=None)
-    fakes.keys.trouble = trouble(TroubleKind.REFUSED)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=None)
+    fakes.keys.failure = failure(FailureKind.REFUSED)
 
 
 def scope_failed(fakes: Fakes) -> None:
     moved(fakes)
-    fakes.clusters.scope_troubles[SCOPE] = UNAVAILABLE
+    fakes.clusters.scope_failures[SCOPE] = UNAVAILABLE
 
 
 def scope_is_empty(fakes: Fakes) -> None:
-    fakes.clusters.there.clear()
+    fakes.clusters.stored.clear()
 
 
 def behind(fakes: Fakes) -> None:
-    assert fakes.clusters.there
+    assert fakes.clusters.stored
 
 
 def in_use_disabled(fakes: Fakes) -> None:
@@ -79,16 +79,16 @@ def moved(fakes: Fakes) -> None:
 
 
 def automatic(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(key_version=None)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=None)
 
 
 def without_a_key(fakes: Fakes) -> None:
-    fakes.clusters.there[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
+    fakes.clusters.stored[CLUSTER] = cluster(key_vault_uri=None, key_name=None, key_version=None)
 
 
 def on_hold_and_on_the_newest(fakes: Fakes) -> None:
     moved(fakes)
-    fakes.clusters.there[CLUSTER] = cluster(key_version=V2, held=True)
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, held=True)
 
 
 def another_one_is_known_to_be_gone(fakes: Fakes) -> None:
@@ -140,5 +140,5 @@ def test_plan_exits_with_0_if_every_cluster_is(case: Callable[[Fakes], None], mo
 def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     fakes = Fakes()
     moved(fakes)
-    fakes.clusters.get_trouble = GONE
+    fakes.clusters.get_failure = GONE
     assert planned(fakes, monkeypatch) == 2

@@ -1,0 +1,50 @@
+"""Which clusters there are: those that the scopes list, and those on record that no scope lists any more."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from cmk_rotation.controller.observe import unreadable
+from cmk_rotation.controller.ports import AzureCallError, World
+from cmk_rotation.decisions.observation import UnreadableCluster
+from cmk_rotation.domain.azure_resources import Cluster, Failure
+from cmk_rotation.domain.cluster_record import Record
+from cmk_rotation.domain.identifiers import ClusterId, Scope
+from cmk_rotation.domain.vocabulary import FailureKind
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All clusters in scope, as the list calls show them."""
+
+    clusters: Mapping[ClusterId, Cluster]
+    empty: tuple[Scope, ...]
+    failed: Mapping[Scope, Failure]
+
+
+def survey(world: World) -> Survey:
+    """List every scope; one that fails does not keep the others from being looked after."""
+    clusters: dict[ClusterId, Cluster] = {}
+    empty: list[Scope] = []
+    failed: dict[Scope, Failure] = {}
+    for scope in world.scopes:
+        try:
+            found = world.clusters.in_scope(scope)
+        except AzureCallError as error:
+            failed[scope] = error.failure
+            continue
+        clusters.update((cluster.id, cluster) for cluster in found)
+        if not found:
+            empty.append(scope)
+    return Survey(clusters, tuple(empty), failed)
+
+
+def unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[UnreadableCluster]:
+    """The clusters on record that lie in scope but were not listed: gone, or hidden by a scope that failed."""
+    gone = Failure(FailureKind.NOT_FOUND, "NotListed", "the scope no longer lists it")
+    for cluster_id, record in records.items():
+        holding = [scope for scope in world.scopes if scope.contains(cluster_id)]
+        if cluster_id in found.clusters or not holding:
+            continue
+        failure = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
+        if record.status is not None or any(rotation.outcome.finished_at is None for rotation in record.rotations):
+            yield unreadable(world, cluster_id, failure, record)
