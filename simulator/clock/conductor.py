@@ -145,6 +145,9 @@ class Conductor:
             self._waits[number] = wait
             self._due[number] = Due(moment, what, number, wait.last_look, wakes=True, last=True)
             self._sleepers[number] = what
+            over = self._closed
+        if over:
+            wait.last_look()
         try:
             self._await(wait.woken)
         finally:
@@ -162,6 +165,9 @@ class Conductor:
         with self._change():
             self._holds[number] = held
             self._due[number] = Due(moment, what, number, woken.set, wakes=True)
+            over = self._closed
+        if over:
+            woken.set()
         try:
             self._await(woken)
         finally:
@@ -174,7 +180,7 @@ class Conductor:
         self._visible = visible
 
     def close(self) -> None:
-        """Nothing happens any more; whoever sleeps wakes."""
+        """Nothing happens any more; whoever sleeps wakes, and whoever comes to sleep is woken at once."""
         with self._change():
             self._closed = True
             sleepers = [due for due in self._due.values() if due.wakes]

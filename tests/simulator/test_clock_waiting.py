@@ -345,6 +345,16 @@ def test_closing_wakes_those_who_sleep(clock: WaitingClock) -> None:
         assert sleeping.result(HANG) is False
 
 
+def test_whoever_comes_to_sleep_when_all_is_over_is_woken_at_once(clock: WaitingClock) -> None:
+    """As a request does that the server has read just before, whose thread nobody would ever wake."""
+    clock.close()
+    clock.sleep(60)
+    clock.hold(60, lambda: True)
+    assert clock.until(lambda: False) is False
+    assert clock.until(lambda: True) is True
+    assert clock.now() == START
+
+
 def test_a_running_clock_is_shared_by_what_is_written_of_it() -> None:
     clock = RunningClock.starting_now(60).skewed(600)
     there = join(clock.share().argument)
