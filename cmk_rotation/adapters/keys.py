@@ -74,6 +74,7 @@ def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:
                 enabled=listed.enabled is True,
                 not_before=listed.not_before,
                 expires_at=listed.expires_on,
+                updated_at=listed.updated_on,
             )
 
 

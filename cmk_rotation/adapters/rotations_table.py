@@ -104,7 +104,7 @@ class TableRecords:
             for change in changes:
                 patiently(partial(self._change, change))
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise self._away(error) from None
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         """History, oldest first for each cluster."""
@@ -157,7 +157,7 @@ class TableRecords:
         except AzureCallError as error:
             if error.failure.code == _NO_TABLE:
                 return nothing
-            raise StorageUnavailableError(str(error)) from None
+            raise self._away(error) from None
 
     def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:
         """Write a row, and insert others, all of them or none. Returns the row's new etag.
@@ -174,7 +174,10 @@ class TableRecords:
                 return str(stored.metadata["etag"])
             if error.failure.code in _CHANGED:
                 raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
-            raise StorageUnavailableError(str(error)) from None
+            raise self._away(error) from None
+
+    def _away(self, error: AzureCallError) -> StorageUnavailableError:
+        return StorageUnavailableError(f"table {TABLE} of storage account {self._table.account_name}: {error}")
 
     def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
         found = self._query(

@@ -53,7 +53,7 @@ class QueueRequests:
         try:
             patiently(lambda: self._send(text, wait))
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise _away(self._queue, error) from None
 
     def poison_queue(self) -> PoisonQueue:
         """How many messages there are, and since when as far as is written down. There may be no such queue yet."""
@@ -70,7 +70,7 @@ class QueueRequests:
         except AzureCallError as error:
             if error.failure.kind is FailureKind.NOT_FOUND:
                 return PoisonQueue(0)
-            raise StorageUnavailableError(str(error)) from None
+            raise _away(self._poison, error) from None
 
     def note_poison(self, since: datetime | None) -> None:
         """Write since when into the queue's metadata, which holds nothing else of ours or the host's."""
@@ -82,7 +82,7 @@ class QueueRequests:
         try:
             patiently(write)
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise _away(self._poison, error) from None
 
     def _send(self, text: str, wait: int) -> None:
         """Send a message. The queue is created when Azure says that there is none, and never asked for before."""
@@ -98,3 +98,7 @@ class QueueRequests:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
             self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+
+
+def _away(queue: QueueClient, error: AzureCallError) -> StorageUnavailableError:
+    return StorageUnavailableError(f"queue {queue.queue_name} of storage account {queue.account_name}: {error}")

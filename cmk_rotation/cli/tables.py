@@ -59,10 +59,11 @@ def rotations_text(rotations: Sequence[Rotation]) -> str:
         ]
         for rotation in rotations
     ]
+    last = {rotation.cluster_id: rotation for rotation in sorted(rotations, key=lambda one: one.requested_at)}
     failed = [
         f"\n{rotation.message}\n  what to do: {rotation.remedy}\n"
         for rotation in rotations
-        if rotation.stage is Stage.FAILED
+        if rotation.stage is Stage.FAILED and rotation == last[rotation.cluster_id]  # else the cluster has moved on
     ]
     note = "\nOther services may use an old version too: see the vault's audit log for wrap and unwrap calls first.\n"
     kept = any(rotation.outcome.keep_old_version_until for rotation in rotations)

@@ -104,6 +104,7 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
+    held=True,
     unavailable_since=AT,
     busy_since=AT,
     next_visit=NextVisit(AT, AT),
@@ -114,6 +115,8 @@ FULL_STATUS = replace(
         disabled_early_version="v0",
         unreadable_rows="x|y|z",
         unreadable_at=AT,
+        status_said="what it said",
+        status_at=AT,
         saying_since=AT,
     ),
 )
