@@ -5,11 +5,11 @@ from typing import Literal
 
 from werkzeug.wrappers import Request
 
-from simulator import identity
 from simulator.clock import Clock
-from simulator.rights import Rights
+from simulator.entra import identity
+from simulator.entra.rights import Rights
+from simulator.entra.tenants import Tenants
 from simulator.storage import QueueService, StorageError, TableService
-from simulator.tenants import Tenants
 
 
 @dataclass(slots=True)

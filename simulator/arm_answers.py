@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.rights import Rights
+from simulator.entra.rights import Rights
 
 type Handler = Callable[[Request, str, dict[str, str]], Response]
 """Answers a request by a principal to a path whose named parts are given."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator import identity
 from simulator.arm_answers import ArmError, Handler, answer, check_right, json_body, listed, not_found
-from simulator.roles import ROLES, Assignment, Role, within
+from simulator.entra import identity
+from simulator.entra.roles import ROLES, Assignment, Role, within
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

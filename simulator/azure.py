@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from simulator import identity
 from simulator.accounts import StorageAccount
 from simulator.arm import Arm
 from simulator.authorization import Authorization
@@ -19,17 +18,18 @@ from simulator.clock import OwnClock
 from simulator.clouds import PUBLIC, Cloud
 from simulator.cluster_bodies import Workspace
 from simulator.clusters import FAILED, Cluster, ClusterKey
+from simulator.entra import identity
+from simulator.entra.rights import Rights
+from simulator.entra.tenants import HOME, Tenants
 from simulator.event_grid import EventGrid
-from simulator.exchanges import Exchange
-from simulator.faults import Faults
 from simulator.other_resources import OtherResources
 from simulator.resources import Resources
-from simulator.rights import Rights
-from simulator.server import Server
-from simulator.tenants import HOME, Tenants
 from simulator.topics import Topic
 from simulator.vault_resources import VaultResources
 from simulator.vaults import Key, Vault
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Faults
+from simulator.wire.server import Server
 
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 RESOURCE_GROUP = "rg-Logs"

@@ -8,7 +8,7 @@ from typing import Any
 from simulator.behaviour import AutoModeShows, Behaviour, Outcome
 from simulator.clock import iso
 from simulator.clusters import Cluster, ClusterKey, Operation
-from simulator.identity import principal_id
+from simulator.entra.identity import principal_id
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator import identity
+from simulator.entra import identity
 from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, VaultError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from simulator.arm_answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
+from simulator.entra.roles import within
 from simulator.event_grid import Subscription
-from simulator.roles import within
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

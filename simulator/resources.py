@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator import identity
 from simulator.arm_answers import GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, envelope, listed
-from simulator.roles import within
+from simulator.entra import identity
+from simulator.entra.roles import within
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

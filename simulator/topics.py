@@ -13,9 +13,9 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator import identity
-from simulator.rights import Rights
-from simulator.tenants import Tenants
+from simulator.entra import identity
+from simulator.entra.rights import Rights
+from simulator.entra.tenants import Tenants
 
 AUDIENCE = "https://eventgrid.azure.net"
 """What the SDK asks a token for, in every cloud."""

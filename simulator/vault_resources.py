@@ -23,7 +23,7 @@ from simulator.arm_answers import (
     listed,
     not_found,
 )
-from simulator.roles import within
+from simulator.entra.roles import within
 from simulator.vault_bodies import RBAC_BY_DEFAULT_SINCE, WRITABLE_OF_HSM, changes, deleted_body, replacing, vault_body
 from simulator.vault_policies import bad_request, combined, policies_body, read_policies
 from simulator.vaults import DeletedVault, Vault

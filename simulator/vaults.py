@@ -10,9 +10,9 @@ from werkzeug.wrappers import Request, Response
 from simulator import key_api
 from simulator.clock import Clock
 from simulator.clusters import EXPIRED, FAILED, Cluster, ClusterKey
-from simulator.identity import principal_id
+from simulator.entra.identity import principal_id
+from simulator.entra.rights import Rights
 from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
-from simulator.rights import Rights
 
 __all__ = ["DeletedKey", "DeletedVault", "Key", "KeyVersion", "Network", "Permissions", "Vault", "VaultError"]
 

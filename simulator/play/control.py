@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from simulator.play.acts import NotUnderstoodError, perform
 from simulator.play.stories import STORIES, tell
-from simulator.server import Service
+from simulator.wire.server import Service
 
 if TYPE_CHECKING:
     from simulator.play.world import Playground

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from simulator.faults import Fault, FaultKind
+from simulator.wire.faults import Fault, FaultKind
 
 _UNITS = {
     "s": 1,

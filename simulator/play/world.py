@@ -12,6 +12,7 @@ from typing import Self
 from simulator.azure import Azure
 from simulator.clock import OwnClock
 from simulator.clock.running import RunningClock
+from simulator.entra.tenants import HOME
 from simulator.event_grid import Subscription
 from simulator.host.errors import HostError
 from simulator.host.hosting import HostSpec
@@ -23,7 +24,6 @@ from simulator.play.fleet import ACCOUNT, PRINCIPALS, app_settings, build
 from simulator.play.state import ROOT, Running
 from simulator.play.wire_faults import NotUnderstoodError
 from simulator.stores import Stores
-from simulator.tenants import HOME
 
 APP_CLOCK = "cmk_rotation.clock"
 _LOOK_SECONDS = 0.25

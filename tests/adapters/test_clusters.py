@@ -17,7 +17,7 @@ from simulator.azure import SUBSCRIPTION, Azure
 from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome
 from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
-from simulator.faults import Fault, FaultKind
+from simulator.wire.faults import Fault, FaultKind
 
 OTHER_SUBSCRIPTION = "1b1f6471-1bf0-4dda-aec3-cb9272f09590"
 ATTEMPT = "7b7e0b3c-4f0e-4c6f-9b87-000000000001"

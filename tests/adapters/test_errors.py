@@ -29,8 +29,8 @@ from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Sta
 from simulator import clusters
 from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.faults import Fault, FaultKind
 from simulator.topics import Topic
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -18,12 +18,12 @@ from simulator.clock.waiting import WaitingClock
 from simulator.clouds import PUBLIC, Cloud
 from simulator.clusters import Cluster
 from simulator.event_grid import Schema, Subscription
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
 from simulator.host.hosting import Hosting, HostSpec
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
 from simulator.host.scaling import QueueLooks, ScaleController
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 APP = Path(__file__).parent.parent.parent

@@ -2,7 +2,7 @@
 
 from simulator.azure import Azure
 from simulator.clusters import Cluster
-from simulator.faults import Fault, FaultKind
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import Stage
 
 

@@ -25,7 +25,7 @@ from simulator.behaviour import (
     OperationReading,
     Outcome,
 )
-from simulator.faults import FaultKind
+from simulator.wire.faults import FaultKind
 
 ROOT = Path(__file__).parent.parent.parent
 DECISIONS = ROOT / "docs/decisions"

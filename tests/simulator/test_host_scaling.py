@@ -16,9 +16,9 @@ from azure.storage.queue import QueueClient
 
 from simulator.azure import Azure
 from simulator.clock.waiting import START, WaitingClock
-from simulator.faults import Fault, FaultKind
 from simulator.host.instances import ComeAndGo
 from simulator.host.scaling import ScaleController
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import queue_looks
 from tests.patience import HANG
 from tests.simulator.hosting import HOST_JSON, spec

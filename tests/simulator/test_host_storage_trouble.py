@@ -16,8 +16,8 @@ import pytest
 
 from simulator.azure import FUNCTION, Azure
 from simulator.clock.waiting import WaitingClock
-from simulator.faults import Fault, FaultKind
 from simulator.host.process import HostProcess
+from simulator.wire.faults import Fault, FaultKind
 from tests.simulator.hosting import HOST_JSON, messages_of, spec, wait_until
 from tests.simulator.toys import Toys
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request
 
-from simulator import identity
 from simulator.azure import FUNCTION
 from simulator.behaviour import KeyCheck, Outcome
 from simulator.clusters import Cluster
+from simulator.entra import identity
 from simulator.event_grid import Subscription
 from simulator.keys import Network
 from simulator.play.acts import NotUnderstoodError, perform

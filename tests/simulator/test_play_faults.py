@@ -1,7 +1,7 @@
 import pytest
 
-from simulator.faults import Fault, FaultKind, Faults
 from simulator.play.wire_faults import NotUnderstoodError, Target, parse, seconds
+from simulator.wire.faults import Fault, FaultKind, Faults
 
 NAMES = {"payments": Target(path="*/clusters/payments"), "contoso": Target(host="contoso.vault.azure.net")}
 NOW = 1_000.0

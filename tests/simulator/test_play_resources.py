@@ -7,12 +7,12 @@ import pytest
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 
-from simulator import identity
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clusters import Cluster
+from simulator.entra import identity
+from simulator.entra.tenants import HOME
 from simulator.event_grid import Subscription
 from simulator.keys import VaultError
-from simulator.tenants import HOME
 from tests.simulator.calling import Caller
 
 pytestmark = pytest.mark.usefixtures("cluster")

@@ -8,7 +8,7 @@ from azure.mgmt.loganalytics.models import ClusterPatch, ClusterPatchProperties,
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck
 from simulator.clusters import FAILED, Cluster
-from simulator.roles import ROLES
+from simulator.entra.roles import ROLES
 from tests.simulator.calling import Caller
 
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"

@@ -12,7 +12,7 @@ from azure.mgmt.loganalytics.models import ClusterPatch, ManagedServiceIdentity
 
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION
 from simulator.clusters import Cluster
-from simulator.roles import ROLES
+from simulator.entra.roles import ROLES
 from tests.simulator.bodies import IDENTITY
 from tests.simulator.shapes import problems
 

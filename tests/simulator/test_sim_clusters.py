@@ -9,10 +9,10 @@ from azure.identity import ManagedIdentityCredential
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import ClusterPatch, ClusterPatchProperties, ClusterSku, KeyVaultProperties
 
-from simulator import identity
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.behaviour import AutoModeShows, Behaviour, BusyAnswer
 from simulator.clusters import Cluster, ClusterKey
+from simulator.entra import identity
 from simulator.vaults import Network
 from tests.patience import HANG
 

@@ -6,8 +6,8 @@ from azure.identity import ManagedIdentityCredential
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from simulator import identity
 from simulator.azure import FUNCTION, Azure
+from simulator.entra import identity
 from tests.patience import HANG
 
 AUDIENCE = "https://management.azure.com"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.clock.waiting import WaitingClock
-from simulator.rights import Rights
+from simulator.entra.rights import Rights
 
 SCOPE = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 ACTION = "Microsoft.OperationalInsights/clusters/read"

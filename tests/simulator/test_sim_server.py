@@ -7,12 +7,12 @@ import pytest
 import requests
 from werkzeug.wrappers import Request, Response
 
-from simulator import identity
 from simulator.azure import Azure
 from simulator.clock.running import RunningClock
 from simulator.clusters import Cluster
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
+from simulator.entra import identity
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 ARM = "https://management.azure.com"

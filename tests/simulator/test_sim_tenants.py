@@ -11,10 +11,10 @@ from azure.keyvault.keys import KeyClient
 from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
-from simulator import identity
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clusters import FAILED, Cluster
-from simulator.tenants import HOME
+from simulator.entra import identity
+from simulator.entra.tenants import HOME
 from tests.patience import HANG
 
 OTHER = "c0a8f7de-3b52-4a6e-9d0c-6a1f5e2b7c94"

@@ -16,7 +16,7 @@ from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationR
 from simulator.clock.running import RunningClock
 from simulator.clouds import CHINA, CUSTOM, PUBLIC, US_GOVERNMENT, Cloud
 from simulator.clusters import Cluster, Operation
-from simulator.exchanges import Exchange
+from simulator.wire.exchanges import Exchange
 from tests.patience import HANG
 from tests.simulator.test_sim_clusters import patch_to, send
 

@@ -21,10 +21,10 @@ from azure.mgmt.keyvault.models import (
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clusters import FAILED, Cluster
+from simulator.entra.identity import principal_id
+from simulator.entra.tenants import HOME
 from simulator.event_grid import Subscription
-from simulator.identity import principal_id
 from simulator.keys import CALLER_ADDRESS, Network
-from simulator.tenants import HOME
 from simulator.vaults import Vault
 from tests.simulator.calling import Caller
 

@@ -6,11 +6,11 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 
-from simulator import identity
 from simulator.azure import FUNCTION, Azure
 from simulator.clusters import Cluster
-from simulator.faults import Fault, FaultKind
+from simulator.entra import identity
 from simulator.vaults import Network
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 pytestmark = pytest.mark.usefixtures("cluster")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from simulator.clock import OwnClock
-from simulator.identity import principal_id
-from simulator.roles import ROLES, Assignment, within
+from simulator.entra.identity import principal_id
+from simulator.entra.roles import ROLES, Assignment, within
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ import trustme
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
-from simulator.exchanges import Exchange, visible_answer, visible_headers, visible_query
-from simulator.faults import Fault, FaultKind, Faults
+from simulator.wire.exchanges import Exchange, visible_answer, visible_headers, visible_query
+from simulator.wire.faults import Fault, FaultKind, Faults
 
 type Service = Callable[[Request], Response]
 

@@ -19,7 +19,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.tenants import HOME
+from simulator.entra.tenants import HOME
 
 LIFETIME = 86_400
 """Seconds that a token is good for: a managed identity's lives about a day."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from uuid import uuid4
 
-from simulator.identity import principal_id
+from simulator.entra.identity import principal_id
 
 _KEYS = "Microsoft.KeyVault/vaults/keys"
 _STORAGE = "Microsoft.Storage/storageAccounts"

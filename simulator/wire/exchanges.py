@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
 
-from simulator.faults import FaultKind
+from simulator.wire.faults import FaultKind
 
 _SECRET_HEADERS = {"authorization", "x-identity-header", "aeg-sas-key", "proxy-authorization", "x-playground-key"}
 _SECRET_ANSWERS = ("/listkeys", "/getfullurl")
