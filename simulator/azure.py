@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from simulator.accounts import StorageAccount
 from simulator.arm import Arm
 from simulator.authorization import Authorization
-from simulator.behaviour import Behaviour
 from simulator.clock import OwnClock
 from simulator.clouds import PUBLIC, Cloud
 from simulator.cluster_bodies import Workspace
-from simulator.clusters import FAILED, Cluster, ClusterKey
 from simulator.entra import identity
 from simulator.entra.rights import Rights
 from simulator.entra.tenants import HOME, Tenants
-from simulator.event_grid import EventGrid
+from simulator.eventgrid.delivery import EventGrid
+from simulator.eventgrid.topics import Topic
+from simulator.keyvault.vaults import Key, Vault
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import FAILED, Cluster, ClusterKey
 from simulator.other_resources import OtherResources
 from simulator.resources import Resources
-from simulator.topics import Topic
+from simulator.storage.accounts import StorageAccount
 from simulator.vault_resources import VaultResources
-from simulator.vaults import Key, Vault
 from simulator.wire.exchanges import Exchange
 from simulator.wire.faults import Faults
 from simulator.wire.server import Server

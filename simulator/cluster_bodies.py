@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.behaviour import AutoModeShows, Behaviour, Outcome
 from simulator.clock import iso
-from simulator.clusters import Cluster, ClusterKey, Operation
 from simulator.entra.identity import principal_id
+from simulator.operationalinsights.behaviour import AutoModeShows, Behaviour, Outcome
+from simulator.operationalinsights.clusters import Cluster, ClusterKey, Operation
 
 
 @dataclass(slots=True)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
 from simulator.clock.running import RunningClock
-from simulator.clusters import Cluster
-from simulator.event_grid import Subscription
+from simulator.eventgrid.delivery import Subscription
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
 from simulator.terminal import killed_as_by_ctrl_c, say, show_what_can_be_shown
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Request, Response
 
 from simulator.arm_answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
 from simulator.entra.roles import within
-from simulator.event_grid import Subscription
+from simulator.eventgrid.delivery import Subscription
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

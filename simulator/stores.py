@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from simulator.clusters import Cluster, ClusterKey
+from simulator.operationalinsights.clusters import Cluster, ClusterKey
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

@@ -12,9 +12,9 @@ from typing import Any
 
 from simulator.arm_answers import envelope
 from simulator.clock import iso
-from simulator.keys import PublicAccess
+from simulator.keyvault.keys import PublicAccess
+from simulator.keyvault.vaults import DeletedVault, Vault
 from simulator.vault_policies import bad_request, invalid, policies_body, read_policies
-from simulator.vaults import DeletedVault, Vault
 
 RBAC_BY_DEFAULT_SINCE = "2026-02-01"
 """The api-version from which a new vault has Azure roles unless it is told otherwise; before, it had access policies.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulator.arm_answers import ArmError
-from simulator.vaults import Permissions, Vault
+from simulator.keyvault.vaults import Permissions, Vault
 
 _KINDS = ("keys", "secrets", "certificates", "storage")
 _ON_KEYS = {

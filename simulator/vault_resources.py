@@ -24,9 +24,9 @@ from simulator.arm_answers import (
     not_found,
 )
 from simulator.entra.roles import within
+from simulator.keyvault.vaults import DeletedVault, Vault
 from simulator.vault_bodies import RBAC_BY_DEFAULT_SINCE, WRITABLE_OF_HSM, changes, deleted_body, replacing, vault_body
 from simulator.vault_policies import bad_request, combined, policies_body, read_policies
-from simulator.vaults import DeletedVault, Vault
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

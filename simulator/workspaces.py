@@ -23,7 +23,7 @@ from simulator.arm_answers import (
     listed,
 )
 from simulator.cluster_bodies import Workspace, workspace_body
-from simulator.clusters import Cluster
+from simulator.operationalinsights.clusters import Cluster
 
 if TYPE_CHECKING:
     from simulator.arm import Arm

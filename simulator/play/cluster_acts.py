@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
-from simulator.clusters import Cluster
+from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
+from simulator.operationalinsights.clusters import Cluster
+from simulator.operationalinsights.replication import change
 from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
-from simulator.replication import change
 
 if TYPE_CHECKING:
     from simulator.play.world import Playground

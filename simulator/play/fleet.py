@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
-from simulator.clusters import Cluster
 from simulator.entra.tenants import HOME
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
 
 SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"
 SECOND_GROUP = "rg-fraud"

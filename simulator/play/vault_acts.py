@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from simulator.azure import FUNCTION
-from simulator.keys import Key, Network
+from simulator.keyvault.keys import Key, Network
+from simulator.keyvault.vaults import Vault
 from simulator.play.cluster_acts import cluster_named
 from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
-from simulator.vaults import Vault
 
 if TYPE_CHECKING:
     from simulator.play.world import Playground

@@ -13,7 +13,7 @@ from simulator.azure import Azure
 from simulator.clock import OwnClock
 from simulator.clock.running import RunningClock
 from simulator.entra.tenants import HOME
-from simulator.event_grid import Subscription
+from simulator.eventgrid.delivery import Subscription
 from simulator.host.errors import HostError
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess

@@ -17,8 +17,8 @@ from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVi
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
+from simulator.storage.accounts import StorageAccount
 from simulator.wire.exchanges import Exchange
 from simulator.wire.faults import Fault, FaultKind
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
+from simulator.operationalinsights.behaviour import Behaviour
 from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import Stage, stage
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator.behaviour import Behaviour
 from simulator.host.exit_codes import STOPPED
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
 from simulator.host.scaling import ScaleController
+from simulator.operationalinsights.behaviour import Behaviour
 from simulator.wire.exchanges import Exchange
 from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.interleaving import look, update

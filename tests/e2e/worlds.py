@@ -1,7 +1,7 @@
 """Worlds that many stories begin with, and what many of them do first."""
 
 from simulator.azure import Azure
-from simulator.clusters import Cluster
+from simulator.operationalinsights.clusters import Cluster
 from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import Stage
 

@@ -16,7 +16,7 @@ import pytest
 from cmk_rotation.config import settings
 from cmk_rotation.config.settings import SETTINGS
 from cmk_rotation.domain.vocabulary import Mode, Reason
-from simulator.behaviour import (
+from simulator.operationalinsights.behaviour import (
     AcceptedHeaders,
     AutoModeShows,
     Behaviour,

@@ -6,11 +6,11 @@ import pytest
 from werkzeug.wrappers import Request
 
 from simulator.azure import FUNCTION
-from simulator.behaviour import KeyCheck, Outcome
-from simulator.clusters import Cluster
 from simulator.entra import identity
-from simulator.event_grid import Subscription
-from simulator.keys import Network
+from simulator.eventgrid.delivery import Subscription
+from simulator.keyvault.keys import Network
+from simulator.operationalinsights.behaviour import KeyCheck, Outcome
+from simulator.operationalinsights.clusters import Cluster
 from simulator.play.acts import NotUnderstoodError, perform
 from simulator.play.fleet import ACCOUNT, QUEUE
 from simulator.play.stories import STORIES, Story, tell

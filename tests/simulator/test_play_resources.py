@@ -8,11 +8,11 @@ from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clusters import Cluster
 from simulator.entra import identity
 from simulator.entra.tenants import HOME
-from simulator.event_grid import Subscription
-from simulator.keys import VaultError
+from simulator.eventgrid.delivery import Subscription
+from simulator.keyvault.keys import VaultError
+from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.calling import Caller
 
 pytestmark = pytest.mark.usefixtures("cluster")

@@ -6,9 +6,9 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import ClusterPatch, ClusterPatchProperties, KeyVaultProperties
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck
-from simulator.clusters import FAILED, Cluster
 from simulator.entra.roles import ROLES
+from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, KeyCheck
+from simulator.operationalinsights.clusters import FAILED, Cluster
 from tests.simulator.calling import Caller
 
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"

@@ -23,11 +23,11 @@ from azure.mgmt.loganalytics.models import (
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clusters import Cluster, ClusterKey
 from simulator.entra.identity import principal_id
 from simulator.entra.roles import ROLES
 from simulator.entra.tenants import HOME
-from simulator.event_grid import Schema, Subscription
+from simulator.eventgrid.delivery import Schema, Subscription
+from simulator.operationalinsights.clusters import Cluster, ClusterKey
 
 VAULT = "https://contoso.vault.azure.net"
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"

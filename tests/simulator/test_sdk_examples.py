@@ -12,7 +12,7 @@ import pytest
 from azure.identity import ManagedIdentityCredential
 
 from simulator.azure import Azure
-from simulator.clusters import Cluster
+from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.bodies import ARM, INSIGHTS, REPLICATED, USER_ASSIGNED, VERSION, alter, get, move, status
 from tests.simulator.calling import Caller
 from tests.simulator.shapes import paths

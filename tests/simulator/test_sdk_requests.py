@@ -11,8 +11,8 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import ClusterPatch, ManagedServiceIdentity
 
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION
-from simulator.clusters import Cluster
 from simulator.entra.roles import ROLES
+from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.bodies import IDENTITY
 from tests.simulator.shapes import problems
 

@@ -14,10 +14,10 @@ from azure.mgmt.loganalytics.models import ErrorResponse, LinkedService, Operati
 from azure.mgmt.resource.subscriptions.models import Subscription, TenantIdDescription
 
 from simulator.azure import FUNCTION, Azure
-from simulator.behaviour import AutoModeShows, Behaviour, Outcome
-from simulator.clusters import Cluster, ClusterKey
-from simulator.event_grid import Schema
-from simulator.event_grid import Subscription as Delivery
+from simulator.eventgrid.delivery import Schema
+from simulator.eventgrid.delivery import Subscription as Delivery
+from simulator.operationalinsights.behaviour import AutoModeShows, Behaviour, Outcome
+from simulator.operationalinsights.clusters import Cluster, ClusterKey
 from tests.simulator.bodies import (
     ARM,
     GROUP,

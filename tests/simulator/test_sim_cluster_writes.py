@@ -3,9 +3,9 @@
 import pytest
 
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
-from simulator.cluster_writes import DELETION_SECONDS, RESERVED_SECONDS, Deleted, check_room
-from simulator.clusters import Cluster, RefusedError
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.cluster_writes import DELETION_SECONDS, RESERVED_SECONDS, Deleted, check_room
+from simulator.operationalinsights.clusters import Cluster, RefusedError
 from tests.simulator.calling import Caller
 
 DAY = 86_400.0

@@ -10,10 +10,10 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import ClusterPatch, ClusterPatchProperties, ClusterSku, KeyVaultProperties
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.behaviour import AutoModeShows, Behaviour, BusyAnswer
-from simulator.clusters import Cluster, ClusterKey
 from simulator.entra import identity
-from simulator.vaults import Network
+from simulator.keyvault.vaults import Network
+from simulator.operationalinsights.behaviour import AutoModeShows, Behaviour, BusyAnswer
+from simulator.operationalinsights.clusters import Cluster, ClusterKey
 from tests.patience import HANG
 
 URI = "https://contoso.vault.azure.net"

@@ -3,9 +3,9 @@
 import pytest
 
 from simulator.azure import Azure
-from simulator.clusters import FAILED, Cluster
-from simulator.keys import Network
-from simulator.vaults import Vault
+from simulator.keyvault.keys import Network
+from simulator.keyvault.vaults import Vault
+from simulator.operationalinsights.clusters import FAILED, Cluster
 from tests.simulator.bodies import IDENTITY, USER_ASSIGNED
 from tests.simulator.calling import Caller
 

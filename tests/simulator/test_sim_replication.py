@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
-from simulator.clusters import Cluster
-from simulator.replication import CHANGE_SECONDS, REQUEST_SECONDS, Replication, change
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
+from simulator.operationalinsights.replication import CHANGE_SECONDS, REQUEST_SECONDS, Replication, change
 from tests.simulator.calling import Caller
 
 URL = "https://management.azure.com{}?api-version=2025-07-01"

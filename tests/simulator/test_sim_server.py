@@ -9,8 +9,8 @@ from werkzeug.wrappers import Request, Response
 
 from simulator.azure import Azure
 from simulator.clock.running import RunningClock
-from simulator.clusters import Cluster
 from simulator.entra import identity
+from simulator.operationalinsights.clusters import Cluster
 from simulator.wire.exchanges import Exchange
 from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG

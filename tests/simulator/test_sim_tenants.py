@@ -12,9 +12,9 @@ from azure.mgmt.authorization import AuthorizationManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clusters import FAILED, Cluster
 from simulator.entra import identity
 from simulator.entra.tenants import HOME
+from simulator.operationalinsights.clusters import FAILED, Cluster
 from tests.patience import HANG
 
 OTHER = "c0a8f7de-3b52-4a6e-9d0c-6a1f5e2b7c94"

@@ -12,10 +12,10 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import Cluster as ClusterModel
 
 from simulator.azure import FUNCTION, LOCATION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
 from simulator.clock.running import RunningClock
 from simulator.clouds import CHINA, CUSTOM, PUBLIC, US_GOVERNMENT, Cloud
-from simulator.clusters import Cluster, Operation
+from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
+from simulator.operationalinsights.clusters import Cluster, Operation
 from simulator.wire.exchanges import Exchange
 from tests.patience import HANG
 from tests.simulator.test_sim_clusters import patch_to, send

@@ -20,12 +20,12 @@ from azure.mgmt.keyvault.models import (
 )
 
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clusters import FAILED, Cluster
 from simulator.entra.identity import principal_id
 from simulator.entra.tenants import HOME
-from simulator.event_grid import Subscription
-from simulator.keys import CALLER_ADDRESS, Network
-from simulator.vaults import Vault
+from simulator.eventgrid.delivery import Subscription
+from simulator.keyvault.keys import CALLER_ADDRESS, Network
+from simulator.keyvault.vaults import Vault
+from simulator.operationalinsights.clusters import FAILED, Cluster
 from tests.simulator.calling import Caller
 
 pytestmark = pytest.mark.usefixtures("cluster")

@@ -7,9 +7,9 @@ from azure.identity import ManagedIdentityCredential
 from azure.keyvault.keys import KeyClient
 
 from simulator.azure import FUNCTION, Azure
-from simulator.clusters import Cluster
 from simulator.entra import identity
-from simulator.vaults import Network
+from simulator.keyvault.vaults import Network
+from simulator.operationalinsights.clusters import Cluster
 from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 

@@ -8,8 +8,8 @@ from azure.mgmt.loganalytics.models import WorkspacePatch
 
 from simulator import workspaces
 from simulator.azure import RESOURCE_GROUP, Azure
-from simulator.behaviour import Behaviour
-from simulator.clusters import Cluster
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.calling import Caller
 
 URL = "https://management.azure.com{}{}?api-version=2025-07-01"

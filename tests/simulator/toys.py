@@ -4,9 +4,9 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
 from simulator.host.hosting import Hosting
+from simulator.storage.accounts import StorageAccount
 
 
 @dataclass(frozen=True, slots=True)

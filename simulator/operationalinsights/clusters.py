@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from simulator.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
-from simulator.replication import Replication
+from simulator.operationalinsights.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
+from simulator.operationalinsights.replication import Replication
 
 
 @dataclass(frozen=True, slots=True)

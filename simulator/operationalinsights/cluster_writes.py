@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from simulator.behaviour import Behaviour, Outcome
-from simulator.clusters import FAILED, Cluster, Operation, RefusedError, valid_body, valid_identity, valid_key
-from simulator.replication import Replication, change
+from simulator.operationalinsights.behaviour import Behaviour, Outcome
+from simulator.operationalinsights.clusters import (
+    FAILED,
+    Cluster,
+    Operation,
+    RefusedError,
+    valid_body,
+    valid_identity,
+    valid_key,
+)
+from simulator.operationalinsights.replication import Replication, change
 
 CREATION_SECONDS = 7_200.0
 """"Typically two hours", says the dedicated clusters article."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from simulator.entra import identity
-from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, VaultError
+from simulator.keyvault.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, VaultError
 
 if TYPE_CHECKING:
-    from simulator.vaults import Vault
+    from simulator.keyvault.vaults import Vault
 
 _SIZES = {2048, 3072, 4096}
 

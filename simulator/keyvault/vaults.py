@@ -7,12 +7,12 @@ from ipaddress import IPv4Address, IPv4Network
 
 from werkzeug.wrappers import Request, Response
 
-from simulator import key_api
 from simulator.clock import Clock
-from simulator.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 from simulator.entra.identity import principal_id
 from simulator.entra.rights import Rights
-from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
+from simulator.keyvault import key_api
+from simulator.keyvault.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
+from simulator.operationalinsights.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 
 __all__ = ["DeletedKey", "DeletedVault", "Key", "KeyVersion", "Network", "Permissions", "Vault", "VaultError"]
 
