@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from simulator.arm import Arm
-from simulator.authorization import Authorization
+from simulator.arm.authorization import Authorization
+from simulator.arm.cluster_bodies import Workspace
+from simulator.arm.front_door import Arm
+from simulator.arm.other_resources import OtherResources
+from simulator.arm.resources import Resources
+from simulator.arm.vaults import VaultResources
 from simulator.clock import OwnClock
 from simulator.clouds import PUBLIC, Cloud
-from simulator.cluster_bodies import Workspace
 from simulator.entra import identity
 from simulator.entra.rights import Rights
 from simulator.entra.tenants import HOME, Tenants
@@ -23,10 +26,7 @@ from simulator.eventgrid.topics import Topic
 from simulator.keyvault.vaults import Key, Vault
 from simulator.operationalinsights.behaviour import Behaviour
 from simulator.operationalinsights.clusters import FAILED, Cluster, ClusterKey
-from simulator.other_resources import OtherResources
-from simulator.resources import Resources
 from simulator.storage.accounts import StorageAccount
-from simulator.vault_resources import VaultResources
 from simulator.wire.exchanges import Exchange
 from simulator.wire.faults import Faults
 from simulator.wire.server import Server

@@ -6,7 +6,7 @@ import pytest
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 from azure.mgmt.loganalytics.models import WorkspacePatch
 
-from simulator import workspaces
+from simulator.arm import workspaces
 from simulator.azure import RESOURCE_GROUP, Azure
 from simulator.operationalinsights.behaviour import Behaviour
 from simulator.operationalinsights.clusters import Cluster

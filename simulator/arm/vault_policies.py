@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulator.arm_answers import ArmError
+from simulator.arm.answers import ArmError
 from simulator.keyvault.vaults import Permissions, Vault
 
 _KINDS = ("keys", "secrets", "certificates", "storage")

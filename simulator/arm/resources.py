@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, envelope, listed
+from simulator.arm.answers import GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, envelope, listed
 from simulator.entra import identity
 from simulator.entra.roles import within
 

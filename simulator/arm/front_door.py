@@ -15,17 +15,17 @@ from uuid import uuid4
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_method, check_right
+from simulator.arm.answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_method, check_right
+from simulator.arm.cluster_bodies import Workspace, cluster_body, operation_body
+from simulator.arm.throttle import Throttle
+from simulator.arm.workspaces import Workspaces
 from simulator.clock import OwnClock
-from simulator.cluster_bodies import Workspace, cluster_body, operation_body
 from simulator.entra import identity
 from simulator.entra.rights import Rights
 from simulator.entra.tenants import Tenants
 from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from simulator.operationalinsights.cluster_writes import Deleted, as_patch, check_room, create, deletion, replicated
 from simulator.operationalinsights.clusters import Cluster, ClusterKey, KeyRefusal, Operation, RefusedError, update
-from simulator.throttle import Throttle
-from simulator.workspaces import Workspaces
 
 _PROVIDER = "Microsoft.OperationalInsights"
 _LOCATION = rf"{SUBSCRIPTION}/providers/{_PROVIDER}/locations/(?P<location>[^/]+)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import (
+from simulator.arm.answers import (
     EITHER,
     GROUP,
     SUBSCRIPTION,
@@ -23,10 +23,17 @@ from simulator.arm_answers import (
     listed,
     not_found,
 )
+from simulator.arm.vault_bodies import (
+    RBAC_BY_DEFAULT_SINCE,
+    WRITABLE_OF_HSM,
+    changes,
+    deleted_body,
+    replacing,
+    vault_body,
+)
+from simulator.arm.vault_policies import bad_request, combined, policies_body, read_policies
 from simulator.entra.roles import within
 from simulator.keyvault.vaults import DeletedVault, Vault
-from simulator.vault_bodies import RBAC_BY_DEFAULT_SINCE, WRITABLE_OF_HSM, changes, deleted_body, replacing, vault_body
-from simulator.vault_policies import bad_request, combined, policies_body, read_policies
 
 if TYPE_CHECKING:
     from simulator.azure import Azure

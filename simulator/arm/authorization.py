@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import ArmError, Handler, answer, check_right, json_body, listed, not_found
+from simulator.arm.answers import ArmError, Handler, answer, check_right, json_body, listed, not_found
 from simulator.entra import identity
 from simulator.entra.roles import ROLES, Assignment, Role, within
 

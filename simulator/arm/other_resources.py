@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
+from simulator.arm.answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
 from simulator.entra.roles import within
 from simulator.eventgrid.delivery import Subscription
 

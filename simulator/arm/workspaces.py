@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm_answers import (
+from simulator.arm.answers import (
     EITHER,
     GROUP,
     ArmError,
@@ -22,11 +22,11 @@ from simulator.arm_answers import (
     json_body,
     listed,
 )
-from simulator.cluster_bodies import Workspace, workspace_body
+from simulator.arm.cluster_bodies import Workspace, workspace_body
 from simulator.operationalinsights.clusters import Cluster
 
 if TYPE_CHECKING:
-    from simulator.arm import Arm
+    from simulator.arm.front_door import Arm
 
 LINK_SECONDS = 5_400.0
 _MOST_LINKS = 2

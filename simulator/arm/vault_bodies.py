@@ -10,11 +10,11 @@ from functools import partial
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 from typing import Any
 
-from simulator.arm_answers import envelope
+from simulator.arm.answers import envelope
+from simulator.arm.vault_policies import bad_request, invalid, policies_body, read_policies
 from simulator.clock import iso
 from simulator.keyvault.keys import PublicAccess
 from simulator.keyvault.vaults import DeletedVault, Vault
-from simulator.vault_policies import bad_request, invalid, policies_body, read_policies
 
 RBAC_BY_DEFAULT_SINCE = "2026-02-01"
 """The api-version from which a new vault has Azure roles unless it is told otherwise; before, it had access policies.
