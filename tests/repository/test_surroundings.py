@@ -75,7 +75,7 @@ def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away:
 def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     with before_a_terminal():
         demo = subprocess.Popen(
-            [sys.executable, "-m", "simulator.demo"],
+            [sys.executable, "-m", "simulator.playground.demo"],
             cwd=checkout(tmp_path / "a checkout"),
             stdout=subprocess.PIPE,
             encoding="utf-8",

@@ -13,7 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock.waiting import WaitingClock
-from simulator.play import azurite as playground
+from simulator.playground import azurite as playground
 from simulator.storage import QueueService, TableService
 
 ACCOUNT = "contoso"

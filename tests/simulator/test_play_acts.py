@@ -11,10 +11,10 @@ from simulator.eventgrid.delivery import Subscription
 from simulator.keyvault.keys import Network
 from simulator.operationalinsights.behaviour import KeyCheck, Outcome
 from simulator.operationalinsights.clusters import Cluster
-from simulator.play.acts import NotUnderstoodError, perform
-from simulator.play.fleet import ACCOUNT, QUEUE
-from simulator.play.stories import STORIES, Story, tell
-from simulator.play.world import Options, Playground
+from simulator.playground.acts import NotUnderstoodError, perform
+from simulator.playground.fleet import ACCOUNT, QUEUE
+from simulator.playground.stories import STORIES, Story, tell
+from simulator.playground.world import Options, Playground
 
 
 @pytest.fixture

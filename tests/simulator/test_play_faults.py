@@ -1,6 +1,6 @@
 import pytest
 
-from simulator.play.wire_faults import NotUnderstoodError, Target, parse, seconds
+from simulator.playground.wire_faults import NotUnderstoodError, Target, parse, seconds
 from simulator.wire.faults import Fault, FaultKind, Faults
 
 NAMES = {"payments": Target(path="*/clusters/payments"), "contoso": Target(host="contoso.vault.azure.net")}

@@ -2,7 +2,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from simulator.play.feed import Feed, Tail, told
+from simulator.playground.feed import Feed, Tail, told
 
 
 def test_a_feed_shortens_versions_and_gives_what_is_new() -> None:

@@ -3,7 +3,7 @@ import pytest
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.clock.running import RunningClock
 from simulator.keyvault.vaults import Network
-from simulator.stores import Pace, Store, Stores
+from simulator.playground.stores import Pace, Store, Stores
 
 MINUTE = 60.0
 HOUR = 3_600.0

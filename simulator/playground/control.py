@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.play.acts import NotUnderstoodError, perform
-from simulator.play.stories import STORIES, tell
+from simulator.playground.acts import NotUnderstoodError, perform
+from simulator.playground.stories import STORIES, tell
 from simulator.wire.server import Service
 
 if TYPE_CHECKING:
-    from simulator.play.world import Playground
+    from simulator.playground.world import Playground
 
 KEY_HEADER = "X-Playground-Key"
 

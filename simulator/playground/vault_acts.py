@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from simulator.azure import FUNCTION
 from simulator.keyvault.keys import Key, Network
 from simulator.keyvault.vaults import Vault
-from simulator.play.cluster_acts import cluster_named
-from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
+from simulator.playground.cluster_acts import cluster_named
+from simulator.playground.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
 
 if TYPE_CHECKING:
-    from simulator.play.world import Playground
+    from simulator.playground.world import Playground
 
 _YEAR_SECONDS = 365 * 86_400
 

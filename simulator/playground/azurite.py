@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.play.state import ROOT
+from simulator.playground.state import ROOT
 
 _SCRIPT = ROOT / "tools/azurite/node_modules/azurite/dist/src/azurite.js"
 _INSTALL = "npm ci --prefix tools/azurite --ignore-scripts --no-audit --no-fund"

@@ -4,11 +4,11 @@ import contextlib
 import shutil
 
 from simulator.host.errors import HostError
-from simulator.play.azurite import AzuriteError
-from simulator.play.feed import Line
-from simulator.play.fleet import CLUSTERS
-from simulator.play.state import Running, forget
-from simulator.play.world import Options, Playground
+from simulator.playground.azurite import AzuriteError
+from simulator.playground.feed import Line
+from simulator.playground.fleet import CLUSTERS
+from simulator.playground.state import Running, forget
+from simulator.playground.world import Options, Playground
 from simulator.terminal import killed_as_by_ctrl_c, obeys_ctrl_c, on_terminal, say
 
 _COLOURS = {"app": "36", "events": "35", "storage": "34", "cluster": "32", "fault": "33", "story": "1"}

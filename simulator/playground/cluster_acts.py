@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
 from simulator.operationalinsights.clusters import Cluster
 from simulator.operationalinsights.replication import change
-from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
+from simulator.playground.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
 
 if TYPE_CHECKING:
-    from simulator.play.world import Playground
+    from simulator.playground.world import Playground
 
 _WAYS: Mapping[str, Callable[[Behaviour], Behaviour | None]] = {
     "updates fail": lambda usual: replace(usual, outcome=Outcome.FAILED),

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.play import cluster_acts, vault_acts
-from simulator.play.fleet import ACCOUNT
-from simulator.play.vault_acts import vault_named
-from simulator.play.wire_faults import DURATION, NAME, NotUnderstoodError, Target, parse, seconds
+from simulator.playground import cluster_acts, vault_acts
+from simulator.playground.fleet import ACCOUNT
+from simulator.playground.vault_acts import vault_named
+from simulator.playground.wire_faults import DURATION, NAME, NotUnderstoodError, Target, parse, seconds
 from simulator.storage.accounts import StorageAccount
 from simulator.wire.faults import Fault, FaultKind
 
 if TYPE_CHECKING:
-    from simulator.play.world import Playground
+    from simulator.playground.world import Playground
 
 __all__ = ["HELP", "NotUnderstoodError", "perform"]
 

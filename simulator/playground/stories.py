@@ -8,12 +8,12 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simulator.play.acts import perform
-from simulator.play.cluster_acts import cluster_named
-from simulator.play.wire_faults import DURATION, NotUnderstoodError, seconds
+from simulator.playground.acts import perform
+from simulator.playground.cluster_acts import cluster_named
+from simulator.playground.wire_faults import DURATION, NotUnderstoodError, seconds
 
 if TYPE_CHECKING:
-    from simulator.play.world import Playground
+    from simulator.playground.world import Playground
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from simulator.operationalinsights.behaviour import Behaviour
 from simulator.operationalinsights.clusters import Cluster
 from simulator.terminal import killed_as_by_ctrl_c, say, show_what_can_be_shown
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".demo"
 SPEED = 300.0
 SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"

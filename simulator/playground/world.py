@@ -17,13 +17,13 @@ from simulator.eventgrid.delivery import Subscription
 from simulator.host.errors import HostError
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
-from simulator.play.azurite import azurite
-from simulator.play.control import Control
-from simulator.play.feed import Feed, Tail, told
-from simulator.play.fleet import ACCOUNT, PRINCIPALS, app_settings, build
-from simulator.play.state import ROOT, Running
-from simulator.play.wire_faults import NotUnderstoodError
-from simulator.stores import Stores
+from simulator.playground.azurite import azurite
+from simulator.playground.control import Control
+from simulator.playground.feed import Feed, Tail, told
+from simulator.playground.fleet import ACCOUNT, PRINCIPALS, app_settings, build
+from simulator.playground.state import ROOT, Running
+from simulator.playground.stores import Stores
+from simulator.playground.wire_faults import NotUnderstoodError
 
 APP_CLOCK = "cmk_rotation.clock"
 _LOOK_SECONDS = 0.25
