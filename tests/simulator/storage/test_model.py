@@ -11,7 +11,7 @@ from azure.data.tables import TableClient, UpdateMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.storage_backends import Backend, azurite, simulated
+from tests.simulator.storage.backends import Backend, azurite, simulated
 
 ROWS = ("r", "s")
 PROPERTIES = st.dictionaries(st.sampled_from("AB"), st.integers(0, 9), max_size=2)

@@ -11,7 +11,16 @@ import requests
 
 from simulator.host.process import HostProcess
 from tests.patience import HANG
-from tests.simulator.hosting import Storage, messages_of, post_events, run_by_hand, running, spec, storage, wait_until
+from tests.simulator.host.hosting import (
+    Storage,
+    messages_of,
+    post_events,
+    run_by_hand,
+    running,
+    spec,
+    storage,
+    wait_until,
+)
 
 APP = f"""
     import json, threading

@@ -9,7 +9,7 @@ from typing import Any
 from simulator.clock.running import RunningClock
 from simulator.clock.waiting import WaitingClock
 from simulator.host.hosting import HostSpec
-from tests.simulator.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
+from tests.simulator.host.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
 
 APP = """
     import asyncio, logging, sys, threading

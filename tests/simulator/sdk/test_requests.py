@@ -14,7 +14,7 @@ from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION
 from simulator.entra.roles import ROLES
 from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.bodies import IDENTITY
-from tests.simulator.shapes import problems
+from tests.simulator.sdk.shapes import problems
 
 BAD: list[dict[str, Any]] = [
     {"tags": {"a": 1}},

@@ -15,7 +15,7 @@ from simulator.azure import Azure
 from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.bodies import ARM, INSIGHTS, REPLICATED, USER_ASSIGNED, VERSION, alter, get, move, status
 from tests.simulator.calling import Caller
-from tests.simulator.shapes import paths
+from tests.simulator.sdk.shapes import paths
 
 ENVELOPE = {"id", "name", "type", "location"}
 REPLICATION = {"location", "enabled", "provisioningState", "createdDate", "lastModifiedDate"}

@@ -6,7 +6,7 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreatePara
 from azure.mgmt.eventgrid.models import EventSubscription, SystemTopic
 from azure.mgmt.loganalytics.models import Cluster, OperationStatus
 
-from tests.simulator.shapes import paths, problems
+from tests.simulator.sdk.shapes import paths, problems
 
 
 def in_cluster(**properties: object) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from tests.patience import HANG
-from tests.simulator.test_host_scaling import COLD_START, LATEST, toys
+from tests.simulator.host.test_scaling import COLD_START, LATEST, toys
 
 
 def test_what_is_hosted_no_more_has_finished_and_is_hosted_again_at_the_same_address(tmp_path: Path) -> None:

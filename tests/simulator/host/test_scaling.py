@@ -21,8 +21,8 @@ from simulator.host.scaling import ScaleController
 from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import queue_looks
 from tests.patience import HANG
-from tests.simulator.hosting import HOST_JSON, spec
-from tests.simulator.toys import Toys
+from tests.simulator.host.hosting import HOST_JSON, spec
+from tests.simulator.host.toys import Toys
 
 APP = """
     import logging, os
@@ -54,7 +54,7 @@ COLD_START = 2.0, 12.0
 """A guess."""
 LATEST = 120 + 12 + 1
 """Two minutes (reported), a cold start, and a look."""
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, 
 from simulator.operationalinsights.clusters import Cluster, Operation
 from simulator.wire.exchanges import Exchange
 from tests.patience import HANG
-from tests.simulator.test_sim_clusters import patch_to, send
+from tests.simulator.arm.test_clusters import patch_to, send
 
 
 def shown(arm: LogAnalyticsManagementClient) -> tuple[str | None, str | None]:

@@ -18,9 +18,9 @@ from simulator.host import process
 from simulator.host.errors import HostError
 from simulator.host.exit_codes import STOPPED
 from tests.patience import HANG
-from tests.simulator.hosting import HOST_JSON, messages_of, post_events, running, spec, storage, wait_until
+from tests.simulator.host.hosting import HOST_JSON, messages_of, post_events, running, spec, storage, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 APP = """
     import logging
     import azure.functions as func
@@ -223,8 +223,8 @@ def test_a_host_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
     program = f"""
 import time
 from pathlib import Path
-from tests.simulator.hosting import spec, storage
-from tests.simulator.test_host_end import APP
+from tests.simulator.host.hosting import spec, storage
+from tests.simulator.host.test_end import APP
 from simulator.host.process import HostProcess
 
 with storage() as store:

@@ -15,7 +15,7 @@ from simulator.host.hosting import HostSpec
 from simulator.host.ncrontab import checked, parse_schedule
 from simulator.host.process import HostProcess
 from tests.ncrontab_cases import AFTER, IN_ERROR, NEVER, UNDERSTOOD, Case
-from tests.simulator.hosting import messages_of, running, spec, wait_until
+from tests.simulator.host.hosting import messages_of, running, spec, wait_until
 
 APP = """
     import logging, os

@@ -16,7 +16,7 @@ from simulator.host.errors import HostError
 from simulator.host.exit_codes import BROKEN
 from simulator.host.process import HostProcess
 from tests.patience import HANG
-from tests.simulator.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
+from tests.simulator.host.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
 
 STARTS_FOR_EVER = """
     import os

@@ -1,7 +1,7 @@
 """What the unmodified SDKs see of a storage account: the same for the simulated one and for Azurite.
 
 Where Azurite and Microsoft's documents differ, the simulated account follows the documents: those tests are in
-`test_storage_simulated.py`, or the difference is noted here.
+`test_simulated.py`, or the difference is noted here.
 """
 
 import uuid
@@ -29,7 +29,7 @@ from azure.data.tables import (
 )
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from tests.simulator.storage_backends import WRONG_KEY, Backend, azurite, simulated
+from tests.simulator.storage.backends import WRONG_KEY, Backend, azurite, simulated
 
 WEEK = 7 * 24 * 3600
 

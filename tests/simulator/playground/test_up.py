@@ -19,7 +19,7 @@ from azure.data.tables import TableClient
 from tests.patience import HANG
 from tests.surroundings import before_a_terminal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Terminal:

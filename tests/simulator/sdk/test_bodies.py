@@ -33,7 +33,7 @@ from tests.simulator.bodies import (
     status,
 )
 from tests.simulator.calling import Caller
-from tests.simulator.shapes import problems
+from tests.simulator.sdk.shapes import problems
 
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/contoso-events"
 AUTO = ClusterKey(VAULT, "la-cmk", rsa_size=2048)

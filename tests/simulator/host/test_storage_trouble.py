@@ -2,7 +2,7 @@
 
 Measured on Microsoft.Azure.WebJobs 3.0.48 and Extensions.Storage.Queues 5.3.10 on 2026-11-25. How long six tries take is drawn
 from 19.8 to 29.8 seconds, which is more than was seen in a few measurements; one draw is made here, since each host has its
-seed, and the pauses themselves are in test_host_storage_calls.py.
+seed, and the pauses themselves are in test_storage_calls.py.
 """
 
 import re
@@ -18,8 +18,8 @@ from simulator.azure import FUNCTION, Azure
 from simulator.clock.waiting import WaitingClock
 from simulator.host.process import HostProcess
 from simulator.wire.faults import Fault, FaultKind
-from tests.simulator.hosting import HOST_JSON, messages_of, spec, wait_until
-from tests.simulator.toys import Toys
+from tests.simulator.host.hosting import HOST_JSON, messages_of, spec, wait_until
+from tests.simulator.host.toys import Toys
 
 APP = """
     import logging

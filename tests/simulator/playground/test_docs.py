@@ -12,7 +12,7 @@ import requests
 
 from simulator.__main__ import main
 from tests.patience import HANG
-from tests.simulator.test_play_up import ROOT, Terminal, started
+from tests.simulator.playground.test_up import ROOT, Terminal, started
 
 PAGE = (ROOT / "docs/playground.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -32,7 +32,7 @@ def test_every_command_of_the_page_works(terminal: Terminal, capsys: pytest.Capt
             # In this process: starting another one for each would take most of the time.
             code = main(["--folder", str(terminal.folder), *words[3:]])
             said = capsys.readouterr()
-            if "app:" in line:  # What an app makes of these is seen in test_play_up.
+            if "app:" in line:  # What an app makes of these is seen in test_up.
                 assert (code, "there is no app here" in said.err) == (1, True)
                 continue
             assert code == 0, f"{line}: {said.err}"

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from simulator.clock.running import RunningClock
 from simulator.storage import QueueService, StorageError, TableService
-from tests.simulator.storage_backends import ACCOUNT, KEY, Backend, refuse_tokens, simulated
+from tests.simulator.storage.backends import ACCOUNT, KEY, Backend, refuse_tokens, simulated
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TOKEN = {"Authorization": "Bearer token"}

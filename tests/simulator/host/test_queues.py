@@ -11,7 +11,7 @@ import pytest
 
 from simulator.host.back_off import BackOff
 from simulator.host.messages import poison_queue_of
-from tests.simulator.hosting import HOST_JSON, messages_of, running, spec, storage, wait_until
+from tests.simulator.host.hosting import HOST_JSON, messages_of, running, spec, storage, wait_until
 
 APP = """
     import logging, os
