@@ -5,16 +5,14 @@ From the REST reference of Microsoft.Authorization 2022-04-01.
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.arm.answers import ArmError, Handler, answer, check_right, json_body, listed, not_found
 from simulator.entra import identity
 from simulator.entra.roles import ROLES, Assignment, Role, within
-
-if TYPE_CHECKING:
-    from simulator.azure import Azure
+from simulator.state import State
 
 _PREFIX = r"(?P<scope>.*)/providers/Microsoft\.Authorization"
 
@@ -22,8 +20,8 @@ _PREFIX = r"(?P<scope>.*)/providers/Microsoft\.Authorization"
 class Authorization:
     """The handlers for these paths, over one Azure's rights."""
 
-    def __init__(self, azure: "Azure") -> None:
-        self.azure = azure
+    def __init__(self, state: State) -> None:
+        self.state = state
 
     def routes(self) -> Mapping[str, Handler]:
         """Handlers by the pattern of their paths."""
@@ -36,27 +34,27 @@ class Authorization:
 
     def _assignments(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         scope = path["scope"]
-        check_right(self.azure.rights, principal, "Microsoft.Authorization/roleAssignments/read", scope)
+        check_right(self.state.rights, principal, "Microsoft.Authorization/roleAssignments/read", scope)
         query = request.args.get("$filter", "")
         wanted = re.search(r"(?:principalId|assignedTo)(?: eq |\()'([^']+)'", query)
         exactly = "atScope()" in query
         return listed(
             _assignment_body(one)
-            for one in self.azure.rights.assignments.values()
+            for one in self.state.rights.assignments.values()
             if (within(scope, one.scope) or (within(one.scope, scope) and not exactly))
             and (wanted is None or wanted[1].lower() == one.principal_id)
         )
 
     def _assignment(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         verb = {"GET": "read", "PUT": "write", "DELETE": "delete"}.get(request.method, "write")
-        check_right(self.azure.rights, principal, f"Microsoft.Authorization/roleAssignments/{verb}", path["scope"])
+        check_right(self.state.rights, principal, f"Microsoft.Authorization/roleAssignments/{verb}", path["scope"])
         key = request.path.rstrip("/").lower()
-        held = self.azure.rights.assignments
+        held = self.state.rights.assignments
         match request.method:
             case "PUT":
                 return self._assign(request, path)
             case "DELETE" if key in held:
-                self.azure.rights.remove(held[key])
+                self.state.rights.remove(held[key])
                 return answer(_assignment_body(held[key]))
             case "DELETE":
                 return Response("", 204)
@@ -71,7 +69,7 @@ class Authorization:
         role = _role(str(properties.get("roleDefinitionId", "")).rpartition("/")[2])
         if role is None:
             raise ArmError(404, "RoleDefinitionDoesNotExist", "The specified role definition does not exist.")
-        tenant = self.azure.tenants.of(path["scope"])
+        tenant = self.state.tenants.of(path["scope"])
         kind = properties.get("principalType")
         if kind is None and str(properties["principalId"]).lower() not in self._principals(tenant):
             # Without the type, Azure looks the principal up: "Troubleshoot Azure RBAC", new principals.
@@ -82,13 +80,13 @@ class Authorization:
         principal = str(properties["principalId"]).lower()
         made = Assignment(principal, role, path["scope"] or "/", path["name"], kind or "ServicePrincipal")
         same = (made.principal_id, made.role.id, made.scope.lower())
-        held = self.azure.rights.assignments.values()
+        held = self.state.rights.assignments.values()
         if any((one.principal_id, one.role.id, one.scope.lower()) == same for one in held):
             raise ArmError(409, "RoleAssignmentExists", "The role assignment already exists.")
-        if made.id.lower() in self.azure.rights.assignments:
+        if made.id.lower() in self.state.rights.assignments:
             message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
             raise ArmError(400, "RoleAssignmentUpdateNotPermitted", message)
-        self.azure.rights.add(made)
+        self.state.rights.add(made)
         return answer(_assignment_body(made), 201)
 
     def _definitions(self, request: Request, _: str, path: dict[str, str]) -> Response:
@@ -107,7 +105,7 @@ class Authorization:
 
     def graph(self, request: Request) -> Response:
         """Answer Microsoft Graph's `directoryObjects/getByIds` and the look-ups of a service principal."""
-        token = identity.authorize(request, {f"https://{self.azure.cloud.graph_host}"})
+        token = identity.authorize(request, {f"https://{self.state.cloud.graph_host}"})
         if token is None:
             error = {"code": "InvalidAuthenticationToken", "message": "Access token is empty."}
             return answer({"error": error}, 401)
@@ -126,9 +124,9 @@ class Authorization:
 
     def _principals(self, tenant: str) -> dict[str, str]:
         """A tenant's display names by object id. A system-assigned identity is called what its cluster is called."""
-        azure = self.azure
-        named = {identity.principal_id(one): one for one in azure.identities.principals(tenant)}
-        clusters = [one for one in azure.arm.clusters.values() if azure.tenants.of(one.id) == tenant]
+        state = self.state
+        named = {identity.principal_id(one): one for one in state.identities.principals(tenant)}
+        clusters = [one for one in state.arm.clusters.values() if state.tenants.of(one.id) == tenant]
         return named | {identity.principal_id(one.id): one.name for one in clusters}
 
 

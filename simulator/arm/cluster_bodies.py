@@ -2,29 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.clock import iso
 from simulator.entra.identity import principal_id
 from simulator.operationalinsights.behaviour import AutoModeShows, Behaviour, Outcome
 from simulator.operationalinsights.clusters import Cluster, ClusterKey, Operation
-
-
-@dataclass(slots=True)
-class Workspace:
-    """A workspace linked to a cluster."""
-
-    id: str
-    location: str
-    cluster_id: str | None
-    state: str = "Succeeded"
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The last part of the id."""
-        return self.id.rpartition("/")[2]
+from simulator.operationalinsights.workspaces import Workspace
 
 
 def cluster_body(

@@ -1,23 +1,21 @@
 """Storage accounts and system topics, as ARM shows them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.arm.answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
 from simulator.entra.roles import within
 from simulator.eventgrid.delivery import Subscription
-
-if TYPE_CHECKING:
-    from simulator.azure import Azure
+from simulator.state import State
 
 
 class OtherResources:
     """The handlers for these paths, over one Azure's things."""
 
-    def __init__(self, azure: "Azure") -> None:
-        self.azure = azure
+    def __init__(self, state: State) -> None:
+        self.state = state
 
     def routes(self) -> Mapping[str, Handler]:
         """Handlers by the pattern of their paths."""
@@ -34,21 +32,21 @@ class OtherResources:
         }
 
     def _accounts(self, _: Request, principal: str, path: dict[str, str]) -> Response:
-        check_right(self.azure.rights, principal, "Microsoft.Storage/storageAccounts/read", path["scope"])
+        check_right(self.state.rights, principal, "Microsoft.Storage/storageAccounts/read", path["scope"])
         return listed(
             self._account_body(one.name)
-            for one in self.azure.accounts.values()
+            for one in self.state.accounts.values()
             if within(one.resource_id, path["scope"])
         )
 
     def _account(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        check_right(self.azure.rights, principal, "Microsoft.Storage/storageAccounts/read", request.path)
-        if path["name"].lower() not in self.azure.accounts:
+        check_right(self.state.rights, principal, "Microsoft.Storage/storageAccounts/read", request.path)
+        if path["name"].lower() not in self.state.accounts:
             raise not_found(request.path)
         return answer(self._account_body(path["name"].lower()))
 
     def _account_body(self, name: str) -> dict[str, Any]:
-        account = self.azure.accounts[name]
+        account = self.state.accounts[name]
         kinds = ("queue", "table")
         return {
             **envelope(account.resource_id, "Microsoft.Storage/storageAccounts"),
@@ -64,8 +62,8 @@ class OtherResources:
     def _account_keys(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "POST")
         scope = request.path.rstrip("/").rpartition("/")[0]
-        check_right(self.azure.rights, principal, "Microsoft.Storage/storageAccounts/listKeys/action", scope)
-        account = self.azure.accounts.get(path["name"].lower())
+        check_right(self.state.rights, principal, "Microsoft.Storage/storageAccounts/listKeys/action", scope)
+        account = self.state.accounts.get(path["name"].lower())
         if account is None:
             raise not_found(scope)
         keys = [{"keyName": "key1", "value": account.key, "permissions": "FULL"}] if account.key else []
@@ -74,7 +72,7 @@ class OtherResources:
     def _topics_in(self, scope: str) -> dict[str, list[Subscription]]:
         """Event subscriptions by the id of their topic: each vault that has any has one topic, in its own group."""
         topics: dict[str, list[Subscription]] = {}
-        for one in self.azure.event_grid.subscriptions:
+        for one in self.state.event_grid.subscriptions:
             group, name = one.source.partition("/providers/")[0], one.source.rpartition("/")[2]
             id_ = f"{group}/providers/Microsoft.EventGrid/systemTopics/{name}-events"
             if within(id_, scope):
@@ -87,23 +85,23 @@ class OtherResources:
         raise not_found(wanted)
 
     def _system_topics(self, _: Request, principal: str, path: dict[str, str]) -> Response:
-        check_right(self.azure.rights, principal, "Microsoft.EventGrid/systemTopics/read", path["scope"])
+        check_right(self.state.rights, principal, "Microsoft.EventGrid/systemTopics/read", path["scope"])
         return listed(_topic_body(id_, found) for id_, found in self._topics_in(path["scope"]).items())
 
     def _system_topic(self, _: Request, principal: str, path: dict[str, str]) -> Response:
-        check_right(self.azure.rights, principal, "Microsoft.EventGrid/systemTopics/read", path["id"])
+        check_right(self.state.rights, principal, "Microsoft.EventGrid/systemTopics/read", path["id"])
         return answer(_topic_body(*self._topic(path["id"])))
 
     def _event_subscriptions(self, _: Request, principal: str, path: dict[str, str]) -> Response:
         action = "Microsoft.EventGrid/systemTopics/eventSubscriptions/read"
-        check_right(self.azure.rights, principal, action, path["id"])
+        check_right(self.state.rights, principal, action, path["id"])
         id_, found = self._topic(path["id"])
         return listed(_event_subscription_body(id_, one) for one in found)
 
     def _full_url(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "POST")
         action = "Microsoft.EventGrid/systemTopics/eventSubscriptions/getFullUrl/action"
-        check_right(self.azure.rights, principal, action, path["id"])
+        check_right(self.state.rights, principal, action, path["id"])
         for one in self._topic(path["id"])[1]:
             if one.name.lower() == path["name"].lower():
                 return answer({"endpointUrl": one.url})

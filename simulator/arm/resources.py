@@ -5,16 +5,14 @@ Shapes are those of the REST references, cut down to what clients read.
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.arm.answers import GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_right, envelope, listed
 from simulator.entra import identity
 from simulator.entra.roles import within
-
-if TYPE_CHECKING:
-    from simulator.azure import Azure
+from simulator.state import State
 
 _TYPES = {
     "Microsoft.OperationalInsights": ("clusters", "workspaces", "locations/operationStatuses"),
@@ -35,8 +33,8 @@ _VERSIONS = {
 class Resources:
     """The handlers for these paths, over one Azure's things."""
 
-    def __init__(self, azure: "Azure") -> None:
-        self.azure = azure
+    def __init__(self, state: State) -> None:
+        self.state = state
 
     def routes(self) -> Mapping[str, Handler]:
         """Handlers by the pattern of their paths."""
@@ -52,17 +50,17 @@ class Resources:
         }
 
     def _known(self) -> list[str]:
-        return sorted({subscription for subscription, _ in self.azure.arm.resource_groups})
+        return sorted({subscription for subscription, _ in self.state.arm.resource_groups})
 
     def _subscriptions(self, _: Request, principal: str, __: dict[str, str]) -> Response:
-        tenant = self.azure.identities.tenant(principal)
-        mine = [one for one in self._known() if self.azure.tenants.of(one) == tenant]
+        tenant = self.state.identities.tenant(principal)
+        mine = [one for one in self._known() if self.state.tenants.of(one) == tenant]
         visible = [one for one in mine if self._sees_something_in(principal, one)]
         return listed(self._subscription_body(one) for one in visible)
 
     def _sees_something_in(self, principal: str, subscription: str) -> bool:
         """A subscription is listed for whoever has any role in it."""
-        rights = self.azure.rights
+        rights = self.state.rights
         if not rights.by_roles:
             return True
         mine = identity.principal_id(principal)
@@ -83,8 +81,8 @@ class Resources:
         return {
             "id": f"/subscriptions/{subscription}",
             "subscriptionId": subscription,
-            "tenantId": self.azure.tenants.of(subscription),
-            "displayName": self.azure.subscription_names.get(subscription.lower(), "Simulated"),
+            "tenantId": self.state.tenants.of(subscription),
+            "displayName": self.state.subscription_names.get(subscription.lower(), "Simulated"),
             "state": "Enabled",
             "subscriptionPolicies": {"quotaId": "Simulated", "spendingLimit": "Off"},
             "authorizationSource": "RoleBased",
@@ -93,23 +91,23 @@ class Resources:
 
     def _tenants(self, _: Request, principal: str, __: dict[str, str]) -> Response:
         """Only the caller's own: nobody is a guest elsewhere here."""
-        tenant = self.azure.identities.tenant(principal)
-        name = self.azure.tenants.names[tenant]
+        tenant = self.state.identities.tenant(principal)
+        name = self.state.tenants.names[tenant]
         return listed([{"id": f"/tenants/{tenant}", "tenantId": tenant, "displayName": name}])
 
     def _groups(self, _: Request, principal: str, path: dict[str, str]) -> Response:
-        mine = sorted(name for owner, name in self.azure.arm.resource_groups if owner == path["subscription"].lower())
+        mine = sorted(name for owner, name in self.state.arm.resource_groups if owner == path["subscription"].lower())
         scope = f"/subscriptions/{path['subscription']}"
-        check_right(self.azure.rights, principal, "Microsoft.Resources/subscriptions/resourceGroups/read", scope)
+        check_right(self.state.rights, principal, "Microsoft.Resources/subscriptions/resourceGroups/read", scope)
         # As they were written by whoever made something there.
-        written = {one.resource_group.lower(): one.resource_group for one in self.azure.arm.clusters.values()}
+        written = {one.resource_group.lower(): one.resource_group for one in self.state.arm.clusters.values()}
         return listed(_group_body(scope, written.get(name, name)) for name in mine)
 
     def _group(self, _: Request, principal: str, path: dict[str, str]) -> Response:
         scope = f"/subscriptions/{path['subscription']}"
         action = "Microsoft.Resources/subscriptions/resourceGroups/read"
-        check_right(self.azure.rights, principal, action, f"{scope}/resourceGroups/{path['group']}")
-        if (path["subscription"].lower(), path["group"].lower()) not in self.azure.arm.resource_groups:
+        check_right(self.state.rights, principal, action, f"{scope}/resourceGroups/{path['group']}")
+        if (path["subscription"].lower(), path["group"].lower()) not in self.state.arm.resource_groups:
             raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{path['group']}' could not be found.")
         return answer(_group_body(scope, path["group"]))
 
@@ -124,13 +122,13 @@ class Resources:
 
     def _resources(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         scope = f"/subscriptions/{path['subscription']}"
-        check_right(self.azure.rights, principal, "Microsoft.Resources/subscriptions/resources/read", scope)
-        arm = self.azure.arm
-        accounts = [one.resource_id for one in self.azure.accounts.values()]
+        check_right(self.state.rights, principal, "Microsoft.Resources/subscriptions/resources/read", scope)
+        arm = self.state.arm
+        accounts = [one.resource_id for one in self.state.accounts.values()]
         every = [
             *((one.id, "Microsoft.OperationalInsights/clusters", one.location) for one in arm.clusters.values()),
             *((one.id, "Microsoft.OperationalInsights/workspaces", one.location) for one in arm.workspaces.values()),
-            *((one.resource_id, one.resource_type, one.location) for one in self.azure.vaults.values()),
+            *((one.resource_id, one.resource_type, one.location) for one in self.state.vaults.values()),
             *((one, "Microsoft.Storage/storageAccounts", "westeurope") for one in accounts),
         ]
         wanted = dict(re.findall(r"(\w+) eq '([^']*)'", request.args.get("$filter", "")))

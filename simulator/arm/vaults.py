@@ -6,7 +6,7 @@ counts at once, and an operation that is long in Azure has ended with its first 
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
@@ -19,6 +19,7 @@ from simulator.arm.answers import (
     answer,
     check_method,
     check_right,
+    check_scope_exists,
     json_body,
     listed,
     not_found,
@@ -34,9 +35,7 @@ from simulator.arm.vault_bodies import (
 from simulator.arm.vault_policies import bad_request, combined, policies_body, read_policies
 from simulator.entra.roles import within
 from simulator.keyvault.vaults import DeletedVault, Vault
-
-if TYPE_CHECKING:
-    from simulator.azure import Azure
+from simulator.state import State
 
 _PROVIDER = "Microsoft.KeyVault"
 _TAKEN = (
@@ -52,8 +51,8 @@ _TAKEN_BY_DELETED = (
 class VaultResources:
     """The handlers for these paths, over one Azure's vaults."""
 
-    def __init__(self, azure: "Azure") -> None:
-        self.azure = azure
+    def __init__(self, state: State) -> None:
+        self.state = state
         self.deleted: dict[str, DeletedVault] = {}
         """Vaults that can be recovered still, by host."""
 
@@ -74,17 +73,17 @@ class VaultResources:
         }
 
     def _check_right(self, principal: str, action: str, scope: str) -> None:
-        check_right(self.azure.rights, principal, f"{_PROVIDER}/{action}", scope)
+        check_right(self.state.rights, principal, f"{_PROVIDER}/{action}", scope)
 
     def _find(self, id_: str) -> Vault | None:
         id_ = id_.rstrip("/").lower()
-        return next((one for one in self.azure.vaults.values() if one.resource_id.lower() == id_), None)
+        return next((one for one in self.state.vaults.values() if one.resource_id.lower() == id_), None)
 
     def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "GET")
         self._check_right(principal, f"{path['kind']}/read", path["scope"])
         hsm = path["kind"].lower() == "managedhsms"
-        found = [one for one in self.azure.vaults.values() if one.hsm is hsm and within(one.resource_id, path["scope"])]
+        found = [one for one in self.state.vaults.values() if one.hsm is hsm and within(one.resource_id, path["scope"])]
         return listed(vault_body(one) for one in found)
 
     def _vault(self, request: Request, principal: str, path: dict[str, str]) -> Response:
@@ -131,7 +130,7 @@ class VaultResources:
 
     def _create(self, request: Request, path: dict[str, str], location: str, body: Mapping[str, Any]) -> Vault:
         subscription, group, name = path["subscription"], path["group"], path["name"]
-        self.azure.arm.check_scope_exists(path)
+        check_scope_exists(self.state.arm.resource_groups, path)
         self._check_name_is_free(name, subscription)
         # Null, which some clients write, is no value.
         properties = {key: value for key, value in body["properties"].items() if value is not None}
@@ -139,7 +138,7 @@ class VaultResources:
         if not properties["enableRbacAuthorization"] and "accessPolicies" not in properties:
             raise _not_specified("accessPolicies")
         wanted = {"purge_protection": False} | changes(properties, None)
-        vault = self.azure.add_vault(name, subscription=subscription, resource_group=group)
+        vault = self.state.make_vault(name, subscription, group)
         vault.location, vault.tags = location, _tags(body)
         _set(vault, wanted)
         return vault
@@ -150,7 +149,7 @@ class VaultResources:
         if wanted.get("access_policies", model) is not model:
             # "Changing the permission model requires …", says "Provide access to Key Vault … with Azure RBAC".
             action = "Microsoft.Authorization/roleAssignments/write"
-            check_right(self.azure.rights, principal, action, vault.resource_id)
+            check_right(self.state.rights, principal, action, vault.resource_id)
         if "tags" in body:
             vault.tags = _tags(body)
         _set(vault, wanted)
@@ -160,14 +159,14 @@ class VaultResources:
     def _delete(self, vault: Vault) -> None:
         # What a client meets at a deleted vault's host is not documented. Here it is refused as hosts are that do not
         # exist: the client gets no connection, as it would if the name did not resolve.
-        del self.azure.vaults[vault.host], self.azure.server.hosts[vault.host]
-        self.deleted[vault.host] = DeletedVault(vault, self.azure.clock.timestamp())
+        self.state.take_vault(vault)
+        self.deleted[vault.host] = DeletedVault(vault, self.state.clock.timestamp())
         # "Azure RBAC roles assignments and Event Grid subscriptions" go with the vault, and recovering it does not
         # restore them, says "Azure Key Vault soft-delete overview".
-        for one in self.azure.rights.assignments.values():
+        for one in self.state.rights.assignments.values():
             if within(one.scope, vault.resource_id):
-                self.azure.rights.remove(one)
-        grid = self.azure.event_grid
+                self.state.rights.remove(one)
+        grid = self.state.event_grid
         grid.subscriptions = [one for one in grid.subscriptions if one.source.lower() != vault.resource_id.lower()]
 
     def _recover(self, id_: str, location: str) -> Vault:
@@ -176,13 +175,13 @@ class VaultResources:
             vault = deleted.vault
             if vault.resource_id.lower() == id_.rstrip("/").lower() and vault.location == location:
                 del self.deleted[vault.host]
-                self.azure.vaults[vault.host] = self.azure.server.hosts[vault.host] = vault
-                vault.clock = self.azure.clock
+                self.state.put_vault(vault)
+                vault.clock = self.state.clock
                 return vault
         raise _no_deleted_vault(id_.rstrip("/").rpartition("/")[2])
 
     def _still_deleted(self) -> list[DeletedVault]:
-        now = self.azure.clock.timestamp()
+        now = self.state.clock.timestamp()
         self.deleted = {host: one for host, one in self.deleted.items() if now < one.purged_at}
         return list(self.deleted.values())
 
@@ -271,7 +270,7 @@ class VaultResources:
         if not re.fullmatch(r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]", name):
             message = f"The vault name '{name}' is invalid: 3 to 24 letters, digits and single hyphens, a letter first."
             raise ArmError(400, "VaultNameNotValid", message)
-        vaults = [one for one in self.azure.vaults.values() if not one.hsm]
+        vaults = [one for one in self.state.vaults.values() if not one.hsm]
         if any(one.name.lower() == name.lower() for one in vaults):
             raise ArmError(409, "VaultAlreadyExists", _TAKEN.format(name))
         for one in self._still_deleted():

@@ -5,8 +5,7 @@ be linked twice in 30 days. That any update which succeeds ends a Failed state i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
@@ -15,6 +14,7 @@ from simulator.arm.answers import (
     GROUP,
     ArmError,
     Handler,
+    absent,
     answer,
     check_method,
     check_right,
@@ -22,11 +22,10 @@ from simulator.arm.answers import (
     json_body,
     listed,
 )
-from simulator.arm.cluster_bodies import Workspace, workspace_body
+from simulator.arm.cluster_bodies import workspace_body
 from simulator.operationalinsights.clusters import Cluster
-
-if TYPE_CHECKING:
-    from simulator.arm.front_door import Arm
+from simulator.operationalinsights.workspaces import Workspace
+from simulator.state import State
 
 LINK_SECONDS = 5_400.0
 _MOST_LINKS = 2
@@ -34,14 +33,14 @@ _LINK_SPAN_SECONDS = 30 * 86_400.0
 _PROVIDER = "Microsoft.OperationalInsights"
 
 
-@dataclass(slots=True)
 class Workspaces:
-    """The handlers for workspaces, over one ARM's workspaces and clusters."""
+    """The handlers for these paths, over one Azure's workspaces and clusters."""
 
-    arm: "Arm"
-    _pending: dict[str, tuple[float, str | None]] = field(default_factory=dict)
-    """By workspace id: when a link (to a cluster's id) or an unlinking (None) is done."""
-    _made: dict[str, list[float]] = field(default_factory=dict)
+    def __init__(self, state: State) -> None:
+        self.state, self.arm = state, state.arm
+        self._pending: dict[str, tuple[float, str | None]] = {}
+        """By workspace id: when a link (to a cluster's id) or an unlinking (None) is done."""
+        self._made: dict[str, list[float]] = {}
 
     def routes(self) -> Mapping[str, Handler]:
         """Handlers by the pattern of their paths."""
@@ -83,17 +82,17 @@ class Workspaces:
 
     def _list(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "GET")
-        check_right(self.arm.rights, principal, f"{_PROVIDER}/workspaces/read", path["scope"])
+        check_right(self.state.rights, principal, f"{_PROVIDER}/workspaces/read", path["scope"])
         inside = path["scope"].lower() + "/"
         return listed(self._shown(one) for id_, one in sorted(self.arm.workspaces.items()) if id_.startswith(inside))
 
     def _workspace(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "GET", "PATCH")
         verb = "read" if request.method == "GET" else "write"
-        check_right(self.arm.rights, principal, f"{_PROVIDER}/workspaces/{verb}", request.path)
+        check_right(self.state.rights, principal, f"{_PROVIDER}/workspaces/{verb}", request.path)
         workspace = self.arm.workspaces.get(request.path.rstrip("/").lower())
         if workspace is None:
-            raise self.arm.not_found("workspaces", path)
+            raise absent(self.arm.resource_groups, f"{_PROVIDER}/workspaces", path)
         if request.method == "PATCH":
             tags = json_body(request).get("tags")
             workspace.tags = workspace.tags if tags is None else tags
@@ -112,7 +111,7 @@ class Workspaces:
         id_ = request.path.lower().partition("/linkedservices/")[0]
         verb = {"GET": "read", "DELETE": "delete"}.get(request.method, "write")
         action = f"{_PROVIDER}/workspaces/linkedServices/{verb}"
-        check_right(self.arm.rights, principal, action, request.path)
+        check_right(self.state.rights, principal, action, request.path)
         workspace = self.arm.workspaces.get(id_)
         if workspace is None:
             raise ArmError(404, "ResourceNotFound", "Workspace not found")
@@ -134,7 +133,7 @@ class Workspaces:
         cluster_id = json_body(request)["properties"].get("writeAccessResourceId")
         cluster = self.arm.clusters.get(cluster_id.lower()) if isinstance(cluster_id, str) else None
         # In another tenant there is none to find; other regions cannot be linked either.
-        if cluster is None or self.arm.tenants.of(cluster.id) != self.arm.tenants.of(workspace.id):
+        if cluster is None or self.state.tenants.of(cluster.id) != self.state.tenants.of(workspace.id):
             raise ArmError(400, "BadRequest", "Cluster not found")
         if cluster.state == "Deleting" or cluster.location.lower() != workspace.location.lower():
             raise ArmError(400, "BadRequest", "The cluster is being deleted, or is in another region")

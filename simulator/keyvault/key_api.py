@@ -7,20 +7,18 @@ import base64
 import json
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.entra import identity
 from simulator.keyvault.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, VaultError
-
-if TYPE_CHECKING:
-    from simulator.keyvault.vaults import Vault
+from simulator.keyvault.vaults import Vault
 
 _SIZES = {2048, 3072, 4096}
 
 
-def answer(vault: "Vault", request: Request) -> Response:
+def answer(vault: Vault, request: Request) -> Response:
     """Answer a request to a vault."""
     try:
         return _route(vault, request)
@@ -33,7 +31,7 @@ def answer(vault: "Vault", request: Request) -> Response:
         return response
 
 
-def _route(vault: "Vault", request: Request) -> Response:
+def _route(vault: Vault, request: Request) -> Response:
     token = identity.authorize(request, {vault.audience})
     if token is None:
         raise VaultError(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
@@ -74,7 +72,7 @@ _ACTIONS = {
 """The right that a request needs, by method, first part, number of parts, and the last one where it is a verb."""
 
 
-def _keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Response:
+def _keys(vault: Vault, request: Request, parts: Sequence[str]) -> Response:
     match request.method, *parts:
         case "GET", "keys":
             keys = sorted(vault.keys.values(), key=lambda key: key.name.lower())
@@ -103,14 +101,14 @@ def _keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Response:
     raise VaultError(404, "NotFound", "There is nothing at this path.")
 
 
-def _changed(vault: "Vault", name: str, version: str, body: dict[str, Any]) -> KeyVersion:
+def _changed(vault: Vault, name: str, version: str, body: dict[str, Any]) -> KeyVersion:
     wanted = body.get("attributes") or {}
     return vault.set_attributes(
         name, version, enabled=wanted.get("enabled"), not_before=wanted.get("nbf"), expires=wanted.get("exp")
     )
 
 
-def _deleted_keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Response:
+def _deleted_keys(vault: Vault, request: Request, parts: Sequence[str]) -> Response:
     if len(parts) == 1:
         return _page(vault, request, [_deleted_item(vault, one) for one in vault.deleted.values()])
     name = parts[1]
@@ -128,7 +126,7 @@ def _deleted_keys(vault: "Vault", request: Request, parts: Sequence[str]) -> Res
     return _deleted_bundle(vault, deleted)
 
 
-def _create(vault: "Vault", name: str, body: dict[str, Any]) -> Response:
+def _create(vault: Vault, name: str, body: dict[str, Any]) -> Response:
     if name.lower() in vault.deleted:
         message = f"Key {name} is currently in a deleted but recoverable state, and its name cannot be reused."
         raise VaultError(409, "Conflict", message, "ObjectIsDeletedButRecoverable")
@@ -138,7 +136,7 @@ def _create(vault: "Vault", name: str, body: dict[str, Any]) -> Response:
     return _bundle(vault, name, _changed(vault, name, key.newest.version, body))
 
 
-def _check_network(vault: "Vault", token: identity.Token) -> None:
+def _check_network(vault: Vault, token: identity.Token) -> None:
     """Refuse whoever calls from where the vault is not reached, in words that users report."""
     network = vault.network
     if network is Network.OPEN or (network is Network.FIREWALL and vault.admits_caller):
@@ -162,7 +160,7 @@ def _check_network(vault: "Vault", token: identity.Token) -> None:
     raise VaultError(403, "Forbidden", f"{message}\r\n{where}", "ForbiddenByConnection")
 
 
-def _versions(vault: "Vault", request: Request, name: str) -> Response:
+def _versions(vault: Vault, request: Request, name: str) -> Response:
     if name.lower() not in vault.keys and vault.absent_key_lists_empty:
         return _page(vault, request, [])
     vault.find(name)
@@ -174,7 +172,7 @@ def _versions(vault: "Vault", request: Request, name: str) -> Response:
     )
 
 
-def _page(vault: "Vault", request: Request, items: Sequence[dict[str, Any]]) -> Response:
+def _page(vault: Vault, request: Request, items: Sequence[dict[str, Any]]) -> Response:
     start = int(request.args.get("$skiptoken", 0))
     size = min(int(request.args.get("maxresults", vault.page_size)), vault.page_size)
     body: dict[str, Any] = {"value": items[start : start + size], "nextLink": None}
@@ -185,15 +183,15 @@ def _page(vault: "Vault", request: Request, items: Sequence[dict[str, Any]]) -> 
     return _json(body)
 
 
-def _kid(vault: "Vault", key: Key, version: KeyVersion) -> str:
+def _kid(vault: Vault, key: Key, version: KeyVersion) -> str:
     return f"{vault.uri}keys/{key.name}/{version.version}"
 
 
-def _bundle(vault: "Vault", name: str, version: KeyVersion) -> Response:
+def _bundle(vault: Vault, name: str, version: KeyVersion) -> Response:
     return _json(_key_body(vault, vault.keys[name.lower()], version))
 
 
-def _key_body(vault: "Vault", key: Key, version: KeyVersion) -> dict[str, Any]:
+def _key_body(vault: Vault, key: Key, version: KeyVersion) -> dict[str, Any]:
     parts = {
         "kid": _kid(vault, key, version),
         "kty": "RSA-HSM" if vault.hsm else "RSA",
@@ -205,16 +203,16 @@ def _key_body(vault: "Vault", key: Key, version: KeyVersion) -> dict[str, Any]:
     return {"key": parts, "attributes": _attributes(vault, version)}
 
 
-def _deleted_item(vault: "Vault", deleted: DeletedKey) -> dict[str, Any]:
+def _deleted_item(vault: Vault, deleted: DeletedKey) -> dict[str, Any]:
     kid = f"{vault.uri}keys/{deleted.key.name}"
     return {"kid": kid, "attributes": _attributes(vault, deleted.key.newest), **_deletion(vault, deleted)}
 
 
-def _deleted_bundle(vault: "Vault", deleted: DeletedKey) -> Response:
+def _deleted_bundle(vault: Vault, deleted: DeletedKey) -> Response:
     return _json(_key_body(vault, deleted.key, deleted.key.newest) | _deletion(vault, deleted))
 
 
-def _deletion(vault: "Vault", deleted: DeletedKey) -> dict[str, Any]:
+def _deletion(vault: Vault, deleted: DeletedKey) -> dict[str, Any]:
     return {
         "recoveryId": f"{vault.uri}deletedkeys/{deleted.key.name}",
         "deletedDate": deleted.at,
@@ -222,7 +220,7 @@ def _deletion(vault: "Vault", deleted: DeletedKey) -> dict[str, Any]:
     }
 
 
-def _attributes(vault: "Vault", version: KeyVersion) -> dict[str, Any]:
+def _attributes(vault: Vault, version: KeyVersion) -> dict[str, Any]:
     attributes = {
         "enabled": version.enabled,
         "nbf": version.not_before,
@@ -235,7 +233,7 @@ def _attributes(vault: "Vault", version: KeyVersion) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _recovery_level(vault: "Vault") -> str:
+def _recovery_level(vault: Vault) -> str:
     kind = "CustomizedRecoverable" if vault.retention_days < 90 else "Recoverable"
     return kind if vault.purge_protection else f"{kind}+Purgeable"
 

@@ -5,12 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from werkzeug.wrappers import Request, Response
-
 from simulator.clock import Clock
 from simulator.entra.identity import principal_id
 from simulator.entra.rights import Rights
-from simulator.keyvault import key_api
 from simulator.keyvault.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
 from simulator.operationalinsights.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 
@@ -22,7 +19,7 @@ type Permissions = dict[str, list[str]]
 
 @dataclass(slots=True)
 class Vault:
-    """A vault or a Managed HSM: a service for the one host it lives at."""
+    """A vault or a Managed HSM, which answers at the one host it lives at: see `key_api`."""
 
     name: str
     host: str
@@ -216,10 +213,6 @@ class Vault:
             message = f"A key with (name/id) {name}/{version} was not found in this key vault."
             raise VaultError(404, "KeyNotFound", message)
         return found
-
-    def __call__(self, request: Request) -> Response:
-        """Answer a request to the data plane."""
-        return key_api.answer(self, request)
 
 
 @dataclass(frozen=True, slots=True)

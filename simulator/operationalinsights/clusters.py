@@ -98,7 +98,7 @@ class Cluster:
     def settle(self, now: float, behaviour: Behaviour) -> None:
         """Let an update that has ended by now, and is no longer hidden by a stale read, take its effect."""
         if self.state == "Deleting":
-            return  # What ends then is the cluster: `Arm.settle` takes it away.
+            return  # What ends then is the cluster: `Clusters.settle` takes it away.
         if self.operation and now >= _shown_from(self.operation, behaviour):
             self.state, self.key = self.operation.after_state, self.operation.after_key
             self.operation = None

@@ -169,7 +169,7 @@ class Playground:
         states: dict[str, str] = {}
         while not self._closing.wait(_LOOK_SECONDS):
             with self.azure.lock:
-                self.azure.arm.settle()
+                self.azure.front_door.settle()
                 self.stores.look(self.azure.clock.timestamp())
                 self._tell_of_clusters(states)
                 self._tell_of_faults()

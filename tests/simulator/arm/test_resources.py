@@ -120,8 +120,8 @@ def test_graph_tells_the_names_of_principals(cluster: Cluster, credential: Manag
 
 
 def test_arm_throttles_by_a_bucket_that_fills_again(azure: Azure, call: Caller) -> None:
-    azure.arm.throttle.sizes["reads"] = 3
-    azure.arm.throttle.rates["reads"] = 0.001
+    azure.front_door.throttle.sizes["reads"] = 3
+    azure.front_door.throttle.rates["reads"] = 0.001
     answers = [get(call, GROUP) for _ in range(4)]
     assert ["error" in answer for answer in answers] == [False, False, False, True]
     assert "SubscriptionRequestsThrottled" in str(answers[-1])

@@ -331,14 +331,14 @@ def test_a_deleted_vault_is_out_of_reach_and_comes_back_with_its_keys_and_polici
     azure.rights.assign(cluster.id, "Key Vault Crypto Service Encryption User", vault.resource_id)
     azure.event_grid.subscriptions.append(Subscription(source=vault.resource_id, url="http://127.0.0.1:1/"))
     assert cluster.key is not None
-    assert azure.arm.key_refusal(cluster, cluster.key) is None
+    assert azure.key_refusal(cluster, cluster.key) is None
     keys.get_key("la-cmk")
     client.vaults.delete(RESOURCE_GROUP, "contoso")
     client.vaults.delete(RESOURCE_GROUP, "contoso")
     for _ in range(2):  # On the connection that it has, and on a new one.
         with pytest.raises(ServiceRequestError):
             keys.get_key("la-cmk")
-    assert azure.arm.key_refusal(cluster, cluster.key) == FAILED
+    assert azure.key_refusal(cluster, cluster.key) == FAILED
     refused(lambda: client.vaults.get(RESOURCE_GROUP, "contoso"), "ResourceNotFound", 404)
     assert "recover or purge" in refused(lambda: put(client, "Contoso"), "ConflictError", 409)
     (listed,) = client.vaults.list_deleted()
@@ -353,7 +353,7 @@ def test_a_deleted_vault_is_out_of_reach_and_comes_back_with_its_keys_and_polici
     assert recovered.properties.sku.name == "premium"
     assert recovered.properties.access_policies[0].object_id == principal_id("someone")
     assert keys.get_key("la-cmk").properties.version == cluster.key.version
-    assert azure.arm.key_refusal(cluster, cluster.key) == FAILED, "role assignments are not recovered with a vault"
+    assert azure.key_refusal(cluster, cluster.key) == FAILED, "role assignments are not recovered with a vault"
     assert azure.event_grid.subscriptions == []
     assert list(client.vaults.list_deleted()) == []
 
