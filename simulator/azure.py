@@ -12,8 +12,9 @@ from typing import Self
 from simulator.arm.authorization import Authorization
 from simulator.arm.clusters import Clusters
 from simulator.arm.front_door import FrontDoor
-from simulator.arm.other_resources import OtherResources
 from simulator.arm.resources import Resources
+from simulator.arm.storage_accounts import StorageAccounts
+from simulator.arm.system_topics import SystemTopics
 from simulator.arm.vaults import VaultResources
 from simulator.arm.workspaces import Workspaces
 from simulator.clock import OwnClock
@@ -54,7 +55,8 @@ class Azure(State):
             clusters,
             Resources(self),
             VaultResources(self),
-            OtherResources(self),
+            StorageAccounts(self),
+            SystemTopics(self),
             authorization,
         ):
             self.front_door.routes |= provider.routes()

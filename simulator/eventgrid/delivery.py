@@ -7,19 +7,18 @@ answers are final. Tries are not randomised here, and an endpoint that keeps fai
 import contextlib
 import http.client
 import itertools
-import json
 import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from simulator.clock import OwnClock, iso
+from simulator.eventgrid.subscriptions import Subscription, written
 
 RETRY_SECONDS = (10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0)
 """Simulated seconds from one try to the next; the last is repeated until the event is too old."""
@@ -29,37 +28,6 @@ LATE_ANSWER_SECONDS = 180.0
 """Simulated seconds within which a late answer still takes the queued try back."""
 FINAL_STATUSES = frozenset({400, 401, 403, 413})
 """Answers of a webhook after which Event Grid gives an event up."""
-
-
-class Schema(StrEnum):
-    """How an event is written in a delivery."""
-
-    EVENT_GRID = "EventGridSchema"
-    CLOUD_EVENTS = "CloudEventSchemaV1_0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """What is delivered, and where to."""
-
-    source: str
-    """The ARM id of the vault."""
-    url: str
-    """The webhook of the Functions host, with the function's name and the key in its query."""
-    name: str = "key-events"
-    schema: Schema = Schema.EVENT_GRID
-    event_types: frozenset[str] = frozenset(
-        {
-            "Microsoft.KeyVault.KeyNewVersionCreated",
-            "Microsoft.KeyVault.KeyNearExpiry",
-            "Microsoft.KeyVault.KeyExpired",
-        }
-    )
-    max_attempts: int = 30
-    ttl_seconds: float = 86_400.0
-    """Simulated; looked at only when the next try is due."""
-    dead_letter: bool = False
-    """Whether an event that is given up is kept. Off by default in Azure too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,20 +267,3 @@ def _hang_up(connection: http.client.HTTPConnection) -> None:
     if connection.sock is not None:
         with contextlib.suppress(OSError):  # The endpoint may have hung up by itself.
             connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-def written(event: Mapping[str, Any], subscription: Subscription) -> tuple[bytes, str]:
-    """An event as a delivery's body and content type: the Event Grid schema goes in an array, a CloudEvent alone."""
-    if subscription.schema is Schema.CLOUD_EVENTS:
-        return json.dumps({**event, "specversion": "1.0"}).encode(), "application/cloudevents+json; charset=utf-8"
-    body = {
-        "id": event["id"],
-        "topic": event["source"],
-        "subject": event["subject"],
-        "eventType": event["type"],
-        "eventTime": event["time"],
-        "data": event["data"],
-        "dataVersion": "1",
-        "metadataVersion": "1",
-    }
-    return json.dumps([body]).encode(), "application/json; charset=utf-8"

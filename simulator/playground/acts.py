@@ -6,17 +6,14 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from simulator.playground import cluster_acts, vault_acts
 from simulator.playground.fleet import ACCOUNT
 from simulator.playground.vault_acts import vault_named
 from simulator.playground.wire_faults import DURATION, NAME, NotUnderstoodError, Target, parse, seconds
+from simulator.playground.world import Playground
 from simulator.storage.accounts import StorageAccount
 from simulator.wire.faults import Fault, FaultKind
-
-if TYPE_CHECKING:
-    from simulator.playground.world import Playground
 
 __all__ = ["HELP", "NotUnderstoodError", "perform"]
 
@@ -49,7 +46,7 @@ hang after applying, delay 20 s, empty body, truncated body, wrong-typed body, a
 """
 
 
-def perform(playground: "Playground", line: str) -> str:
+def perform(playground: Playground, line: str) -> str:
     """Do what a line says and return how it was understood, or raise NotUnderstoodError."""
     line = " ".join(line.split())
     with playground.azure.lock:
@@ -63,7 +60,7 @@ def perform(playground: "Playground", line: str) -> str:
         return line
 
 
-def names(playground: "Playground") -> dict[str, Target]:
+def names(playground: Playground) -> dict[str, Target]:
     """What a request's fault can be aimed at, in lower case."""
     azure = playground.azure
     targets = {
@@ -81,7 +78,7 @@ def names(playground: "Playground") -> dict[str, Target]:
     return targets
 
 
-def _region(playground: "Playground", match: re.Match[str]) -> None:
+def _region(playground: Playground, match: re.Match[str]) -> None:
     azure, region = playground.azure, match["region"].lower()
     until = azure.clock.timestamp() + seconds(match["span"])
     down = Fault(kind=FaultKind.ANSWER, status=503, times=None, until=until)
@@ -93,7 +90,7 @@ def _region(playground: "Playground", match: re.Match[str]) -> None:
     azure.faults.add(*(replace(down, path=f"{cluster.id}*") for cluster in clusters))
 
 
-def _clock(playground: "Playground", match: re.Match[str]) -> None:
+def _clock(playground: Playground, match: re.Match[str]) -> None:
     azure, name = playground.azure, match["name"].lower()
     skew = seconds(match["span"]) * (1 if match["way"].lower() == "ahead" else -1)
     wrong = azure.clock.skewed(skew)
@@ -108,17 +105,17 @@ def _clock(playground: "Playground", match: re.Match[str]) -> None:
             vault_named(playground, name).clock = wrong
 
 
-def _crash(playground: "Playground", _: re.Match[str]) -> None:
+def _crash(playground: Playground, _: re.Match[str]) -> None:
     playground.restart_app(playground.app_clock)
 
 
-def _account(playground: "Playground") -> StorageAccount:
+def _account(playground: Playground) -> StorageAccount:
     if playground.options.azurite:
         raise NotUnderstoodError("the app's storage is in Azurite, which does as it does")
     return playground.azure.storage_account(ACCOUNT)
 
 
-def _queue(playground: "Playground", match: re.Match[str]) -> None:
+def _queue(playground: Playground, match: re.Match[str]) -> None:
     queues = _account(playground).queues
     match match["what"].lower().split()[0]:
         case "lose":
@@ -129,7 +126,7 @@ def _queue(playground: "Playground", match: re.Match[str]) -> None:
             queues.delay_next(seconds(match["span"]))
 
 
-def _events(playground: "Playground", match: re.Match[str]) -> None:
+def _events(playground: Playground, match: re.Match[str]) -> None:
     grid, count = playground.azure.event_grid, int(match["count"] or 1)
     match match["what"].lower():
         case "delay" if match["span"]:
@@ -148,7 +145,7 @@ def _events(playground: "Playground", match: re.Match[str]) -> None:
             raise NotUnderstoodError("events: delay 2 h, and events: answer 403, need their number")
 
 
-def _clear(playground: "Playground", _: re.Match[str]) -> None:
+def _clear(playground: Playground, _: re.Match[str]) -> None:
     azure = playground.azure
     azure.faults.clear()
     azure.event_grid.clear()
@@ -165,7 +162,7 @@ def _clear(playground: "Playground", _: re.Match[str]) -> None:
         playground.restart_app(azure.clock)
 
 
-_ACTS: Mapping[str, Callable[["Playground", re.Match[str]], None]] = {
+_ACTS: Mapping[str, Callable[[Playground, re.Match[str]], None]] = {
     rf"region (?P<region>\w+): down for (?P<span>{DURATION})": _region,
     rf"clock of (?P<name>{NAME}): (?P<span>{DURATION}) (?P<way>ahead|behind)": _clock,
     rf"queue: (?P<what>lose|double|delay (?P<span>{DURATION}))": _queue,

@@ -3,15 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, KeyCheck, OperationReading, Outcome
 from simulator.operationalinsights.clusters import Cluster
 from simulator.operationalinsights.replication import change
 from simulator.playground.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
-
-if TYPE_CHECKING:
-    from simulator.playground.world import Playground
+from simulator.playground.world import Playground
 
 _WAYS: Mapping[str, Callable[[Behaviour], Behaviour | None]] = {
     "updates fail": lambda usual: replace(usual, outcome=Outcome.FAILED),
@@ -31,7 +28,7 @@ _WAYS: Mapping[str, Callable[[Behaviour], Behaviour | None]] = {
 """How a cluster may behave from now on, besides how it does already; None is as everybody."""
 
 
-def cluster_named(playground: "Playground", name: str) -> Cluster:
+def cluster_named(playground: Playground, name: str) -> Cluster:
     """A cluster by its name, or NotUnderstoodError."""
     for cluster in playground.azure.arm.clusters.values():
         if cluster.name.lower() == name.lower():
@@ -39,23 +36,23 @@ def cluster_named(playground: "Playground", name: str) -> Cluster:
     raise NotUnderstoodError(f"there is no cluster '{name}'")
 
 
-def _way(playground: "Playground", match: re.Match[str]) -> None:
+def _way(playground: Playground, match: re.Match[str]) -> None:
     cluster = cluster_named(playground, match["name"])
     cluster.behaviour = _WAYS[match["how"].lower()](playground.azure.arm.behaviour_of(cluster))
 
 
-def _pace(playground: "Playground", match: re.Match[str]) -> None:
+def _pace(playground: Playground, match: re.Match[str]) -> None:
     cluster = cluster_named(playground, match["name"])
     behaviour, span = playground.azure.arm.behaviour_of(cluster), seconds(match["span"])
     taking = match["what"].lower() == "take"
     cluster.behaviour = replace(behaviour, update_seconds=span) if taking else replace(behaviour, stale_seconds=span)
 
 
-def _state(playground: "Playground", match: re.Match[str]) -> None:
+def _state(playground: Playground, match: re.Match[str]) -> None:
     cluster_named(playground, match["name"]).state = match["state"]
 
 
-def _replication(playground: "Playground", match: re.Match[str]) -> None:
+def _replication(playground: Playground, match: re.Match[str]) -> None:
     """Its state is another one than the cluster's, and says nothing of the key."""
     cluster, now = cluster_named(playground, match["name"]), playground.azure.arm.clock.timestamp()
     fails = playground.azure.arm.behaviour_of(cluster).replication_fails
@@ -69,7 +66,7 @@ def _replication(playground: "Playground", match: re.Match[str]) -> None:
     cluster.replication = changed
 
 
-def _workspace_state(playground: "Playground", match: re.Match[str]) -> None:
+def _workspace_state(playground: Playground, match: re.Match[str]) -> None:
     for workspace in playground.azure.arm.workspaces.values():
         if workspace.name.lower() == match["name"].lower():
             workspace.state = match["state"]
@@ -77,7 +74,7 @@ def _workspace_state(playground: "Playground", match: re.Match[str]) -> None:
     raise NotUnderstoodError(f"there is no workspace '{match['name']}'")
 
 
-ACTS: Mapping[str, Callable[["Playground", re.Match[str]], None]] = {
+ACTS: Mapping[str, Callable[[Playground, re.Match[str]], None]] = {
     rf"cluster (?P<name>{NAME}): (?P<how>{'|'.join(_WAYS)})": _way,
     rf"cluster (?P<name>{NAME}): updates (?P<what>take|read stale for) (?P<span>{DURATION})": _pace,
     rf"cluster (?P<name>{NAME}): state (?P<state>\w+)": _state,

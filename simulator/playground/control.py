@@ -6,35 +6,37 @@ Every request must carry the key from the playground's notice, so that no web pa
 import hmac
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.playground.acts import NotUnderstoodError, perform
 from simulator.playground.stories import STORIES, tell
+from simulator.playground.world import Playground
 from simulator.wire.server import Service
-
-if TYPE_CHECKING:
-    from simulator.playground.world import Playground
 
 KEY_HEADER = "X-Playground-Key"
 
 
 class Control:
-    """Answers under `/playground`."""
+    """Answers under `/playground`, beside the identity endpoint. A context manager."""
 
-    def __init__(self, playground: "Playground") -> None:
+    def __init__(self, playground: Playground) -> None:
         self.playground = playground
         self.closing = threading.Event()
         self._story: threading.Thread | None = None
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        self.playground.azure.server.hosts["127.0.0.1"] = self._beside(self.playground.azure.identities)
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """End a story that is being told."""
         self.closing.set()
         if self._story:
             self._story.join()
 
-    def beside(self, other: Service) -> Service:
+    def _beside(self, other: Service) -> Service:
         """Both on one host, by path."""
 
         def service(request: Request) -> Response:

@@ -20,7 +20,7 @@ from typing import Any
 
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.clock.running import RunningClock
-from simulator.eventgrid.delivery import Subscription
+from simulator.eventgrid.subscriptions import Subscription
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
 from simulator.operationalinsights.behaviour import Behaviour

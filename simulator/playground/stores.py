@@ -10,13 +10,11 @@ old version (Key Vault's guide: "from one hour to 24 hours or more"), and how so
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
+from simulator.azure import Azure
 from simulator.operationalinsights.clusters import Cluster, ClusterKey
-
-if TYPE_CHECKING:
-    from simulator.azure import Azure
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Store:
 class Stores:
     """All clusters' storage. `look` must be called now and then; it does what has become due."""
 
-    azure: "Azure"
+    azure: Azure
     say: Callable[..., None]
     pace: Pace = field(default_factory=Pace)
     uses: list[Use] = field(default_factory=list)

@@ -6,14 +6,11 @@ A story asserts nothing about whoever moves the clusters: it makes the trouble, 
 import re
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from simulator.playground.acts import perform
 from simulator.playground.cluster_acts import cluster_named
 from simulator.playground.wire_faults import DURATION, NotUnderstoodError, seconds
-
-if TYPE_CHECKING:
-    from simulator.playground.world import Playground
+from simulator.playground.world import Playground
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ STORIES = {
 }  # fmt: skip
 
 
-def tell(playground: "Playground", story: Story, closing: threading.Event) -> None:
+def tell(playground: Playground, story: Story, closing: threading.Event) -> None:
     """Play a story to its end, on the feed; ends early when `closing` is set."""
     say = playground.feed.say
     say("story", f"{story.name}: {story.about} ({story.source})")
@@ -127,7 +124,7 @@ def tell(playground: "Playground", story: Story, closing: threading.Event) -> No
     say("story", f"{story.name} has ended")
 
 
-def _see(playground: "Playground", name: str, patience: float, closing: threading.Event) -> None:
+def _see(playground: Playground, name: str, patience: float, closing: threading.Event) -> None:
     clock = playground.azure.clock
     ends = clock.timestamp() + patience
     while clock.timestamp() < ends and not closing.is_set():
@@ -138,7 +135,7 @@ def _see(playground: "Playground", name: str, patience: float, closing: threadin
     playground.feed.say("story", f"{name} does not use the newest version after {patience / 60:g} min", bad=True)
 
 
-def _follows(playground: "Playground", name: str) -> bool:
+def _follows(playground: Playground, name: str) -> bool:
     azure = playground.azure
     with azure.lock:
         cluster = cluster_named(playground, name)

@@ -5,6 +5,7 @@ import shutil
 
 from simulator.host.errors import HostError
 from simulator.playground.azurite import AzuriteError
+from simulator.playground.control import Control
 from simulator.playground.feed import Line
 from simulator.playground.fleet import CLUSTERS
 from simulator.playground.state import Running, forget
@@ -39,7 +40,7 @@ def up(options: Options) -> int:
         (options.folder / stale).unlink(missing_ok=True)
     say("Starting …")
     try:
-        with killed_as_by_ctrl_c(), Playground(options) as playground:
+        with killed_as_by_ctrl_c(), Playground(options) as playground, Control(playground):
             running = playground.running()
             running.write(options.folder)
             try:

@@ -2,21 +2,18 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from simulator.azure import FUNCTION
 from simulator.keyvault.keys import Key, Network
 from simulator.keyvault.vaults import Vault
 from simulator.playground.cluster_acts import cluster_named
 from simulator.playground.wire_faults import DURATION, NAME, NotUnderstoodError, seconds
-
-if TYPE_CHECKING:
-    from simulator.playground.world import Playground
+from simulator.playground.world import Playground
 
 _YEAR_SECONDS = 365 * 86_400
 
 
-def vault_named(playground: "Playground", name: str) -> Vault:
+def vault_named(playground: Playground, name: str) -> Vault:
     """A vault or Managed HSM by its name, or NotUnderstoodError."""
     for vault in playground.azure.vaults.values():
         if vault.name.lower() == name.lower():
@@ -30,7 +27,7 @@ def _key(vault: Vault, name: str) -> Key:
     return vault.keys[name.lower()]
 
 
-def _key_act(playground: "Playground", match: re.Match[str]) -> None:
+def _key_act(playground: Playground, match: re.Match[str]) -> None:
     vault, name = vault_named(playground, match["vault"]), match["name"]
     act = match["act"].lower()
     if act in {"recover", "purge"}:
@@ -48,7 +45,7 @@ def _key_act(playground: "Playground", match: re.Match[str]) -> None:
         vault.delete_key(key.name)
 
 
-def _version_act(playground: "Playground", match: re.Match[str]) -> None:
+def _version_act(playground: Playground, match: re.Match[str]) -> None:
     vault = vault_named(playground, match["vault"])
     key = _key(vault, match["name"])
     place = 2 if match["version"].lower() == "previous" else 1
@@ -64,7 +61,7 @@ def _version_act(playground: "Playground", match: re.Match[str]) -> None:
             vault.set_attributes(key.name, version, enabled=act == "enable")
 
 
-def _vault_act(playground: "Playground", match: re.Match[str]) -> None:
+def _vault_act(playground: Playground, match: re.Match[str]) -> None:
     vault = vault_named(playground, match["name"])
     match match["how"].lower():
         case "no bypass":
@@ -84,7 +81,7 @@ def _vault_act(playground: "Playground", match: re.Match[str]) -> None:
             vault.network = Network(how)
 
 
-def _right(playground: "Playground", match: re.Match[str]) -> None:
+def _right(playground: Playground, match: re.Match[str]) -> None:
     """As a role assignment or an access policy is made or removed; a Managed HSM's local role likewise."""
     azure, vault = playground.azure, vault_named(playground, match["vault"])
     is_function = match["who"].lower() == FUNCTION
@@ -103,11 +100,11 @@ def _right(playground: "Playground", match: re.Match[str]) -> None:
         azure.rights.unassign(who, vault.resource_id)
 
 
-def _propagation(playground: "Playground", match: re.Match[str]) -> None:
+def _propagation(playground: Playground, match: re.Match[str]) -> None:
     playground.azure.rights.propagation_seconds = seconds(match["span"])
 
 
-ACTS: Mapping[str, Callable[["Playground", re.Match[str]], None]] = {
+ACTS: Mapping[str, Callable[[Playground, re.Match[str]], None]] = {
     rf"key (?P<vault>{NAME})/(?P<name>{NAME}): (?P<act>rotate|delete|recover|purge)": _key_act,
     rf"key (?P<vault>{NAME})/(?P<name>{NAME}): (?P<act>disable|enable|expire|extend) (?P<version>newest|previous)": (
         _version_act

@@ -13,12 +13,11 @@ from simulator.azure import Azure
 from simulator.clock import OwnClock
 from simulator.clock.running import RunningClock
 from simulator.entra.tenants import HOME
-from simulator.eventgrid.delivery import Subscription
+from simulator.eventgrid.subscriptions import Subscription
 from simulator.host.errors import HostError
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
 from simulator.playground.azurite import azurite
-from simulator.playground.control import Control
 from simulator.playground.feed import Feed, Tail, told
 from simulator.playground.fleet import ACCOUNT, PRINCIPALS, app_settings, build
 from simulator.playground.state import ROOT, Running
@@ -56,8 +55,6 @@ class Playground:
         self.key = secrets.token_hex(16)
         build(self.azure)
         self.stores = Stores(self.azure, self.feed.say)
-        self.control = Control(self)
-        self.azure.server.hosts["127.0.0.1"] = self.control.beside(self.azure.identities)
         self.host: HostProcess | None = None
         self._storage = ""
         """Azurite's connection string, if it is used."""
@@ -86,7 +83,6 @@ class Playground:
                 self._subscribe(self.host)
             self._watcher.start()
             starting.callback(self._stop_watching)
-            starting.callback(self.control.stop)
             self._running = starting.pop_all()
         return self
 

@@ -6,7 +6,6 @@ production URLs, TLS verification and all, and nothing can reach the Internet. P
 which is where the managed identity endpoint is.
 """
 
-import io
 import socket
 import ssl
 import struct
@@ -23,6 +22,7 @@ from werkzeug.wrappers import Request, Response
 from simulator.clock import OwnClock
 from simulator.wire.exchanges import Exchange, visible_answer, visible_headers, visible_query
 from simulator.wire.faults import Fault, FaultKind, Faults
+from simulator.wire.requests import as_request
 
 type Service = Callable[[Request], Response]
 
@@ -202,25 +202,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         url = urlsplit("//" + host + self.path)
-        environ: dict[str, object] = {
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote(url.path, "latin-1"),
-            "QUERY_STRING": url.query,
-            "RAW_URI": self.path,
-            "REQUEST_URI": self.path,
-            "SERVER_NAME": host,
-            "SERVER_PORT": "443" if self._host else str(self.server.port),
-            "SERVER_PROTOCOL": self.request_version,
-            "wsgi.url_scheme": "https" if self._host else "http",
-            "wsgi.input": io.BytesIO(body),
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-        }
-        for name, value in self.headers.items():
-            variable = name.upper().replace("-", "_")
-            if variable not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
-                environ[f"HTTP_{variable}"] = value
         exchange = Exchange(
             self.server.next_number(),
             self.server.clock.now(),
@@ -231,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             visible_headers(self.headers.items()),
             body,
         )
-        return Request(environ), exchange
+        return as_request(self, host, None if self._host else self.server.port, body), exchange
 
     def _record(self, exchange: Exchange, response: Response | None) -> Exchange:
         if response is not None:

@@ -14,7 +14,7 @@ from simulator.azure import SUBSCRIPTION, Azure
 from simulator.clock import TWO_HOURS, OwnClock
 from simulator.clock.waiting import WaitingClock
 from simulator.clouds import PUBLIC, Cloud
-from simulator.eventgrid.delivery import Schema, Subscription
+from simulator.eventgrid.subscriptions import Schema, Subscription
 from simulator.host.hosting import Hosting, HostSpec
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from simulator.azure import SUBSCRIPTION
-from simulator.eventgrid.delivery import Attempt, Schema
+from simulator.eventgrid.delivery import Attempt
+from simulator.eventgrid.subscriptions import Schema
 from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import stage
 from tests.e2e.worlds import one_cluster

@@ -10,7 +10,7 @@ from azure.keyvault.keys import KeyClient
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.entra import identity
 from simulator.entra.tenants import HOME
-from simulator.eventgrid.delivery import Subscription
+from simulator.eventgrid.subscriptions import Subscription
 from simulator.keyvault.keys import VaultError
 from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.calling import Caller

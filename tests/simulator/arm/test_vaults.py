@@ -22,7 +22,7 @@ from azure.mgmt.keyvault.models import (
 from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.entra.identity import principal_id
 from simulator.entra.tenants import HOME
-from simulator.eventgrid.delivery import Subscription
+from simulator.eventgrid.subscriptions import Subscription
 from simulator.keyvault.keys import CALLER_ADDRESS, Network
 from simulator.keyvault.vaults import Vault
 from simulator.operationalinsights.clusters import FAILED, Cluster

@@ -15,7 +15,8 @@ from simulator.azure import Azure
 from simulator.clock import TWO_HOURS, OwnClock
 from simulator.clock.running import RunningClock
 from simulator.clock.waiting import WaitingClock
-from simulator.eventgrid.delivery import LATE_ANSWER_SECONDS, RETRY_SECONDS, Schema, Subscription
+from simulator.eventgrid.delivery import LATE_ANSWER_SECONDS, RETRY_SECONDS
+from simulator.eventgrid.subscriptions import Schema, Subscription
 
 NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Request
 
 from simulator.azure import FUNCTION
 from simulator.entra import identity
-from simulator.eventgrid.delivery import Subscription
+from simulator.eventgrid.subscriptions import Subscription
 from simulator.keyvault.keys import Network
 from simulator.operationalinsights.behaviour import KeyCheck, Outcome
 from simulator.operationalinsights.clusters import Cluster

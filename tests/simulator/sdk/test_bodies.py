@@ -14,8 +14,8 @@ from azure.mgmt.loganalytics.models import ErrorResponse, LinkedService, Operati
 from azure.mgmt.resource.subscriptions.models import Subscription, TenantIdDescription
 
 from simulator.azure import FUNCTION, Azure
-from simulator.eventgrid.delivery import Schema
-from simulator.eventgrid.delivery import Subscription as Delivery
+from simulator.eventgrid.subscriptions import Schema
+from simulator.eventgrid.subscriptions import Subscription as Delivery
 from simulator.operationalinsights.behaviour import AutoModeShows, Behaviour, Outcome
 from simulator.operationalinsights.clusters import Cluster, ClusterKey
 from tests.simulator.bodies import (

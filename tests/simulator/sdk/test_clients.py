@@ -26,7 +26,7 @@ from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION, Azure
 from simulator.entra.identity import principal_id
 from simulator.entra.roles import ROLES
 from simulator.entra.tenants import HOME
-from simulator.eventgrid.delivery import Schema, Subscription
+from simulator.eventgrid.subscriptions import Schema, Subscription
 from simulator.operationalinsights.clusters import Cluster, ClusterKey
 
 VAULT = "https://contoso.vault.azure.net"
