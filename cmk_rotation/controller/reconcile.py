@@ -12,7 +12,7 @@ from cmk_rotation.controller.heartbeat import counted, log_heartbeat
 from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
-from cmk_rotation.controller.retention import PinnedBy, note_retention, pinned_by
+from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
 from cmk_rotation.controller.survey import survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle
@@ -53,6 +53,7 @@ def reconcile(world: World) -> None:
             seen = assemble(world, cluster, versions(cluster), record, RequestedBy.RECONCILE)
             _look_after(world, cluster.id, seen, pinned, counts)
     _let_go(world, records, counts)
+    mend_index(world, records)
     log_heartbeat(world, found, counts, began)
 
 
