@@ -1,7 +1,7 @@
 """Answers in Azure Resource Manager's shapes, shared by what it is made of."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -57,7 +57,7 @@ def not_found(id_: str) -> ArmError:
     return ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")
 
 
-def check_scope_exists(resource_groups: Collection[tuple[str, str]], path: Mapping[str, str]) -> None:
+def check_scope_exists(resource_groups: set[tuple[str, str]], path: Mapping[str, str]) -> None:
     """Refuse a path whose subscription or resource group is not there."""
     subscription = path["subscription"].lower()
     if subscription not in {known for known, _ in resource_groups}:
@@ -67,7 +67,7 @@ def check_scope_exists(resource_groups: Collection[tuple[str, str]], path: Mappi
         raise ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
 
 
-def absent(resource_groups: Collection[tuple[str, str]], type_: str, path: Mapping[str, str]) -> ArmError:
+def absent(resource_groups: set[tuple[str, str]], type_: str, path: Mapping[str, str]) -> ArmError:
     """Why there is no such resource: its subscription, its group, or itself is missing."""
     check_scope_exists(resource_groups, path)
     message = f"The Resource '{type_}/{path['name']}' under resource group '{path['group']}' was not found."
