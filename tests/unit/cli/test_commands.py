@@ -142,3 +142,18 @@ def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monke
     moved(fakes)
     fakes.clusters.get_failure = GONE
     assert planned(fakes, monkeypatch) == 2
+
+
+@pytest.mark.parametrize(("wanted", "rows"), [(CLUSTER.text, 2), ("law-one", 13)])
+def test_status_of_one_cluster_by_its_id_reads_its_rows_alone_and_no_history(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wanted: str, rows: int
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    fakes.records.put(*(status(cluster_id=cluster_id(f"other-{number}")) for number in range(11)))
+    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    monkeypatch.setattr(fakes.records, "history", None)
+    before = fakes.records.rows_read
+    assert main(["status", "--cluster", wanted]) == 0
+    assert fakes.records.rows_read - before == rows
+    assert "other-1" not in capsys.readouterr().out
