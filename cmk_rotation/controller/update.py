@@ -79,8 +79,7 @@ def send_update(
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, observation, target, request)
-    if pin := pin_of(claim.key, claim.to_version):
-        world.records.index(claim.cluster_id, add=[pin], remove=[])
+    world.records.index(claim.cluster_id, add=filter(None, [pin_of(claim.key, claim.to_version)]), remove=[])
     if not _is_called_for_still(world, observation, target):
         _take_back(world, observation, target, claim)
         return Skipped(_look_again(observation, target))
