@@ -36,6 +36,7 @@ _PATIENCE = 15.0
 type Classify = Callable[[HttpResponseError, str, str], FailureKind]
 """What a refusal means, by its exception, its code and its message."""
 
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 # How App Service's identity endpoint names a fault of the request ("identity not found"), as azure-identity words it.
 _NO_SUCH_IDENTITY = re.compile(r"Token request error: \(\w+\) 4(?!08|29)\d\d\b")
@@ -115,7 +116,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     names = {name.lower(): value for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = names.get(name, "").strip()
-        if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        if _SECONDS.fullmatch(text):
             return timedelta(seconds=float(text) * unit)
     try:
         until = parsedate_to_datetime(names.get("retry-after", ""))

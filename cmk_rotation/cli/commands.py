@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _DONE, _FAILED, _CALLS = 0, 1, 2
 _WATCH_SECONDS = 2.0
+_SPAN = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -187,7 +188,7 @@ def _cluster_id(text: str) -> ClusterId:
 
 def _since(text: str) -> datetime:
     """A time, or how long ago."""
-    span = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    span = _SPAN.fullmatch(text)
     if span:
         return clock.utc_now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:

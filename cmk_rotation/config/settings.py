@@ -56,9 +56,11 @@ SETTINGS = (
 
 _STORAGE = "AzureWebJobsStorage"
 _SERVICES = ("blob", "queue", "table")
+_BETWEEN_SCOPES = re.compile(r"[,\r\n]")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_BETWEEN_SUFFIXES = re.compile(r"[,\s]+")
 _SUFFIX = re.compile(r"\.?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
 _WORKSPACE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
@@ -132,7 +134,7 @@ def _scopes(given: Mapping[str, str], problems: list[str]) -> tuple[Scope, ...]:
         problems.append("CLUSTER_SCOPES is not set: expected at least one subscription, resource group or cluster.")
         return ()
     found: dict[str, Scope] = {}
-    entries = list(filter(None, map(str.strip, re.split(r"[,\r\n]", given["CLUSTER_SCOPES"]))))
+    entries = list(filter(None, map(str.strip, _BETWEEN_SCOPES.split(given["CLUSTER_SCOPES"]))))
     for entry in entries:
         scope = Scope.parse(entry)
         if scope is None:
@@ -179,7 +181,7 @@ def _cloud(given: Mapping[str, str], problems: list[str]) -> Cloud:
 
 def _suffixes(given: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
     suffixes: dict[str, None] = {}
-    entries = list(filter(None, re.split(r"[,\s]+", given.get("KEY_VAULT_SUFFIXES", ""))))
+    entries = list(filter(None, _BETWEEN_SUFFIXES.split(given.get("KEY_VAULT_SUFFIXES", ""))))
     if not entries and "KEY_VAULT_SUFFIXES" in given:
         problems.append("KEY_VAULT_SUFFIXES names no suffix: expected at least one like .vault.azure.net.")
     for entry in entries:

@@ -14,6 +14,9 @@ from cmk_rotation.domain.redaction import one_line, without_query_of
         ("GET https://h/p?t=SECRET&c=x failed", "GET https://h/p?… failed"),
         ("at 'https://h?sig=SECRET'", "at 'https://h?…'"),
         ("https://user:SECRET@h/p?q", "https://h/p?…"),
+        ("https://user:SECRET@h/p", "https://h/p"),
+        ("https://h/https://user:SECRET@h/p?s=SECRET", "https://h/https://h/p?…"),
+        ("athttps://h?sig=SECRET", "athttps://h?…"),
         ("see https://aka.ms/x.", "see https://aka.ms/x."),
         ("path '/s/x/operationStatuses/a?api-version=1&s=SECRET' is odd", "path '/s/x/operationStatuses/a?…' is odd"),
         (
@@ -33,6 +36,20 @@ def test_a_long_text_is_cut_to_its_length() -> None:
     assert one_line("x" * 500) == "x" * 500
     assert one_line("x" * 501) == "x" * 499 + "…"
     assert len(one_line("x" * 9_000, 20)) == 20
+
+
+def test_of_a_very_long_text_only_the_beginning_is_read() -> None:
+    queries = "https://h?" + "s" * 5_000 + " "
+    assert one_line(queries * 20) == " ".join(["https://h?…"] * 4)
+    assert one_line("x " * 9_000 + "https://user:SECRET").startswith("x x ")
+
+
+@pytest.mark.parametrize("before", range(16_384 - 30, 16_384))
+def test_no_password_is_shown_because_a_text_was_cut_before_its_host(before: int) -> None:
+    query = "https://h?"
+    text = query + "s" * (before - len(query) - 1) + " https://user:SECRETSECRET@host/path and on"
+    assert "SECRET" not in one_line(text)
+    assert one_line(text).startswith("https://h?…")
 
 
 URL = (
