@@ -1,9 +1,11 @@
 """Keys in Key Vault and Managed HSM."""
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,7 @@ _BLOCKED = re.compile(
     r"network security perimeter",
     re.IGNORECASE,
 )
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class VaultKeys:
@@ -36,7 +39,10 @@ class VaultKeys:
         self._client: Callable[[str], KeyClient] = functools.cache(functools.partial(_client, credential))
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
-        """All versions of a key, from all pages. One without a creation time is left out: it has no place in the order."""
+        """All versions of a key, from all pages.
+
+        One without a creation time is left out, for it has no place in the order; so is one with a time that cannot be read.
+        """
 
         def read() -> tuple[KeyVersion, ...]:
             with translated():
@@ -55,14 +61,36 @@ def _client(credential: "TokenCredential", vault: str) -> KeyClient:
 def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:
     listed: KeyProperties
     for listed in client.list_properties_of_key_versions(name):
-        if listed.version and listed.created_on:
+        created: object = listed.created_on
+        try:
+            not_before, expires = _time(listed.not_before), _time(listed.expires_on)
+        except ValueError:
+            continue
+        if listed.version and isinstance(created, datetime):
             yield KeyVersion(
                 version=listed.version,
-                created_at=listed.created_on,
+                created_at=created,
                 enabled=listed.enabled is True,
-                not_before=listed.not_before,
-                expires_at=listed.expires_on,
+                not_before=not_before,
+                expires_at=None if expires == _LAST else expires,
             )
+
+
+def _time(value: object) -> datetime | None:
+    """A time, or the nearest that a datetime holds. Raises ValueError where there is one that cannot be read.
+
+    What the SDK cannot make a datetime of comes as it was in the answer: text, or a number of seconds beyond the year 9999,
+    which has been seen in a real vault (dotnet/dnceng issue 222).
+    """
+    if value is None or isinstance(value, datetime):
+        return value
+    seconds = float(str(value))
+    if math.isnan(seconds):
+        raise ValueError("not a number is not a time")
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _LAST if seconds > 0 else _FIRST
 
 
 def _trouble(error: HttpResponseError) -> Failure:

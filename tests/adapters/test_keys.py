@@ -4,7 +4,7 @@ import pytest
 
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.controller.ports import AzureCallError
-from cmk_rotation.domain.azure_resources import Failure, OperationError
+from cmk_rotation.domain.azure_resources import Failure, KeyVersion, OperationError
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
@@ -49,6 +49,65 @@ def test_a_version_without_a_creation_time_is_left_out(azure: Azure, vault: Vaul
     keys.versions(KEY)
     azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host=vault.host, body=body.encode()))
     assert keys.versions(KEY) == ()
+
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+BEYOND = 253402303861
+"""An hour after the year 9999, as in a real vault (dotnet/dnceng issue 222)."""
+
+
+def listed(azure: Azure, vault: Vault, keys: VaultKeys, attributes: str) -> tuple[KeyVersion, ...]:
+    """What is read of a version with these attributes beside a healthy one."""
+    kid = f"{vault.uri}keys/la-cmk/"
+    healthy = f'{{"kid": "{kid}healthy", "attributes": {{"enabled": true, "created": 1}}}}'
+    odd = f'{{"kid": "{kid}odd", "attributes": {{"enabled": true, {attributes}}}}}'
+    keys.versions(KEY)
+    fault = Fault(kind=FaultKind.REPLACED_BODY, host=vault.host, body=f'{{"value": [{odd}, {healthy}]}}'.encode())
+    azure.faults.add(fault)
+    found = keys.versions(KEY)
+    assert found[-1].version == "healthy"
+    assert all(isinstance(version.usable(NOW), bool) for version in found)
+    return found[:-1]
+
+
+@pytest.mark.parametrize("expiry", [str(BEYOND), f'"{BEYOND}"', "1e30", "1e999", "9" * 400])
+def test_an_expiry_beyond_all_dates_never_comes(azure: Azure, vault: Vault, keys: VaultKeys, expiry: str) -> None:
+    (version,) = listed(azure, vault, keys, f'"created": 2, "exp": {expiry}')
+    assert version.expires_at is None
+    assert version.usable(NOW)
+
+
+@pytest.mark.parametrize("start", [str(BEYOND), f'"{BEYOND}"', "1e30"])
+def test_a_version_that_begins_beyond_all_dates_is_not_usable_yet(
+    azure: Azure, vault: Vault, keys: VaultKeys, start: str
+) -> None:
+    (version,) = listed(azure, vault, keys, f'"created": 2, "nbf": {start}')
+    assert not version.usable(NOW)
+    assert not version.expired(NOW)
+
+
+@pytest.mark.parametrize(("name", "usable"), [("exp", False), ("nbf", True)])
+@pytest.mark.parametrize("time", ["-62135596801", '"1559081980"', "-1e30"])
+def test_a_time_that_is_text_or_before_all_dates_counts(  # noqa: PLR0913 - a row of the table
+    azure: Azure, vault: Vault, keys: VaultKeys, name: str, time: str, *, usable: bool
+) -> None:
+    (version,) = listed(azure, vault, keys, f'"created": 2, "{name}": {time}')
+    assert version.usable(NOW) is usable
+
+
+@pytest.mark.parametrize("created", [str(BEYOND), '"1559081980"', '"x"', "1e30", "-1e30", "{}", "NaN"])
+def test_a_version_whose_creation_cannot_be_read_is_left_out(
+    azure: Azure, vault: Vault, keys: VaultKeys, created: str
+) -> None:
+    assert listed(azure, vault, keys, f'"created": {created}') == ()
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf"])
+@pytest.mark.parametrize("time", ['"soon"', "{}", "[]", "NaN", '""'])
+def test_a_version_with_a_time_that_cannot_be_read_is_left_out(
+    azure: Azure, vault: Vault, keys: VaultKeys, name: str, time: str
+) -> None:
+    assert listed(azure, vault, keys, f'"created": 2, "{name}": {time}') == ()
 
 
 @pytest.mark.parametrize("network", [Network.FIREWALL, Network.PRIVATE])
