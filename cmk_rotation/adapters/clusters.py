@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,15 @@ from cmk_rotation.adapters.errors import (
 )
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, Operation, OperationError
+from cmk_rotation.domain.azure_resources import (
+    Accepted,
+    Cluster,
+    Failure,
+    Listed,
+    Operation,
+    OperationError,
+    UnreadableEntry,
+)
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.redaction import one_line, without_query_of
 from cmk_rotation.domain.timing import PATCH_TIMEOUT
@@ -65,30 +74,42 @@ class ArmClusters:
             functools.partial(_client, credential, cloud)
         )
 
-    def in_scope(self, scope: Scope) -> list[Cluster]:
-        """All clusters in a scope, from all pages of the list."""
+    def in_scope(self, scope: Scope) -> Listed:
+        """All clusters in a scope, from all pages of the list, and what it holds that cannot be read."""
         cluster_id, group = scope.cluster, scope.resource_group
-        if cluster_id is not None:
-            return [self.get(cluster_id)]
 
-        def read() -> list[Cluster]:
+        def read() -> list[Cluster | UnreadableEntry]:
             with translated():
                 clusters = self._client(scope.subscription).clusters
-                found = clusters.list_by_resource_group(group, **TIMEOUTS) if group else clusters.list(**TIMEOUTS)
-                return [_cluster(item) for item in found]
+                options: Mapping[str, Any] = {"cls": _entries, **TIMEOUTS}
+                found = clusters.list_by_resource_group(group, **options) if group else clusters.list(**options)
+                return [_entry(item) for item in found]
 
-        return patiently(read)
+        entries = patiently(read) if cluster_id is None else [self._look_at(cluster_id)]
+        return Listed(
+            tuple(entry for entry in entries if isinstance(entry, Cluster)),
+            tuple(entry for entry in entries if isinstance(entry, UnreadableEntry)),
+        )
 
     def get(self, cluster_id: ClusterId) -> Cluster:
-        """One cluster. An answer about another one is no answer."""
+        """One cluster."""
+        found = self._look_at(cluster_id)
+        if isinstance(found, UnreadableEntry):
+            raise AzureCallError(unreadable(found.problem))
+        return found
 
-        def read() -> Cluster:
+    def _look_at(self, cluster_id: ClusterId) -> Cluster | UnreadableEntry:
+        """One cluster, or what is wrong with the answer about it. An answer about another one is no answer."""
+
+        def read() -> Cluster | UnreadableEntry:
             with translated():
                 clusters = self._client(cluster_id.subscription).clusters
-                cluster = _cluster(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
-            if cluster.id != cluster_id:
-                raise AzureCallError(unreadable(f"asked for {cluster_id.name}, got {cluster.id.name}"))
-            return cluster
+                found = _entry(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
+            if isinstance(found, UnreadableEntry):
+                return replace(found, cluster_id=cluster_id)
+            if found.id != cluster_id:
+                raise AzureCallError(unreadable(f"asked for {cluster_id.name}, got {found.id.name}"))
+            return found
 
         return patiently(read)
 
@@ -204,16 +225,26 @@ def _accepted(headers: Mapping[str, str]) -> Accepted:
     )
 
 
-def _cluster(item: object) -> Cluster:
+def _entries(listed: Any) -> Any:
+    """The entries of a page. `null` is an empty list; anything but a list is none."""
+    if not isinstance(listed, list | None):
+        raise TypeError(f"a list of clusters is a {type(listed).__name__}")
+    return listed or []
+
+
+def _entry(item: object) -> Cluster | UnreadableEntry:
     """Read a cluster, tolerant of what is missing, but not of one that cannot be named: it would be lost unseen."""
     model = _mapping(item)
-    cluster_id = ClusterId.parse(model.get("id"))
+    listed_id = model.get("id")
+    cluster_id = ClusterId.parse(listed_id)
+    name = one_line(listed_id) if isinstance(listed_id, str) and listed_id else "an entry without an id"
     if cluster_id is None:
-        raise ValueError(f"not the id of a cluster: {one_line(model.get('id'))}")
+        meant = ClusterId.parse(listed_id.strip().rstrip("/")) if isinstance(listed_id, str) else None
+        return UnreadableEntry(name, "not the id of a cluster", meant)
     properties = _mapping(model.get("properties"))
     if not properties or not isinstance(properties.get("keyVaultProperties"), Mapping | None):
         # Taken for a cluster without a key, it would end an update and call off an alarm.
-        raise ValueError(f"{cluster_id.name} shows no properties that can be read")
+        return UnreadableEntry(name, "shows no properties that can be read", cluster_id)
     key = _mapping(properties.get("keyVaultProperties"))
     size = key.get("keyRsaSize")
     linked = properties.get("associatedWorkspaces")

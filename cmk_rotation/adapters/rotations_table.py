@@ -10,12 +10,13 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
-from cmk_rotation.adapters import rotations_rows
+from cmk_rotation.adapters import notice_rows, rotations_rows
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.rotation import Rotation, Step
 
 if TYPE_CHECKING:
@@ -111,6 +112,17 @@ class TableRecords:
         """Write a rotation's row, and with it, or not at all, a line of history."""
         history = [rotations_rows.from_step(step)] if step is not None else []
         return replace(rotation, etag=self._save(rotations_rows.from_rotation(rotation), rotation.etag, history))
+
+    def notices(self) -> Iterator[Notice]:
+        """What was said of what has no row of its own."""
+        for row in self._query("PartitionKey eq @partition", {"partition": notice_rows.PARTITION}):
+            notice = notice_rows.to_notice(row, row.metadata.get("etag"))
+            if notice is not None:
+                yield notice
+
+    def save_notice(self, notice: Notice) -> None:
+        """Write down what was said."""
+        self._save(notice_rows.from_notice(notice), notice.etag)
 
     def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
         """All rows, from all pages, that a query finds."""

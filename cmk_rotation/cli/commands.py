@@ -91,8 +91,10 @@ def _plan(world: World, options: argparse.Namespace) -> int:
         _complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:
         _complain(f"{scope.text} holds no cluster")
+    for entry in {entry for entries in found.unreadable.values() for entry in entries}:
+        _complain(f"{entry.name} cannot be read: {entry.problem}")
     calls = any(_calls(observation, decision) for observation, decision in planned)
-    return _CALLS if calls or found.failed or found.empty else _DONE
+    return _CALLS if calls or found.failed or found.empty or found.unreadable else _DONE
 
 
 def _calls(seen: Observation | UnreadableCluster, decision: Decision) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from cmk_rotation.controller.alerts import alerts_due
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
 from cmk_rotation.controller.heartbeat import counted, log_heartbeat
+from cmk_rotation.controller.notices import log_unreadable
 from cmk_rotation.controller.observe import assemble, read_versions, unreadable
 from cmk_rotation.controller.ports import ConflictError, World
 from cmk_rotation.controller.requeue import observed, visit_may_come
@@ -53,6 +54,7 @@ def reconcile(world: World) -> None:
         for name in counted(seen, decision):
             counts[name] += 1
     _let_go(world, records)
+    log_unreadable(world, found)
     log_heartbeat(world, found, counts, began)
 
 

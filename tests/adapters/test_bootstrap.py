@@ -50,7 +50,7 @@ def test_building_a_world_calls_nothing_and_is_done_once(azure: Azure) -> None:
 
 def test_the_world_of_the_function_reaches_every_service(app: Azure, cluster: clusters.Cluster, topic: Topic) -> None:
     world = bootstrap.function_world()
-    (found,) = world.clusters.in_scope(world.scopes[0])
+    (found,) = world.clusters.in_scope(world.scopes[0]).clusters
     assert found.id.text == cluster.id
     assert found.key is not None
     assert len(world.keys.versions(found.key)) == 1
@@ -96,5 +96,5 @@ def test_the_storage_may_be_used_under_an_identity_of_its_own(
     app.rights.deny("storage-user", "Microsoft.KeyVault/*")
     world = bootstrap.function_world()
     assert world.records.everything() == {}
-    assert len(world.clusters.in_scope(world.scopes[0])) == 1
+    assert len(world.clusters.in_scope(world.scopes[0]).clusters) == 1
     assert world.keys.versions(Key("contoso.vault.azure.net", "la-cmk"))

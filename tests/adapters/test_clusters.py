@@ -9,7 +9,7 @@ from azure.identity import ManagedIdentityCredential
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.config import clouds
 from cmk_rotation.controller.ports import AzureCallError
-from cmk_rotation.domain.azure_resources import Cluster, Operation
+from cmk_rotation.domain.azure_resources import Cluster, Listed, Operation
 from cmk_rotation.domain.identifiers import ClusterId, Scope, operation_id
 from cmk_rotation.domain.vocabulary import FailureKind
 from simulator import clusters
@@ -95,15 +95,17 @@ def test_a_scope_is_read_through_all_pages(azure: Azure, arm: ArmClusters) -> No
     for number in range(5):
         azure.add_cluster(f"cluster-{number}")
     azure.add_cluster("elsewhere", resource_group="rg-other")
-    everywhere = {found.id.name for found in arm.in_scope(scope())}
-    in_group = {found.id.name for found in arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-logs"))}
+    everywhere = {found.id.name for found in arm.in_scope(scope()).clusters}
+    in_group = {
+        found.id.name for found in arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-logs")).clusters
+    }
     assert everywhere == {f"cluster-{number}" for number in range(5)} | {"elsewhere"}
     assert in_group == everywhere - {"elsewhere"}
 
 
 def test_a_scope_may_be_one_cluster_of_another_subscription(azure: Azure, arm: ArmClusters) -> None:
     cluster = azure.add_cluster("far", subscription=OTHER_SUBSCRIPTION)
-    assert [found.id.name for found in arm.in_scope(scope(cluster.id))] == ["far"]
+    assert [found.id.name for found in arm.in_scope(scope(cluster.id)).clusters] == ["far"]
 
 
 @pytest.mark.parametrize("path", ["/resourceGroups/rg-gone", "/resourceGroups/rg-Logs{cluster}"])
@@ -121,9 +123,57 @@ def test_a_missing_right_is_refused(azure: Azure, arm: ArmClusters) -> None:
     assert failure(error) == (FailureKind.REFUSED, "AuthorizationFailed")
 
 
-def test_an_entry_that_names_no_cluster_makes_the_list_unreadable(azure: Azure, arm: ArmClusters) -> None:
-    body = b'{"value": [{"id": "nonsense"}]}'
-    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host="management*", body=body, times=None))
+ODD = {
+    "null": ("null", "an entry without an id", None),
+    "text": ('"text"', "an entry without an id", None),
+    "no id": ("{}", "an entry without an id", None),
+    "a number for an id": (
+        '{"id": 5, "properties": {"provisioningState": "Succeeded"}}',
+        "an entry without an id",
+        None,
+    ),
+    "no properties": ('{"id": "{id}", "properties": null}', "{id}", "{id}"),
+    "no object": ('{"id": "{id}", "properties": []}', "{id}", "{id}"),
+    "an odd key": ('{"id": "{id}", "properties": {"keyVaultProperties": 5}}', "{id}", "{id}"),
+    "a slash too many": ('{"id": "{id}/", "properties": {"provisioningState": "Succeeded"}}', "{id}/", "{id}"),
+    "nonsense": ('{"id": "nonsense"}', "nonsense", None),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_entry_that_cannot_be_read_is_named_and_its_neighbours_are_found(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, case: str
+) -> None:
+    body, name, meant = ODD[case]
+    odd_id = f"{cluster.id}-odd"
+    healthy = f'{{"id": "{cluster.id}", "properties": {{"provisioningState": "Succeeded"}}}}'
+    text = f'{{"value": [{body.replace("{id}", odd_id)}, {healthy}]}}'
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=text.encode(), times=None))
+    found = arm.in_scope(scope())
+    assert [one.id.text for one in found.clusters] == [cluster.id]
+    (entry,) = found.unreadable
+    assert entry.name == name.replace("{id}", odd_id)
+    assert entry.problem
+    assert entry.cluster_id == (ClusterId.parse(odd_id) if meant else None)
+
+
+def test_a_scope_that_is_a_cluster_which_cannot_be_read_names_it(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    replaced(azure, cluster, "null")
+    found = arm.in_scope(scope(cluster.id))
+    assert (found.clusters, [entry.cluster_id for entry in found.unreadable]) == ((), [id_of(cluster)])
+
+
+@pytest.mark.parametrize("body", ['{"value": null}', '{"value": []}'])
+def test_no_clusters_are_an_empty_list_however_it_is_written(azure: Azure, arm: ArmClusters, body: str) -> None:
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=body.encode(), times=None))
+    assert arm.in_scope(scope()) == Listed()
+
+
+@pytest.mark.parametrize("body", ['{"value": "x"}', '{"value": 5}', "null", "[]", "<html>"])
+def test_what_is_no_list_is_no_answer(azure: Azure, arm: ArmClusters, body: str) -> None:
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=body.encode(), times=None))
     with pytest.raises(AzureCallError) as error:
         arm.in_scope(scope())
     assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
@@ -151,10 +201,10 @@ def test_a_cluster_whose_key_cannot_be_told_is_not_one_without_a_key(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, properties: str
 ) -> None:
     replaced(azure, cluster, properties)
-    for call in (lambda: read(arm, cluster), lambda: arm.in_scope(scope())):
-        with pytest.raises(AzureCallError) as error:
-            call()
-        assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
+    with pytest.raises(AzureCallError) as error:
+        read(arm, cluster)
+    assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
+    assert arm.in_scope(scope()).clusters == ()
 
 
 @pytest.mark.parametrize("rsa_size", [None, 2048])
@@ -422,4 +472,4 @@ def test_azure_government_wants_its_own_audience(monkeypatch: pytest.MonkeyPatch
         azure.add_cluster("gov")
         with ManagedIdentityCredential() as credential:
             found = ArmClusters(credential, clouds.US_GOVERNMENT).in_scope(scope())
-        assert [one.id.name for one in found] == ["gov"]
+        assert [one.id.name for one in found.clusters] == ["gov"]
