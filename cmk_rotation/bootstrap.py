@@ -33,7 +33,7 @@ def world(
     topic = settings.outcome_topic_endpoint
     return World(
         clusters=ArmClusters(credential, settings.cloud),
-        keys=VaultKeys(credential),
+        keys=VaultKeys(credential, settings.cloud),
         records=TableRecords(settings.storage, storage_credential or credential),
         requests=QueueRequests(settings.storage, storage_credential or credential),
         outcomes=TopicOutcomes(topic, settings.app_name, credential) if topic else None,

@@ -16,7 +16,18 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 from simulator import identity
-from simulator.arm_answers import EITHER, GROUP, SUBSCRIPTION, ArmError, Handler, answer, check_method, check_right
+from simulator.arm_answers import (
+    CLUSTER_VERSIONS,
+    EITHER,
+    GROUP,
+    SUBSCRIPTION,
+    ArmError,
+    Handler,
+    answer,
+    check_cluster_version,
+    check_method,
+    check_right,
+)
 from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from simulator.clock import OwnClock
 from simulator.cluster_bodies import Workspace, cluster_body, operation_body
@@ -46,6 +57,8 @@ class Arm:
     """Makes a region's own host answer too."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     page_size: int = 100
+    cluster_versions: frozenset[str] = CLUSTER_VERSIONS
+    """In which versions of the API clusters can be spoken of."""
     clusters: dict[str, Cluster] = field(default_factory=dict)
     """By id in lower case, as are the workspaces. Taking one out deletes it."""
     workspaces: dict[str, Workspace] = field(default_factory=dict)
@@ -110,6 +123,7 @@ class Arm:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-\w+)?", request.args.get("api-version", "")):
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise ArmError(400, "MissingApiVersionParameter", message)
+        check_cluster_version(request, self.cluster_versions, "westeurope")
         name, left = self._throttle(request, token.principal)
         self.settle()
         for pattern, handler in self.routes.items():

@@ -17,6 +17,15 @@ EITHER = rf"(?P<scope>{SUBSCRIPTION}(?:/resourceGroups/[^/]+)?)"
 """A subscription or a resource group, to list in."""
 
 
+CLUSTER_VERSIONS = frozenset(
+    {
+        *("2020-03-01-preview", "2020-08-01", "2020-10-01", "2021-06-01", "2022-10-01"),
+        *("2023-01-01-preview", "2023-09-01", "2025-02-01", "2025-07-01"),
+    }
+)
+"""The API versions of clusters that documents, SDKs and the Azure CLI use; a cloud that lags behind has fewer."""
+
+
 class ArmError(Exception):
     """An answer other than success, in ARM's shape."""
 
@@ -55,6 +64,19 @@ def check_right(rights: Rights, principal: str, action: str, scope: str) -> None
 def not_found(id_: str) -> ArmError:
     """The answer for a resource that is not there."""
     return ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")
+
+
+def check_cluster_version(request: Request, known: frozenset[str], region: str) -> None:
+    """Refuse a version that the provider is not registered with, in the words of Azure/azure-cli issue 26639."""
+    version = request.args["api-version"]
+    if "/clusters" in request.path.lower() and version not in known:
+        raise ArmError(
+            400,
+            "NoRegisteredProviderFound",
+            f"No registered resource provider found for location '{region}' and API version '{version}' for type "
+            f"'clusters'. The supported api-versions are '{', '.join(sorted(known))}'. The supported locations are "
+            f"'{region}'.",
+        )
 
 
 def check_method(request: Request, *allowed: str) -> None:

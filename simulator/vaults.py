@@ -11,7 +11,7 @@ from simulator import key_api
 from simulator.clock import Clock
 from simulator.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 from simulator.identity import principal_id
-from simulator.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
+from simulator.keys import API_VERSIONS, CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
 from simulator.rights import Rights
 
 __all__ = ["DeletedKey", "DeletedVault", "Key", "KeyVersion", "Network", "Permissions", "Vault", "VaultError"]
@@ -60,6 +60,8 @@ class Vault:
     """Keys that can be recovered still."""
     policies: dict[str, Permissions] = field(default_factory=dict)
     """By the principal's object id. They count when rights come from access policies."""
+    api_versions: tuple[str, ...] = API_VERSIONS
+    """What the data plane can be spoken to in, oldest first."""
     location: str = "westeurope"
     sku: str = "premium"
     tags: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Dedicated clusters in Azure Resource Manager (REST API version 2025-07-01)."""
+"""Dedicated clusters in Azure Resource Manager."""
 
 import functools
 import re
@@ -14,12 +14,12 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLoggingPolicy
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 
+from cmk_rotation.adapters import cluster_answers as answers
 from cmk_rotation.adapters.errors import (
     TIMEOUTS,
     UNREADABLE,
     by_status,
     patiently,
-    retry_after,
     translated,
     unreadable,
 )
@@ -42,7 +42,6 @@ from cmk_rotation.domain.vocabulary import FailureKind
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpResponse
 
 _PATCH_TIMEOUTS: Mapping[str, Any] = {
     "connection_timeout": TIMEOUTS["connection_timeout"],
@@ -63,7 +62,8 @@ _WORKSPACE_ID = re.compile(
     r"/providers/Microsoft\.OperationalInsights/workspaces/([^/?#]+)/?",
     re.IGNORECASE,
 )
-_HOLD_TAG, _HOLD = "cmk-rotation", "hold"
+# An operation's URL comes with its version; one that is not known is as good as an operation that is not there.
+_OF_OPERATIONS = {FailureKind.UNKNOWN_VERSION: FailureKind.NOT_FOUND}
 
 
 class ArmClusters:
@@ -81,14 +81,14 @@ class ArmClusters:
         def read() -> list[Cluster | UnreadableEntry]:
             with translated():
                 clusters = self._client(scope.subscription).clusters
-                options: Mapping[str, Any] = {"cls": _entries, **TIMEOUTS}
+                options: Mapping[str, Any] = {"cls": answers.entries, **TIMEOUTS}
                 found = clusters.list_by_resource_group(group, **options) if group else clusters.list(**options)
-                return [_entry(item) for item in found]
+                return [answers.entry(item) for item in found]
 
-        entries = patiently(read) if cluster_id is None else [self._look_at(cluster_id)]
+        listed = patiently(read) if cluster_id is None else [self._look_at(cluster_id)]
         return Listed(
-            tuple(entry for entry in entries if isinstance(entry, Cluster)),
-            tuple(entry for entry in entries if isinstance(entry, UnreadableEntry)),
+            tuple(one for one in listed if isinstance(one, Cluster)),
+            tuple(one for one in listed if isinstance(one, UnreadableEntry)),
         )
 
     def get(self, cluster_id: ClusterId) -> Cluster:
@@ -104,7 +104,7 @@ class ArmClusters:
         def read() -> Cluster | UnreadableEntry:
             with translated():
                 clusters = self._client(cluster_id.subscription).clusters
-                found = _entry(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
+                found = answers.entry(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
             if isinstance(found, UnreadableEntry):
                 return replace(found, cluster_id=cluster_id)
             if found.id != cluster_id:
@@ -120,7 +120,7 @@ class ArmClusters:
         def note(response: "PipelineResponse[Any, Any]") -> None:
             answer = response.http_response
             if answer.status_code in _TAKEN:
-                taken.append(_accepted(answer.headers))
+                taken.append(answers.accepted(answer.headers))
 
         properties: dict[str, object] = {
             "keyVaultUri": cluster.key_vault_uri,
@@ -158,10 +158,11 @@ class ArmClusters:
             with translated():
                 response = self._client(cluster_id.subscription).send_request(request, **TIMEOUTS)
                 response.raise_for_status()
-                found = _operation(response)
+                found = answers.operation(response)
         except AzureCallError as error:
             failure = error.failure
-            kind = FailureKind.REFUSED if failure.code == UNREADABLE else failure.kind
+            kind = _OF_OPERATIONS.get(failure.kind, failure.kind)
+            kind = FailureKind.REFUSED if failure.code == UNREADABLE else kind
             raise AzureCallError(
                 Failure(kind, clean(failure.code), clean(failure.message), failure.retry_after)
             ) from None
@@ -178,7 +179,7 @@ class ArmClusters:
         def read() -> str:
             with translated():
                 workspace = self._client(subscription.lower()).workspaces.get(group, name, **TIMEOUTS)
-                state = _text(_mapping(_mapping(workspace).get("properties")).get("provisioningState"))
+                state = answers.workspace_state(workspace)
             if state is None:
                 raise AzureCallError(unreadable("the workspace shows no provisioningState"))
             return state
@@ -196,6 +197,7 @@ def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> L
         credential,
         subscription,
         cloud.arm_endpoint,
+        api_version=cloud.arm_api_version,
         policies=[
             policies.RequestIdPolicy(),
             policies.HeadersPolicy(),
@@ -214,84 +216,4 @@ def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> Failu
     """What it means that ARM did not take an update."""
     if error.status_code in _MAY_BE_BUSY and (code.lower() in _BUSY_CODES or _BUSY_WORDS.search(message)):
         return FailureKind.BUSY
-    return by_status(error)
-
-
-def _accepted(headers: Mapping[str, str]) -> Accepted:
-    return Accepted(
-        operation_url=headers.get("Azure-AsyncOperation") or headers.get("Location"),
-        correlation_id=headers.get("x-ms-correlation-request-id"),
-        retry_after=retry_after(headers),
-    )
-
-
-def _entries(listed: Any) -> Any:
-    """The entries of a page. `null` is an empty list; anything but a list is none."""
-    if not isinstance(listed, list | None):
-        raise TypeError(f"a list of clusters is a {type(listed).__name__}")
-    return listed or []
-
-
-def _entry(item: object) -> Cluster | UnreadableEntry:
-    """Read a cluster, tolerant of what is missing, but not of one that cannot be named: it would be lost unseen."""
-    model = _mapping(item)
-    listed_id = model.get("id")
-    cluster_id = ClusterId.parse(listed_id)
-    name = one_line(listed_id) if isinstance(listed_id, str) and listed_id else "an entry without an id"
-    if cluster_id is None:
-        meant = ClusterId.parse(listed_id.strip().rstrip("/")) if isinstance(listed_id, str) else None
-        return UnreadableEntry(name, "not the id of a cluster", meant)
-    properties = _mapping(model.get("properties"))
-    if not properties or not isinstance(properties.get("keyVaultProperties"), Mapping | None):
-        # Taken for a cluster without a key, it would end an update and call off an alarm.
-        return UnreadableEntry(name, "shows no properties that can be read", cluster_id)
-    key = _mapping(properties.get("keyVaultProperties"))
-    size = key.get("keyRsaSize")
-    linked = properties.get("associatedWorkspaces")
-    workspaces = (_mapping(entry).get("resourceId") for entry in (linked if isinstance(linked, list) else ()))
-    return Cluster(
-        id=cluster_id,
-        state=_text(properties.get("provisioningState")) or "unknown",
-        key_vault_uri=_text(key.get("keyVaultUri")),
-        key_name=_text(key.get("keyName")),
-        key_version=_text(key.get("keyVersion")),
-        key_rsa_size=size if isinstance(size, int) else None,
-        held=_held(_mapping(model.get("tags"))),
-        workspace_ids=tuple(id_ for id_ in workspaces if isinstance(id_, str)),
-    )
-
-
-def _held(tags: Mapping[str, object]) -> bool:
-    return any(
-        name.strip().lower() == _HOLD_TAG and str(value).strip().lower() == _HOLD for name, value in tags.items()
-    )
-
-
-def _operation(response: "HttpResponse") -> Operation:
-    """Read a status document. Its error is nested as ARM's others are, or, as older samples have it, flat.
-
-    A URL that came as `Location` may answer 202 and nothing else while the operation runs
-    (learn.microsoft.com/azure/azure-resource-manager/management/async-operations).
-    """
-    wait = retry_after(response.headers)
-    if response.status_code == HTTPStatus.ACCEPTED and not response.content:
-        return Operation("InProgress", retry_after=wait)
-    fields = _mapping(response.json())
-    status = _text(fields.get("status"))
-    if status is None:
-        raise ValueError("the operation shows no status")
-    outer = _mapping(fields.get("error"))
-    inner = _mapping(outer.get("error")) or outer
-    error = OperationError(
-        code=one_line(inner.get("code") or "unknown", 100),
-        message=one_line(inner.get("message") or "Azure gave no reason."),
-    )
-    return Operation(one_line(status, 100), error if inner else None, wait)
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
+    return by_status(error, code, message)

@@ -19,10 +19,10 @@ from azure.core.exceptions import (
 )
 
 from cmk_rotation import clock
-from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.redaction import one_line
-from cmk_rotation.domain.vocabulary import FailureKind
+from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
 UNREADABLE = "UnreadableAnswer"
 """The code of an answer that isn't what its service is documented to send."""
@@ -37,6 +37,12 @@ type Classify = Callable[[HttpResponseError, str, str], FailureKind]
 """What a refusal means, by its exception, its code and its message."""
 
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
+# Azure Resource Manager's codes, and storage's for a header, of which only x-ms-version is not the SDK's own doing.
+_UNKNOWN_VERSION = frozenset(
+    {"noregisteredproviderfound", "invalidapiversionparameter", "invalidresourcetype", "invalidheadervalue"}
+)
+# Key Vault's words beside the code BadParameter (azure-sdk-for-python issue 28595).
+_NOT_RECOGNIZED = re.compile(r"version [^ ]{1,40} is not recognized", re.IGNORECASE)
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 # How App Service's identity endpoint names a fault of the request ("identity not found"), as azure-identity words it.
 _NO_SUCH_IDENTITY = re.compile(r"Token request error: \(\w+\) 4(?!08|29)\d\d\b")
@@ -53,9 +59,15 @@ _ODD_ANSWERS = (
 """What SDKs raise over answers that their models did not foresee, and where the connection itself is broken."""
 
 
-def by_status(error: HttpResponseError, _code: str = "", _message: str = "") -> FailureKind:
-    """What an HTTP status means: 404 is gone, other 4xx are refusals, and anything else may be better later."""
+def by_status(error: HttpResponseError, code: str, message: str) -> FailureKind:
+    """What an HTTP status means: 404 is gone, other 4xx are refusals, and anything else may be better later.
+
+    A version of the API that the service does not know comes first: it would be taken for a missing right, or for a cluster
+    that is gone.
+    """
     status = error.status_code or 0
+    if code.lower() in _UNKNOWN_VERSION or (code == "BadParameter" and _NOT_RECOGNIZED.search(message)):
+        return FailureKind.UNKNOWN_VERSION
     if status == HTTPStatus.NOT_FOUND:
         return FailureKind.NOT_FOUND
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
@@ -85,6 +97,12 @@ def patiently[T](call: Callable[[], T]) -> T:
                 raise
         clock.sleep(pause)
     return call()
+
+
+def storage_error(error: AzureCallError) -> StorageUnavailableError:
+    """The same as an error of the product's own storage."""
+    unknown = error.failure.kind is FailureKind.UNKNOWN_VERSION
+    return StorageUnavailableError(str(error), Reason.API_VERSION_UNKNOWN if unknown else None)
 
 
 def unreadable(what: str) -> Failure:

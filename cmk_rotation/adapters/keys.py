@@ -13,6 +13,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient, KeyProperties
 
 from cmk_rotation.adapters.errors import TIMEOUTS, failure_of, patiently, translated
+from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.identifiers import Key
@@ -35,8 +36,8 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 class VaultKeys:
     """`ports.Keys` over azure-keyvault-keys."""
 
-    def __init__(self, credential: "TokenCredential") -> None:
-        self._client: Callable[[str], KeyClient] = functools.cache(functools.partial(_client, credential))
+    def __init__(self, credential: "TokenCredential", cloud: Cloud) -> None:
+        self._client: Callable[[str], KeyClient] = functools.cache(functools.partial(_client, credential, cloud))
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
         """All versions of a key, from all pages.
@@ -54,8 +55,15 @@ class VaultKeys:
         return patiently(read)
 
 
-def _client(credential: "TokenCredential", vault: str) -> KeyClient:
-    return KeyClient(f"https://{vault}", credential, retry_total=0, permit_redirects=False, **TIMEOUTS)
+def _client(credential: "TokenCredential", cloud: Cloud, vault: str) -> KeyClient:
+    return KeyClient(
+        f"https://{vault}",
+        credential,
+        api_version=cloud.key_vault_api_version,
+        retry_total=0,
+        permit_redirects=False,
+        **TIMEOUTS,
+    )
 
 
 def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:

@@ -11,9 +11,9 @@ from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from cmk_rotation.adapters import notice_rows, rotations_rows
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.notice import Notice
@@ -47,7 +47,12 @@ class TableRecords:
     """`ports.Records` over azure-data-tables."""
 
     def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
-        options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, **TIMEOUTS}
+        options: dict[str, Any] = {
+            "retry_total": 0,
+            "permit_redirects": False,
+            "api_version": storage.api_version,
+            **TIMEOUTS,
+        }
         if storage.connection_string is not None:
             self._table = TableClient.from_connection_string(storage.connection_string, TABLE, **options)
         else:
@@ -153,7 +158,7 @@ class TableRecords:
         except AzureCallError as error:
             if error.failure.code == _NO_TABLE:
                 return nothing
-            raise StorageUnavailableError(str(error)) from None
+            raise storage_error(error) from None
 
     def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:
         """Write a row, and insert others, in one transaction. Returns the row's new etag.
@@ -173,7 +178,7 @@ class TableRecords:
                 return str(stored.metadata["etag"])
             if error.failure.code in _CHANGED:
                 raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
-            raise StorageUnavailableError(str(error)) from None
+            raise storage_error(error) from None
 
     def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
         found = self._query(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, to_text
 from cmk_rotation.domain.vocabulary import FailureKind
@@ -36,6 +36,7 @@ class QueueRequests:
             "message_encode_policy": TextBase64EncodePolicy(),  # the host's default for a queue trigger
             "retry_total": 0,
             "permit_redirects": False,
+            "api_version": storage.api_version,
             **TIMEOUTS,
         }
 
@@ -53,7 +54,7 @@ class QueueRequests:
         try:
             patiently(lambda: self._send(text, wait))
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise storage_error(error) from None
 
     def poison_queue(self) -> PoisonQueue:
         """How many messages there are, and since when as far as is written down. There may be no such queue yet."""
@@ -70,7 +71,7 @@ class QueueRequests:
         except AzureCallError as error:
             if error.failure.kind is FailureKind.NOT_FOUND:
                 return PoisonQueue(0)
-            raise StorageUnavailableError(str(error)) from None
+            raise storage_error(error) from None
 
     def note_poison(self, since: datetime | None) -> None:
         """Write since when into the queue's metadata, which holds nothing else of ours or the host's."""
@@ -82,7 +83,7 @@ class QueueRequests:
         try:
             patiently(write)
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise storage_error(error) from None
 
     def _send(self, text: str, wait: int) -> None:
         """Send a message. The queue is created when Azure says that there is none, and never asked for before."""

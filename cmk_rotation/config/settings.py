@@ -1,14 +1,13 @@
 """The app settings: the environment read once, checked as a whole, and frozen."""
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from cmk_rotation.config import clouds, connection_string, ncrontab
+from cmk_rotation.config import api_versions, clouds, connection_string, ncrontab
 from cmk_rotation.config.clouds import Cloud
+from cmk_rotation.config.durations import timing_of
 from cmk_rotation.domain.identifiers import Scope
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.timing import Timing
@@ -41,6 +40,9 @@ SETTINGS = (
     Setting("ARM_ENDPOINT", "", "with `Custom`: URL of Azure Resource Manager"),
     Setting("ARM_AUDIENCE", "", "with `Custom`: the audience of its tokens"),
     Setting("KEY_VAULT_SUFFIXES", "", "with `Custom`: DNS suffixes of vaults and managed HSMs"),
+    Setting("ARM_API_VERSION", api_versions.ARM, "of Azure Resource Manager, for a cloud that does not know this one"),
+    Setting("KEY_VAULT_API_VERSION", api_versions.KEY_VAULT, "likewise of Key Vault and Managed HSM"),
+    Setting("STORAGE_API_VERSION", api_versions.STORAGE, "likewise of queues and tables"),
     Setting("UPDATE_DEADLINE_HOURS", "6", "after this an unfinished update is `update-overdue`"),
     Setting("POLL_FLOOR_SECONDS", "5", "the shortest wait between two looks at an update"),
     Setting("POLL_CEILING_SECONDS", "300", "the longest"),
@@ -58,7 +60,6 @@ _STORAGE = "AzureWebJobsStorage"
 _SERVICES = ("blob", "queue", "table")
 _BETWEEN_SCOPES = re.compile(r"[,\r\n]")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _BETWEEN_SUFFIXES = re.compile(r"[,\s]+")
 _SUFFIX = re.compile(r"\.?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
@@ -66,9 +67,6 @@ _WORKSPACE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
     re.IGNORECASE,
 )
-_LONGEST = timedelta(days=3650)
-_LONGEST_POLL = timedelta(days=7)
-"""Azure Storage hides a queue message for seven days at most."""
 
 
 class InvalidSettingsError(Exception):
@@ -88,6 +86,7 @@ class Storage:
     table_url: str | None = None
     client_id: str | None = None
     """A user-assigned identity for the storage alone."""
+    api_version: str = api_versions.STORAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +110,15 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings from an environment. An empty value counts as unset; what `SETTINGS` lacks is not seen."""
     given = {setting.name: environ[setting.name] for setting in SETTINGS if environ.get(setting.name, "").strip()}
     problems: list[str] = []
-    cloud = _cloud(given, problems)
+    versions = api_versions.read(given, problems)
+    arm, key_vault = versions["ARM_API_VERSION"], versions["KEY_VAULT_API_VERSION"]
+    cloud = replace(_cloud(given, problems), arm_api_version=arm, key_vault_api_version=key_vault)
     settings = Settings(
         scopes=_scopes(given, problems),
         mode=_mode(given, problems),
         cloud=cloud,
-        storage=_storage(given, cloud, problems),
-        timing=_pace(given, problems),
+        storage=replace(_storage(given, cloud, problems), api_version=versions["STORAGE_API_VERSION"]),
+        timing=timing_of(given, problems),
         client_id=_guid(given, "AZURE_CLIENT_ID", problems),
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
         telemetry_workspace=_workspace(given, problems),
@@ -226,44 +227,6 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
         for service, name in uris.items()
     }
     return Storage(queue_url=urls["queue"], table_url=urls["table"], client_id=client_id)
-
-
-def _pace(given: Mapping[str, str], problems: list[str]) -> Timing:
-    usual = Timing()
-
-    def span(name: str, unit: timedelta, default: timedelta, longest: timedelta = _LONGEST) -> timedelta:
-        text = given.get(name, "").strip()
-        if not text:
-            return default
-        number = float(text) if _NUMBER.fullmatch(text) else math.nan
-        if not 0 < number <= longest / unit:
-            problems.append(
-                f"{name} is '{one_line(text)}': expected a number above 0 and up to {longest / unit:g}, such as "
-                f"{default / unit:g}."
-            )
-            return default
-        return max(number * unit, timedelta.resolution)
-
-    second, hour, day = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-    timing = Timing(
-        poll_floor=span("POLL_FLOOR_SECONDS", second, usual.poll_floor, _LONGEST_POLL),
-        poll_ceiling=span("POLL_CEILING_SECONDS", second, usual.poll_ceiling, _LONGEST_POLL),
-        retry_floor=span("RETRY_FLOOR_SECONDS", second, usual.retry_floor),
-        retry_ceiling=span("RETRY_CEILING_SECONDS", second, usual.retry_ceiling),
-        update_deadline=span("UPDATE_DEADLINE_HOURS", hour, usual.update_deadline),
-        keep_old_version=span("KEEP_OLD_VERSION_HOURS", hour, usual.keep_old_version),
-        expiry_warning=span("EXPIRY_WARNING_DAYS", day, usual.expiry_warning),
-    )
-    for name, floor, ceiling in (
-        ("POLL", timing.poll_floor, timing.poll_ceiling),
-        ("RETRY", timing.retry_floor, timing.retry_ceiling),
-    ):
-        if floor > ceiling:
-            problems.append(
-                f"{name}_FLOOR_SECONDS is {floor / second:g} and {name}_CEILING_SECONDS {ceiling / second:g}: expected "
-                "the floor to be no higher than the ceiling."
-            )
-    return timing
 
 
 def _check_schedule(given: Mapping[str, str], problems: list[str]) -> None:

@@ -13,7 +13,7 @@ from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Mode
+from cmk_rotation.domain.vocabulary import Mode, Reason
 
 
 class AzureCallError(Exception):
@@ -25,7 +25,14 @@ class AzureCallError(Exception):
 
 
 class StorageUnavailableError(Exception):
-    """The product's own table or queue did not answer as it should. The only error that may reach the host."""
+    """The product's own table or queue did not answer as it should. The only error that may reach the host.
+
+    `reason` says why where that has a remedy of its own.
+    """
+
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ConflictError(Exception):

@@ -307,6 +307,21 @@ def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_can
     assert summary(fakes)["attention"] == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "speaks_of", "not_of"),
+    [
+        (FailureKind.UNKNOWN_VERSION, "ARM_API_VERSION", "CLUSTER_SCOPES"),
+        (FailureKind.REFUSED, "CLUSTER_SCOPES", "ARM_"),
+    ],
+)
+def test_the_remedy_for_a_scope_speaks_of_what_is_wrong(kind: FailureKind, speaks_of: str, not_of: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.scope_troubles[SCOPE] = failure(kind)
+    fakes.reconcile()
+    assert speaks_of in str(summary(fakes)["remedy"])
+    assert not_of not in str(summary(fakes)["remedy"])
+
+
 def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -> None:
     fakes = Fakes(scopes=(OTHER, GROUP))
     fakes.clusters.scope_troubles[OTHER] = UNAVAILABLE
