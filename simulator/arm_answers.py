@@ -1,6 +1,7 @@
 """Answers in Azure Resource Manager's shapes, shared by what it is made of."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ EITHER = rf"(?P<scope>{SUBSCRIPTION}(?:/resourceGroups/[^/]+)?)"
 """A subscription or a resource group, to list in."""
 
 
+_CLUSTERS = re.compile(r".*/providers/Microsoft\.OperationalInsights/clusters(?:/[^/]+)?/?", re.IGNORECASE)
 CLUSTER_VERSIONS = frozenset(
     {
         *("2020-03-01-preview", "2020-08-01", "2020-10-01", "2021-06-01", "2022-10-01"),
@@ -69,7 +71,7 @@ def not_found(id_: str) -> ArmError:
 def check_cluster_version(request: Request, known: frozenset[str], region: str) -> None:
     """Refuse a version that the provider is not registered with, in the words of Azure/azure-cli issue 26639."""
     version = request.args["api-version"]
-    if "/clusters" in request.path.lower() and version not in known:
+    if _CLUSTERS.fullmatch(request.path) and version not in known:
         raise ArmError(
             400,
             "NoRegisteredProviderFound",
