@@ -4,9 +4,11 @@ Tolerant of what is missing; what cannot be read is said, never guessed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from cmk_rotation.adapters import error_bodies
 from cmk_rotation.adapters.errors import retry_after
 from cmk_rotation.domain.azure_resources import Accepted, Cluster, Operation, OperationError, UnreadableEntry
 from cmk_rotation.domain.identifiers import ClusterId
@@ -70,7 +72,7 @@ def _held(tags: Mapping[str, object]) -> bool:
 
 
 def operation(response: "HttpResponse") -> Operation:
-    """Read a status document. Its error is nested as ARM's others are, or, as older samples have it, flat.
+    """Read a status document. Its error is nested as ARM's others are, flat as in older samples, or the document itself.
 
     A URL that came as `Location` may answer 202 and nothing else while the operation runs
     (learn.microsoft.com/azure/azure-resource-manager/management/async-operations).
@@ -78,17 +80,17 @@ def operation(response: "HttpResponse") -> Operation:
     wait = retry_after(response.headers)
     if response.status_code == HTTPStatus.ACCEPTED and not response.content:
         return Operation("InProgress", retry_after=wait)
-    fields = _mapping(response.json())
+    fields = error_bodies.lowered(response.json())
     status = _text(fields.get("status"))
     if status is None:
         raise ValueError("the operation shows no status")
-    outer = _mapping(fields.get("error"))
-    inner = _mapping(outer.get("error")) or outer
-    error = OperationError(
-        code=one_line(inner.get("code") or "unknown", 100),
-        message=one_line(inner.get("message") or "Azure gave no reason."),
-    )
-    return Operation(one_line(status, 100), error if inner else None, wait)
+    found = Operation(one_line(status, 100), retry_after=wait)
+    # A document that is no failure may have a message of its own at its top.
+    code, message = error_bodies.read_object(fields if found.failed else fields.get("error"))
+    if code is None and message is None and not fields.get("error"):
+        return found
+    error = OperationError(one_line(code or "unknown", 100), one_line(message or "Azure gave no reason."))
+    return replace(found, error=error)
 
 
 def workspace_state(workspace: object) -> str | None:

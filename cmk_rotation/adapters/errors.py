@@ -19,6 +19,7 @@ from azure.core.exceptions import (
 )
 
 from cmk_rotation import clock
+from cmk_rotation.adapters import error_bodies
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.redaction import one_line
@@ -36,6 +37,8 @@ _PATIENCE = 15.0
 type Classify = Callable[[HttpResponseError, str, str], FailureKind]
 """What a refusal means, by its exception, its code and its message."""
 
+_WAITS = re.compile(r"(?:[A-Za-z]+, )?[^,]+")
+"""One of several values in a header that was sent more than once; a date has a comma of its own."""
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
 # Azure Resource Manager's codes, and storage's for a header, of which only x-ms-version is not the SDK's own doing.
 _UNKNOWN_VERSION = frozenset(
@@ -115,7 +118,7 @@ def failure_of(error: AzureError, classify: Classify = by_status) -> Failure:
     if isinstance(error, DecodeError):
         return unreadable(error.message)
     if isinstance(error, HttpResponseError) and error.response is not None:
-        code, message = _code(error), _message(error)
+        code, message = _code_and_message(error)
         headers = getattr(error.response, "headers", {})
         return Failure(classify(error, code, message), code, message, retry_after(headers))
     if isinstance(error, ResourceNotFoundError):
@@ -130,33 +133,47 @@ def failure_of(error: AzureError, classify: Classify = by_status) -> Failure:
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """How long Azure asks to wait: in milliseconds, seconds, or until a date. Nonsense is as good as nothing."""
+    """How long Azure asks to wait: in milliseconds, seconds, or until a date; of several values, the longest.
+
+    Nonsense is as good as nothing.
+    """
     names = {name.lower(): value for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = names.get(name, "").strip()
-        if _SECONDS.fullmatch(text):
-            return timedelta(seconds=float(text) * unit)
+        waits = [_wait(text.strip(), unit) for text in _WAITS.findall(names.get(name, ""))]
+        found = [wait for wait in waits if wait is not None]
+        if found:
+            return max(found)
+    return None
+
+
+def _wait(text: str, unit: float) -> timedelta | None:
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=float(text) * unit)
     try:
-        until = parsedate_to_datetime(names.get("retry-after", ""))
-    except ValueError:
+        return max(_utc(parsedate_to_datetime(text)) - clock.utc_now(), timedelta())
+    except (ValueError, OverflowError):
         return None
-    return max(_utc(until) - clock.utc_now(), timedelta())
 
 
 def _utc(time_of_day: datetime) -> datetime:
     return time_of_day if time_of_day.tzinfo is not None else time_of_day.replace(tzinfo=UTC)
 
 
-def _code(error: HttpResponseError) -> str:
-    """Azure's code. Storage SDKs keep it in `error_code`, the others in an OData error."""
-    candidates = (getattr(error, "error_code", None), getattr(error.error, "code", None))
-    for candidate in candidates:
-        code = candidate.value if isinstance(candidate, Enum) else candidate
-        if isinstance(code, str) and code:
-            return one_line(code, 100)
-    return f"HTTP {error.status_code}"
+def _code_and_message(error: HttpResponseError) -> tuple[str, str]:
+    """What Azure says. Storage SDKs read it by themselves and keep the code in `error_code`."""
+    own = getattr(error, "error_code", None)
+    code = own.value if isinstance(own, Enum) else own
+    message = None
+    if not code:
+        code, message = error_bodies.read(_body(error))
+    message = message or getattr(error.error, "message", None)
+    shown = code if isinstance(code, str) and code else f"HTTP {error.status_code}"
+    return one_line(shown, 100), one_line(message if isinstance(message, str) and message else error.message)
 
 
-def _message(error: HttpResponseError) -> str:
-    message = getattr(error.error, "message", None)
-    return one_line(message if isinstance(message, str) and message else error.message)
+def _body(error: HttpResponseError) -> str:
+    """The answer's text; none where it was not read to its end, or is no text."""
+    try:
+        return str(error.response.text()) if error.response is not None else ""
+    except (AzureError, *_ODD_ANSWERS):
+        return ""
