@@ -8,7 +8,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import policies
 from azure.core.rest import HttpRequest
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLoggingPolicy
@@ -18,11 +17,11 @@ from cmk_rotation.adapters import cluster_answers as answers
 from cmk_rotation.adapters.errors import (
     TIMEOUTS,
     UNREADABLE,
-    by_status,
     patiently,
     translated,
     unreadable,
 )
+from cmk_rotation.adapters.refusals import of_update
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import (
@@ -48,15 +47,6 @@ _PATCH_TIMEOUTS: Mapping[str, Any] = {
     "read_timeout": PATCH_TIMEOUT / timedelta(seconds=1) - TIMEOUTS["connection_timeout"],
 }
 _TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
-_MAY_BE_BUSY = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
-# The documented wordings of "not now" (the tables of errors in Azure Monitor's articles on dedicated clusters and
-# customer-managed keys). "Not now" and "not like this" share the status 400, and no codes are published.
-_BUSY_WORDS = re.compile(
-    r"(?:can.?t|cannot) be executed now|wait for the async(?:hronous)? operation|async(?:hronous)? operation is in "
-    r"(?:progress|a state)|another operation|operation (?:is )?(?:already )?in progress",
-    re.IGNORECASE,
-)
-_BUSY_CODES = frozenset({"anotheroperationinprogress", "operationinprogress", "conflictingconcurrentwritenotallowed"})
 _WORKSPACE_ID = re.compile(
     r"/subscriptions/([0-9a-f-]{36})/resourceGroups/([^/?#]+)"
     r"/providers/Microsoft\.OperationalInsights/workspaces/([^/?#]+)/?",
@@ -131,7 +121,7 @@ class ArmClusters:
             properties["keyRsaSize"] = cluster.key_rsa_size
         body: dict[str, Any] = {"properties": {"keyVaultProperties": properties}}
         try:
-            with translated(_kind_of_refusal):
+            with translated(of_update):
                 self._client(cluster.id.subscription).clusters.begin_update(
                     cluster.id.resource_group,
                     cluster.id.name,
@@ -210,10 +200,3 @@ def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> L
             ARMHttpLoggingPolicy(),
         ],
     )
-
-
-def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> FailureKind:
-    """What it means that ARM did not take an update."""
-    if error.status_code in _MAY_BE_BUSY and (code.lower() in _BUSY_CODES or _BUSY_WORDS.search(message)):
-        return FailureKind.BUSY
-    return by_status(error, code, message)

@@ -46,7 +46,7 @@ _UNKNOWN_VERSION = frozenset(
 )
 # Key Vault's words beside the code BadParameter (azure-sdk-for-python issue 28595).
 _NOT_RECOGNIZED = re.compile(r"version [^ ]{1,40} is not recognized", re.IGNORECASE)
-_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.LOCKED})
 # How App Service's identity endpoint names a fault of the request ("identity not found"), as azure-identity words it.
 _NO_SUCH_IDENTITY = re.compile(r"Token request error: \(\w+\) 4(?!08|29)\d\d\b")
 _ODD_ANSWERS = (

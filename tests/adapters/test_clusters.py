@@ -269,6 +269,16 @@ REFUSALS = [
     (409, "ScopeLocked", "A lock is on the cluster.", FailureKind.REFUSED),
     (409, "Conflict", "Another operation is running.", FailureKind.BUSY),
     (409, "MissingSubscriptionRegistration", "namespace 'Microsoft.OperationalInsights'", FailureKind.REFUSED),
+    (409, "NewerDataExists", "no", FailureKind.BUSY),
+    (409, "Conflict", "Please retry the request later.", FailureKind.BUSY),
+    (409, "Conflict", "The cluster is in use; try your request again.", FailureKind.BUSY),
+    (409, "RequestConflict", "no", FailureKind.BUSY),
+    (400, "ServiceIsInMaintenance", "no", FailureKind.BUSY),
+    (423, "Locked", "no", FailureKind.BUSY),
+    (409, "ScopeLocked", "Please remove the lock and try again.", FailureKind.REFUSED),
+    (409, "MissingSubscriptionRegistration", "Please register and retry.", FailureKind.REFUSED),
+    (400, "BadRequest", "Failed to validate key in Key Vault. Try again.", FailureKind.REFUSED),
+    (403, "Forbidden", "Please retry later.", FailureKind.REFUSED),
     (412, "PreconditionFailed", "no", FailureKind.REFUSED),
     (429, "TooManyRequests", "no", FailureKind.UNAVAILABLE),
     (500, "InternalServerError", "no", FailureKind.UNAVAILABLE),
@@ -302,6 +312,25 @@ def test_a_refused_update_is_sent_once_and_understood(  # noqa: PLR0913, PLR0917
     assert error.value.failure.retry_after == (timedelta(seconds=17) if retry_after else None)
     assert patches(azure) == 1
     assert {exchange.method for exchange in azure.exchanges} == {"GET", "PATCH"}
+
+
+@pytest.mark.parametrize(("retry_after", "kind"), [("17", FailureKind.BUSY), (None, FailureKind.REFUSED)])
+def test_a_conflict_that_says_when_to_come_back_is_busy(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, retry_after: str | None, kind: FailureKind
+) -> None:
+    before = read(arm, cluster)
+    fault = Fault(kind=FaultKind.ANSWER, method="PATCH", status=409, headers={"Retry-After": retry_after})
+    azure.faults.add(fault)
+    with pytest.raises(AzureCallError) as error:
+        arm.set_key_version(before, "v2", ATTEMPT)
+    assert failure(error) == (kind, "HTTP 409")
+
+
+def test_a_cluster_that_is_locked_for_a_moment_is_read_again(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, path="*/clusters/*", status=423))
+    assert read(arm, cluster).id == id_of(cluster)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.RESET_AFTER, FaultKind.HANG_AFTER])

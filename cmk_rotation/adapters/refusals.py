@@ -1,0 +1,46 @@
+"""What it means that Azure Resource Manager did not do what was asked: busy, refused, or better later."""
+
+import re
+from http import HTTPStatus
+
+from azure.core.exceptions import HttpResponseError
+
+from cmk_rotation.adapters.errors import by_status, retry_after
+from cmk_rotation.domain.vocabulary import FailureKind
+
+_MAY_BE_BUSY = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.LOCKED})
+# The documented wordings of "not now" (the tables of errors in Azure Monitor's articles on dedicated clusters and
+# customer-managed keys). "Not now" and "not like this" share the status 400, and no codes are published.
+_BUSY_WORDS = re.compile(
+    r"(?:can.?t|cannot) be executed now|wait for the async(?:hronous)? operation|async(?:hronous)? operation is in "
+    r"(?:progress|a state)|another operation|operation (?:is )?(?:already )?in progress",
+    re.IGNORECASE,
+)
+_BUSY_CODES = frozenset(
+    {
+        *("anotheroperationinprogress", "operationinprogress", "conflictingconcurrentwritenotallowed"),
+        *("newerdataexists", "requestconflict", "serviceisinmaintenance"),
+    }
+)
+# A conflict with whatever else goes on there passes; ARM's own words for that name no operation.
+_AGAIN = re.compile(r"\bretr(?:y|ied|ying)\b|\btry(?: \w+){0,3} again\b", re.IGNORECASE)
+# Conflicts that only a person ends, though their texts say "remove the lock and try again", "register and retry"
+# ("Azure Resource Manager error codes").
+_FOR_A_PERSON = frozenset(
+    {"scopelocked", "missingsubscriptionregistration", "readonlydisabledsubscription", "requestdisallowedbypolicy"}
+)
+
+
+def of_update(error: HttpResponseError, code: str, message: str) -> FailureKind:
+    """What it means that ARM did not take an update."""
+    return FailureKind.BUSY if _is_busy(error, code.lower(), message) else by_status(error, code, message)
+
+
+def _is_busy(error: HttpResponseError, code: str, message: str) -> bool:
+    status = error.status_code
+    if status not in _MAY_BE_BUSY or code in _FOR_A_PERSON:
+        return False
+    if code in _BUSY_CODES or _BUSY_WORDS.search(message) or status == HTTPStatus.LOCKED:
+        return True
+    headers = getattr(error.response, "headers", {})
+    return status == HTTPStatus.CONFLICT and bool(_AGAIN.search(message) or retry_after(headers) is not None)
