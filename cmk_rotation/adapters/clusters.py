@@ -21,7 +21,7 @@ from cmk_rotation.adapters.errors import (
     translated,
     unreadable,
 )
-from cmk_rotation.adapters.refusals import of_update
+from cmk_rotation.adapters.refusals import of_read, of_update
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import (
@@ -69,7 +69,7 @@ class ArmClusters:
         cluster_id, group = scope.cluster, scope.resource_group
 
         def read() -> list[Cluster | UnreadableEntry]:
-            with translated():
+            with translated(of_read):
                 clusters = self._client(scope.subscription).clusters
                 options: Mapping[str, Any] = {"cls": answers.entries, **TIMEOUTS}
                 found = clusters.list_by_resource_group(group, **options) if group else clusters.list(**options)
@@ -92,7 +92,7 @@ class ArmClusters:
         """One cluster, or what is wrong with the answer about it. An answer about another one is no answer."""
 
         def read() -> Cluster | UnreadableEntry:
-            with translated():
+            with translated(of_read):
                 clusters = self._client(cluster_id.subscription).clusters
                 found = answers.entry(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
             if isinstance(found, UnreadableEntry):
@@ -145,7 +145,7 @@ class ArmClusters:
         # The SDK formats the URL as a template; a brace in a signature is not one of its fields.
         request = HttpRequest("GET", url.replace("{", "%7B").replace("}", "%7D"))
         try:
-            with translated():
+            with translated(of_read):
                 response = self._client(cluster_id.subscription).send_request(request, **TIMEOUTS)
                 response.raise_for_status()
                 found = answers.operation(response)
@@ -167,7 +167,7 @@ class ArmClusters:
         subscription, group, name = found.groups()
 
         def read() -> str:
-            with translated():
+            with translated(of_read):
                 workspace = self._client(subscription.lower()).workspaces.get(group, name, **TIMEOUTS)
                 state = answers.workspace_state(workspace)
             if state is None:

@@ -30,6 +30,8 @@ _BLOCKED = re.compile(
     r"network security perimeter",
     re.IGNORECASE,
 )
+_WRONG_TENANT = "AKV10032"
+"""The vault trusts another tenant, and no token of ours will do."""
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -110,4 +112,8 @@ def _trouble(error: HttpResponseError) -> Failure:
         failure = replace(failure, message=one_line(f"{one_line(code, 100)}: {failure.message}"))
     if error.status_code == HTTPStatus.FORBIDDEN and _BLOCKED.search(failure.message):
         return replace(failure, kind=FailureKind.NETWORK_BLOCKED)
+    if error.status_code == HTTPStatus.UNAUTHORIZED and _WRONG_TENANT not in failure.message:
+        # The SDK asks for a new token before it gives up, so this one was just issued: its signature is not known here yet
+        # (AKV10046), or clocks differ. A second later the same token has been taken.
+        return replace(failure, kind=FailureKind.UNAVAILABLE)
     return failure

@@ -31,9 +31,24 @@ _FOR_A_PERSON = frozenset(
 )
 
 
+# What no other token of the same identity would cure ("Azure Resource Manager error codes").
+_WRONG_TENANT = "invalidauthenticationtokentenant"
+
+
+def of_read(error: HttpResponseError, code: str, message: str) -> FailureKind:
+    """What it means that ARM did not answer.
+
+    A token that it does not take was issued by Entra moments or minutes ago: that is a fault of clocks and signing keys, which
+    passes (`ExpiredAuthenticationToken`). Nothing was done.
+    """
+    if error.status_code == HTTPStatus.UNAUTHORIZED and code.lower() != _WRONG_TENANT:
+        return FailureKind.UNAVAILABLE
+    return by_status(error, code, message)
+
+
 def of_update(error: HttpResponseError, code: str, message: str) -> FailureKind:
     """What it means that ARM did not take an update."""
-    return FailureKind.BUSY if _is_busy(error, code.lower(), message) else by_status(error, code, message)
+    return FailureKind.BUSY if _is_busy(error, code.lower(), message) else of_read(error, code, message)
 
 
 def _is_busy(error: HttpResponseError, code: str, message: str) -> bool:

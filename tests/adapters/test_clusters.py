@@ -262,7 +262,9 @@ REFUSALS = [
     (400, "BadRequest", "Failed to validate key in Key Vault.", FailureKind.REFUSED),
     (400, "BadRequest", "Cluster is in deleting state. Async operation is in progress.", FailureKind.BUSY),
     (400, "AnotherOperationInProgress", "Try later.", FailureKind.BUSY),
-    (401, "InvalidAuthenticationToken", "no", FailureKind.REFUSED),
+    (401, "InvalidAuthenticationToken", "no", FailureKind.UNAVAILABLE),
+    (401, "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier.", FailureKind.UNAVAILABLE),
+    (401, "InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer.", FailureKind.REFUSED),
     (403, "AuthorizationFailed", "can't be executed now", FailureKind.REFUSED),
     (404, "ResourceNotFound", "no", FailureKind.NOT_FOUND),
     (408, "RequestTimeout", "no", FailureKind.UNAVAILABLE),
@@ -324,6 +326,33 @@ def test_a_conflict_that_says_when_to_come_back_is_busy(
     with pytest.raises(AzureCallError) as error:
         arm.set_key_version(before, "v2", ATTEMPT)
     assert failure(error) == (kind, "HTTP 409")
+
+
+def test_a_token_that_is_not_taken_once_is_shown_again(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    body = b'{"error": {"code": "ExpiredAuthenticationToken", "message": "no"}}'
+    once = Fault(kind=FaultKind.ANSWER, host="management*", status=401, body=body)
+    azure.faults.add(once)
+    assert read(arm, cluster).id == id_of(cluster)
+    azure.faults.add(once)
+    assert len(arm.in_scope(scope()).clusters) == 1
+    workspace = azure.add_workspace("ws", cluster)
+    azure.faults.add(once)
+    assert arm.workspace_state(workspace.id) == "Succeeded"
+
+
+def test_an_update_that_meets_an_expired_token_is_sent_once_and_may_be_sent_later(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    before = read(arm, cluster)
+    body = b'{"error": {"code": "ExpiredAuthenticationToken", "message": "no"}}'
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, method="PATCH", status=401, body=body))
+    with pytest.raises(AzureCallError) as error:
+        arm.set_key_version(before, "v2", ATTEMPT)
+    assert failure(error) == (FailureKind.UNAVAILABLE, "ExpiredAuthenticationToken")
+    assert patches(azure) == 1
+    assert cluster.operation is None
 
 
 def test_a_cluster_that_is_locked_for_a_moment_is_read_again(

@@ -187,6 +187,32 @@ def test_a_vault_of_another_tenant_says_so(azure: Azure, vault: Vault, keys: Vau
     assert azure.vaults
 
 
+def signature_is_not_known(vault: Vault, times: int | None) -> Fault:
+    """A fresh token that a vault cannot check yet."""
+    body = b'{"error": {"code": "Unauthorized", "message": "AKV10046: Unable to resolve the key used for signature validation."}}'
+    challenge = f'Bearer authorization="https://{vault.login_host}/{vault.tenant}", resource="{vault.audience}"'
+    return Fault(
+        kind=FaultKind.ANSWER,
+        host=vault.host,
+        status=401,
+        headers={"WWW-Authenticate": challenge, "Content-Type": "application/json"},
+        body=body,
+        times=times,
+    )
+
+
+def test_a_token_that_a_vault_cannot_check_yet_is_shown_again(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    azure.faults.add(signature_is_not_known(vault, times=4))
+    assert len(keys.versions(KEY)) == 1
+
+
+def test_a_token_that_was_just_issued_is_no_missing_right(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
+    azure.faults.add(signature_is_not_known(vault, times=None))
+    with pytest.raises(AzureCallError, match="AKV10046") as error:
+        keys.versions(KEY)
+    assert error.value.failure.kind is FailureKind.UNAVAILABLE
+
+
 def test_a_key_that_is_not_there_is_gone(vault: Vault, keys: VaultKeys) -> None:
     assert vault.keys
     with pytest.raises(AzureCallError) as error:
