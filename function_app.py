@@ -31,7 +31,7 @@ def on_visit(message: func.QueueMessage) -> None:
     """Visit a cluster, or find the clusters that use a key."""
     from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 
-    functions.visit(message.get_body())
+    functions.visit(message.get_body(), message.insertion_time)
 
 
 @app.timer_trigger(arg_name="timer", schedule=_SCHEDULE, run_on_startup=False)

@@ -47,8 +47,12 @@ def of_read(error: HttpResponseError, code: str, message: str) -> FailureKind:
 
 
 def of_update(error: HttpResponseError, code: str, message: str) -> FailureKind:
-    """What it means that ARM did not take an update."""
-    return FailureKind.BUSY if _is_busy(error, code.lower(), message) else of_read(error, code, message)
+    """What it means that ARM did not take an update. Of one that it turned away at the door it is certain that it was not."""
+    if _is_busy(error, code.lower(), message):
+        return FailureKind.BUSY
+    kind = of_read(error, code, message)
+    at_the_door = error.status_code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAUTHORIZED}
+    return FailureKind.THROTTLED if at_the_door and kind is FailureKind.UNAVAILABLE else kind
 
 
 def _is_busy(error: HttpResponseError, code: str, message: str) -> bool:

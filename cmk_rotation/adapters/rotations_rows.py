@@ -3,7 +3,8 @@
 A column has the name that the same thing has in the JSON that the product prints, and holds a time as the same ISO 8601
 text. What is not known has no column. Reading believes nothing: a value of the wrong type, a word that is not in the
 vocabulary and a time that cannot be read count as absent, and a row that lacks what every row has gets a stand-in for
-it, so that it can still be replaced by its etag. Only a row whose key is not one of ours is skipped.
+it, so that it can still be replaced by its etag. A row whose key is not the one that its rotation would be written under
+is skipped, and named: it could never be replaced.
 
 The column `claimedUntil` says until when others keep off: while a rotation is open, from its update; once it has ended,
 from its announcement.
@@ -29,6 +30,7 @@ STATUS_ROW = "~cluster"
 HISTORY = "~history|"
 HISTORY_END = "~history}"
 """The first row key after all history: `}` follows `|`."""
+_MOST_TIMES = 9_999
 _LONGEST_TEXT = 16 * 1024
 """Characters. A string property ends at 64 KiB of UTF-16, where a character takes two bytes or four."""
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
@@ -85,12 +87,16 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
+        unavailableSince=status.unavailable_since,
+        busySince=status.busy_since,
         nextVisitAt=visit.at if visit else None,
         nextVisitAskedAt=visit.asked_at if visit else None,
         attentionReason=alerts.attention_reason,
         attentionAt=alerts.attention_at,
         expiryWarnedAt=alerts.expiry_warned_at,
         disabledEarlyVersion=alerts.disabled_early_version,
+        unreadableRows=alerts.unreadable_rows,
+        unreadableAt=alerts.unreadable_at,
         sayingSince=alerts.saying_since,
     )
 
@@ -112,12 +118,16 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         key_version_expires_at=_time(row, "keyVersionExpiresAt"),
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
+        unavailable_since=_time(row, "unavailableSince"),
+        busy_since=_time(row, "busySince"),
         next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
         alerts=AlertState(
             attention_reason=_word(row, "attentionReason", Reason),
             attention_at=_time(row, "attentionAt"),
             expiry_warned_at=_time(row, "expiryWarnedAt"),
             disabled_early_version=_text(row, "disabledEarlyVersion"),
+            unreadable_rows=_text(row, "unreadableRows"),
+            unreadable_at=_time(row, "unreadableAt"),
             saying_since=_time(row, "sayingSince"),
         ),
         etag=etag,
@@ -159,6 +169,8 @@ def from_rotation(rotation: Rotation) -> Row:
         operationErrorCode=error.code if error else None,
         operationErrorMessage=error.message if error else None,
         claimedUntil=attempt.claimed_until if rotation.stage in OPEN else outcome.announcing_until,
+        restsUntil=attempt.rests_until,
+        sends=attempt.sends or None,
         acceptedAt=attempt.accepted_at,
         atTargetSince=attempt.at_target_since,
         elsewhereSince=attempt.elsewhere_since,
@@ -170,7 +182,13 @@ def from_rotation(rotation: Rotation) -> Row:
 
 
 def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation | None:
-    """The rotation that a row holds. One whose stage cannot be read counts as failed, so that a person sees it."""
+    """The rotation that a row holds; None if its key is not that rotation's own."""
+    found = _rotation(row, cluster_id, etag)
+    return found if found is not None and rotation_key(found) == row.get("RowKey") else None
+
+
+def _rotation(row: Row, cluster_id: ClusterId, etag: str | None = None) -> Rotation | None:
+    """A rotation, also of history. One whose stage cannot be read counts as failed, so that a person sees it."""
     found = _ROTATION_KEY.fullmatch(str(row.get("RowKey")))
     if found is None:
         return None
@@ -190,7 +208,7 @@ def to_rotation(row: Row, cluster_id: ClusterId, etag: str | None) -> Rotation |
         event_id=_text(row, "eventId"),
         remedy=_text(row, "remedy"),
         cluster_state=_text(row, "clusterState"),
-        attempts=max(_number(row, "attempts") or 0, 0),
+        attempts=_count(row, "attempts"),
         attempt=_to_attempt(row, stage),
         outcome=_to_outcome(row, stage),
         etag=etag,
@@ -203,6 +221,8 @@ def _to_attempt(row: Row, stage: Stage) -> Attempt:
         id=_text(row, "attemptId"),
         started_at=_time(row, "startedAt"),
         claimed_until=_time(row, "claimedUntil") if stage in OPEN else None,
+        rests_until=_time(row, "restsUntil"),
+        sends=_count(row, "sends"),
         accepted_at=_time(row, "acceptedAt"),
         correlation_id=_text(row, "correlationId"),
         operation_id=_text(row, "operationId"),
@@ -241,7 +261,7 @@ def from_step(step: Step) -> Row:
 
 def to_step(row: Row, cluster_id: ClusterId) -> Step | None:
     """The line of history that a row holds, unless it lacks its name or its time."""
-    name, at, rotation = _text(row, "step"), _time(row, "at"), to_rotation(row, cluster_id, None)
+    name, at, rotation = _text(row, "step"), _time(row, "at"), _rotation(row, cluster_id)
     return Step(name, at, rotation) if name and at and rotation else None
 
 
@@ -298,9 +318,10 @@ def _time(row: Row, name: str) -> datetime | None:
     return from_iso(row.get(name))
 
 
-def _number(row: Row, name: str) -> int | None:
+def _count(row: Row, name: str) -> int:
+    """A number of times. One that nobody can have counted to would only overflow the column when it is counted on."""
     value = row.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return min(max(value, 0), _MOST_TIMES) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _word[W: StrEnum](row: Row, name: str, words: type[W]) -> W | None:

@@ -17,6 +17,7 @@ from cmk_rotation.controller.ports import AzureCallError, ConflictError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.notice import Notice
+from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.rotation import Rotation, Step
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _CHANGED = frozenset(
 """How Table Storage says that a row is not as it was read (learn.microsoft.com/rest/api/storageservices,
 "Table service error codes"), or its status where an answer lacks the code."""
 _WRITE_ID = "writeId"
+_LONGEST_SHOWN = 200
+"""Characters of the key of a row that nobody can read."""
 _FEW = 11
 """Rows in a page where the first that fits ends the reading."""
 
@@ -208,11 +211,13 @@ class TableRecords:
 
 
 def _record(cluster_id: ClusterId, found: Iterable[TableEntity]) -> Record:
-    status, rotations = None, []
+    status, rotations, unreadable = None, [], []
     for row in found:
-        etag = row.metadata.get("etag")
-        if row.get("RowKey") == rotations_rows.STATUS_ROW:
+        etag, key = row.metadata.get("etag"), str(row.get("RowKey"))
+        if key == rotations_rows.STATUS_ROW:
             status = rotations_rows.to_status(row, cluster_id, etag)
-        else:
-            rotations.append(rotations_rows.to_rotation(row, cluster_id, etag))
-    return Record(status, tuple(rotation for rotation in rotations if rotation is not None))
+        elif rotation := rotations_rows.to_rotation(row, cluster_id, etag):
+            rotations.append(rotation)
+        elif not key.startswith("~"):  # what begins so is a kind of row of a later version
+            unreadable.append(one_line(key, _LONGEST_SHOWN))
+    return Record(status, tuple(rotations), tuple(unreadable))

@@ -15,7 +15,7 @@ from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Reason
+from cmk_rotation.domain.vocabulary import UNREACHABLE, Action, Reason
 
 ANNOUNCED_BY_ROTATION = frozenset(
     {Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS}
@@ -70,7 +70,9 @@ def attention_due(status: ClusterStatus, observation: Observation | UnreadableCl
     if decision.action is not Action.ATTENTION:
         return False
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
-    if status.alerts.attention_reason is not decision.reason or last is None:
+    called = status.alerts.attention_reason
+    same = called is decision.reason or (called in UNREACHABLE and decision.reason in UNREACHABLE)
+    if not same or last is None:
         return True
     if decision.reason is Reason.UPDATE_OVERDUE:
         update = observation.updating if isinstance(observation, Observation) else None
@@ -96,6 +98,13 @@ def expiring(status: ClusterStatus, observation: Observation | UnreadableCluster
     last = plausible(status.alerts.expiry_warned_at, latest=observation.now)
     soon = in_use.expires_at - observation.now <= observation.timing.expiry_warning
     return in_use if soon and (last is None or observation.now - last >= REMIND_EVERY) else None
+
+
+def _unreadable_due(status: ClusterStatus, observation: Observation | UnreadableCluster) -> bool:
+    """Whether rows that cannot be read are to be named: on change, and daily."""
+    last = plausible(status.alerts.unreadable_at, latest=status.looked_at)
+    same = status.alerts.unreadable_rows == ",".join(observation.unreadable_rows)
+    return not same or last is None or status.looked_at - last >= REMIND_EVERY
 
 
 def disabled_early(status: ClusterStatus, observation: Observation | UnreadableCluster) -> tuple[Rotation, ...]:
@@ -137,6 +146,10 @@ def alerts_due(
         where = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
         lines.append(log_events.key_expiring(about, reason, where, in_use, observation.now))
         alerts = replace(alerts, expiry_warned_at=observation.now)
+    if observation.unreadable_rows and _unreadable_due(status, observation):
+        rows = observation.unreadable_rows
+        lines.append(log_events.record_unreadable(about, status.cluster_id.name, rows, status.looked_at))
+        alerts = replace(alerts, unreadable_rows=",".join(rows), unreadable_at=status.looked_at)
     for rotation in disabled_early(status, observation):
         lines.append(log_events.old_version_disabled_early(rotation, observation.now))
         called_out = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))

@@ -9,9 +9,10 @@ from uuid import NAMESPACE_URL, uuid5
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version_until
-from cmk_rotation.decisions.observation import Observation, UnreadableCluster
+from cmk_rotation.decisions.observation import Observation, UnreadableCluster, confirms
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
+from cmk_rotation.domain.log_events import rotation_fields
 from cmk_rotation.domain.rotation import (
     Rotation,
     Step,
@@ -45,12 +46,33 @@ def announcement_due(rotation: Rotation, now: datetime) -> bool:
     return rotation.stage not in OPEN and not heard and not quiet
 
 
-def announce_overdue(world: World, rotation: Rotation) -> None:
+def announce_overdue(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> None:
     """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
 
-    Raises `ConflictError` for the other, and `StorageUnavailableError`.
+    A row is no proof: whoever can write the table can write one. A success is announced only if this look confirms it, and
+    else it is said that it does not. Raises `ConflictError` for the other visit, and `StorageUnavailableError`.
     """
-    announce(world, world.records.save_rotation(announcing(rotation, world.now())))
+    confirmed = confirms(seen, rotation)
+    if confirmed is None:
+        return
+    taken = world.records.save_rotation(announcing(rotation, world.now()))
+    if confirmed:
+        announce(world, taken)
+        return
+    since = plausible(taken.outcome.finished_at, latest=world.now()) or world.now()
+    world.log(
+        log_events.visit_failed(f"{taken.heading}: {_UNCONFIRMED}", _LOOK_WHO, since, about=rotation_fields(taken))
+    )
+    world.records.save_rotation(announced(taken, published=True))
+
+
+_UNCONFIRMED = (
+    "it is on record as succeeded, nobody has been told so, and the cluster does not confirm it; so it is not announced"
+)
+_LOOK_WHO = (
+    "See in the cluster's activity log whether somebody has moved it since. If nobody has, see who may write to the table "
+    "rotations."
+)
 
 
 def announce(world: World, rotation: Rotation) -> Rotation:
@@ -59,6 +81,8 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     Who else pins the old version is asked once the end is on record: of clusters that leave it at the same moment, the
     later one to be on record so finds that the other has left. Raises `StorageUnavailableError`.
     """
+    if rotation.outcome.announced and rotation.outcome.published:
+        return rotation
     if not rotation.outcome.announced:
         if rotation.stage is Stage.SUCCEEDED:
             rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
@@ -92,7 +116,7 @@ def _publish(world: World, rotation: Rotation) -> bool:
             why = f"{error.failure.code}: {error.failure.message}"
             message = f"the outcome event could not be published and {then} ({why})"
             remedy = "Check OUTCOME_TOPIC_ENDPOINT, the topic's firewall, and the identity's role EventGrid Data Sender on it."
-            about = log_events.rotation_fields(rotation)
+            about = rotation_fields(rotation)
             world.log(log_events.visit_failed(message, remedy, finished_at, about=about))
         return given_up
     return True

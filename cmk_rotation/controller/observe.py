@@ -1,14 +1,16 @@
 """Looking: one cluster, its key, its operation and our own record become one frozen observation."""
 
 from dataclasses import replace
+from traceback import extract_tb
 
 from cmk_rotation.controller.ports import AzureCallError, World
-from cmk_rotation.decisions.observation import Observation, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, Operation, Workspace
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, operation_id
+from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason, RequestedBy
+from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy
 
 MOST_WORKSPACES = 100
 """A cluster may have a thousand; more than this many are neither read nor put on record."""
@@ -33,8 +35,21 @@ def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy
 def unreadable(world: World, cluster_id: ClusterId, failure: Failure, record: Record) -> UnreadableCluster:
     """An observation of a cluster that could not be read, and why."""
     return UnreadableCluster(
-        now=world.now(), cluster_id=cluster_id, failure=failure, rotations=record.rotations, status=record.status
+        now=world.now(),
+        cluster_id=cluster_id,
+        failure=failure,
+        rotations=record.rotations,
+        status=record.status,
+        unreadable_rows=record.unreadable_rows,
     )
+
+
+def broken(world: World, cluster_id: ClusterId, record: Record, error: Exception) -> tuple[UnreadableCluster, Decision]:
+    """What a look comes to that this product itself has failed at: a person is called, and the other clusters go on."""
+    place = extract_tb(error.__traceback__)[-1]
+    why = one_line(f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}:{place.lineno})")
+    seen = unreadable(world, cluster_id, Failure(FailureKind.REFUSED, "UnexpectedError", why), record)
+    return seen, Decision(Action.ATTENTION, Reason.UNEXPECTED_ERROR, f"{cluster_id.name}: cannot be looked at: {why}")
 
 
 def assemble(
@@ -50,6 +65,7 @@ def assemble(
         vault_in_cloud=cluster.mode is KeyMode.NONE or vault_in_cloud(world, cluster),
         rotations=record.rotations,
         status=record.status,
+        unreadable_rows=record.unreadable_rows,
     )
 
 

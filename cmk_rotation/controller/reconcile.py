@@ -1,7 +1,8 @@
 """Reconcile: look at everything in scope, cheaply, and request a visit wherever one would do something."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,10 +10,10 @@ from cmk_rotation.controller.alerts import alerts_due
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
 from cmk_rotation.controller.heartbeat import counted, log_heartbeat
 from cmk_rotation.controller.notices import log_unreadable
-from cmk_rotation.controller.observe import assemble, read_versions, unreadable
-from cmk_rotation.controller.ports import ConflictError, World
-from cmk_rotation.controller.requeue import observed, visit_may_come
-from cmk_rotation.controller.retention import note_retention, pinned_by
+from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
+from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
+from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
+from cmk_rotation.controller.retention import PinnedBy, note_retention, pinned_by
 from cmk_rotation.controller.survey import Survey, survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle
@@ -22,7 +23,7 @@ from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import REMIND_EVERY
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy, Stage
 
 _READING_LASTS = timedelta(minutes=5)
 """How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
@@ -42,36 +43,64 @@ def reconcile(world: World) -> None:
     found = survey(world)
     records = world.records.everything()
     pinned = pinned_by(world, records)
-    counts = dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0)
+    counts = Counter(dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0))
     for seen in _looks(world, found, records, until=began + _READING_LASTS):
-        observation, decision = settle(seen)
-        if wants_visit(world, seen, observation, decision):
-            cluster_id = seen.cluster_id if isinstance(seen, UnreadableCluster) else seen.cluster.id
-            world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
-            counts["visitsRequested"] += 1
-        if isinstance(seen, Observation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
-            note_retention(world, pinned, seen)
-        for name in counted(seen, decision):
-            counts[name] += 1
-    _let_go(world, records)
+        cluster_id = seen.cluster_id if isinstance(seen, UnreadableCluster) else seen.cluster.id
+        with _called_out_by_name(world, cluster_id, Record(seen.status, seen.rotations), counts):
+            _look_after(world, cluster_id, seen, pinned, counts)
+    _let_go(world, records, counts)
     log_unreadable(world, found)
     log_heartbeat(world, found, counts, began)
 
 
-def _let_go(world: World, records: Mapping[ClusterId, Record]) -> None:
+@contextmanager
+def _called_out_by_name(world: World, cluster_id: ClusterId, record: Record, counts: Counter[str]) -> Iterator[None]:
+    """Whatever is odd about one cluster, the others are looked after. May raise `StorageUnavailableError`."""
+    try:
+        yield
+    except StorageUnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        counts.update(["clusters", "attention"])
+        request = VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id)
+        end_visit(world, *broken(world, cluster_id, record, error), request, announced=False)
+
+
+def _look_after(
+    world: World,
+    cluster_id: ClusterId,
+    seen: Observation | UnreadableCluster,
+    pinned: PinnedBy,
+    counts: Counter[str],
+) -> None:
+    """Request a visit if one would do something, and count the cluster."""
+    observation, decision = settle(seen)
+    wanted = wants_visit(world, seen, observation, decision)
+    if wanted:
+        world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
+    if isinstance(seen, Observation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
+        note_retention(world, pinned, seen)
+    counts.update([*counted(seen, decision), *(["visitsRequested"] if wanted else [])])
+
+
+def _let_go(world: World, records: Mapping[ClusterId, Record], counts: Counter[str]) -> None:
     """End what is on record as under way for clusters that were taken out of scope: nobody follows it any more."""
     outside = Failure(FailureKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
     for cluster_id, record in records.items():
         if any(scope.contains(cluster_id) for scope in world.scopes):
             continue
-        unseen = unreadable(world, cluster_id, outside, record)
-        with suppress(ConflictError):  # a visit from before sees to it
-            for rotation in record.rotations:
-                if announcement_due(rotation, unseen.now):
-                    announce_overdue(world, rotation)
-            for rotation in unseen.unfinished:
-                end = superseded(rotation, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
-                finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))
+        # A visit from before may see to it at this moment.
+        with _called_out_by_name(world, cluster_id, record, counts), suppress(ConflictError):
+            _end_all(world, unreadable(world, cluster_id, outside, record))
+
+
+def _end_all(world: World, unseen: UnreadableCluster) -> None:
+    for rotation in unseen.rotations:
+        if announcement_due(rotation, unseen.now):
+            announce_overdue(world, unseen, rotation)
+    for rotation in unseen.unfinished:
+        end = superseded(rotation, Reason.CHANGED_BY_OTHERS, _OUT_OF_SCOPE, unseen.now)
+        finish(world, unseen, replace(end, remedy=_SEE_FOR_YOURSELF))
 
 
 _OUT_OF_SCOPE = "the cluster was taken out of CLUSTER_SCOPES"
@@ -110,9 +139,9 @@ def wants_visit(
     enforced = decision.action is Action.UPDATE and world.mode is Mode.ENFORCE
     return (
         status.next_visit is not None  # it was requested, and never came
-        or bool(seen.unfinished)
+        or any(rotation.stage is Stage.UPDATING for rotation in seen.rotations)
         or any(announcement_due(rotation, now) for rotation in seen.rotations)
-        or (world.mode is Mode.ENFORCE and seen is not settled)
+        or (seen is not settled and (world.mode is Mode.ENFORCE or bool(seen.unfinished)))
         or enforced
         or decision.action is Action.WAIT
         or _tells_otherwise(status, after)

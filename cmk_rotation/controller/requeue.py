@@ -6,13 +6,21 @@ from datetime import datetime, timedelta
 
 from cmk_rotation.controller.alerts import alerts_due
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, since
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Observation,
+    UnreadableCluster,
+    busy_since,
+    since,
+    unavailable_since,
+)
+from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import RequestedBy
+from cmk_rotation.domain.vocabulary import UNREACHABLE, FailureKind, RequestedBy
 
 _TRIES = 20
 """How often a row is written on top of what other visits wrote at the same time. Each lost try is another visit's gain, so
@@ -152,13 +160,15 @@ def observed(observation: Observation | UnreadableCluster, decision: Decision, n
     """A cluster's row after a look. What could not be read stays as it was last seen."""
     before = _said_for_sure(observation.status, now)
     cluster_id = observation.cluster_id if isinstance(observation, UnreadableCluster) else observation.cluster.id
+    trouble = None if _could_read_everything(observation) else unavailable_since(observation)
     status = replace(
         before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
         reason=decision.reason,
-        since=since(before, decision.reason, now),
+        since=trouble if trouble and decision.reason in UNREACHABLE else since(before, decision.reason, now),
         message=decision.message,
         remedy=decision.remedy or remedy_for(decision.reason),
         looked_at=now,
+        unavailable_since=trouble,
     )
     if isinstance(observation, UnreadableCluster):
         return status
@@ -173,7 +183,15 @@ def observed(observation: Observation | UnreadableCluster, decision: Decision, n
         key_version_expires_at=in_use.expires_at if in_use else None,
         newest_version=newest.version if newest else None,
         cluster_state=cluster.state,
+        busy_since=busy_since(observation) if cluster.busy and observation.updating is None else None,
     )
+
+
+def _could_read_everything(seen: Observation | UnreadableCluster) -> bool:
+    """Whether nothing was out of reach. An operation that Azure has forgotten is not trouble that passes."""
+    if isinstance(seen, UnreadableCluster) or isinstance(seen.versions, Failure):
+        return False
+    return not isinstance(seen.operation, Failure) or seen.operation.kind is not FailureKind.UNAVAILABLE
 
 
 def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus | None:

@@ -28,11 +28,19 @@ from cmk_rotation.domain.rotation import (
     move,
     refused,
     same_rotation,
+    throttled,
     unanswered,
 )
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLAIM_LASTS, PATCH_TIMEOUT, TROUBLE_CEILING, unavailable_backoff
+from cmk_rotation.domain.timing import (
+    CALL_OUT_AFTER,
+    CLAIM_LASTS,
+    PATCH_TIMEOUT,
+    TROUBLE_CEILING,
+    TROUBLE_FLOOR,
+    unavailable_backoff,
+)
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy
 
 _MERGES = 5
 """How often a note is merged with what others wrote meanwhile before that is given up."""
@@ -111,7 +119,6 @@ _SKIPPED = "the cluster or its key had changed when the update was to be sent; t
 def _claim(world: World, observation: Observation, target: KeyVersion, request: VisitRequest) -> Rotation:
     """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
     known, now = toward(observation, target, request.event_id), world.now()
-    again = known.stage is Stage.UPDATING
     claim = claimed(
         known,
         observation.cluster,
@@ -119,7 +126,7 @@ def _claim(world: World, observation: Observation, target: KeyVersion, request: 
         attempt_id=world.new_id(),
         now=now,
     )
-    return world.records.save_rotation(claim, Step("claimed again" if again else "claimed", now, claim))
+    return world.records.save_rotation(claim, Step("claimed again" if known.lapsed else "claimed", now, claim))
 
 
 def _is_called_for_still(world: World, observation: Observation, target: KeyVersion) -> bool:
@@ -134,7 +141,7 @@ def _is_called_for_still(world: World, observation: Observation, target: KeyVers
     except AzureCallError:
         return False
     seen = assemble(world, cluster, read_versions(world, cluster), record, observation.by)
-    decision = decide(seen)
+    decision = decide(replace(seen, asked_at=observation.asked_at))
     asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size)
     same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size) == asked
     return same and isinstance(decision, Decision) and decision.target == target
@@ -159,7 +166,7 @@ def _send(world: World, observation: Observation, claim: Rotation) -> Sent | Ref
         failure = error.failure
     else:
         return Sent(_accepted(world, observation, claim, answer))
-    if failure.kind is FailureKind.UNAVAILABLE:
+    if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.THROTTLED}:
         return Sent(_unanswered(world, observation, claim, failure))
     if _is_busy(world, observation, claim, failure):
         return Sent(_busy(world, observation, claim, failure))
@@ -179,9 +186,9 @@ def _accepted(world: World, observation: Observation, claim: Rotation, answer: A
 
 def _busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
     """Not a refusal: look again, and send again only once what runs has ended."""
-    now, late = world.now(), overdue(observation)
+    now, late = world.now(), overdue(observation, claim)
     timing = observation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
-    after = max(timing, TROUBLE_CEILING if late else CLAIM_LASTS)
+    after = max(timing, TROUBLE_CEILING if late else TROUBLE_FLOOR)
     noted = found_busy(claim, failure, Reason.UPDATE_OVERDUE if late else Reason.UPDATE_RUNNING, now + after)
     world.log(log_events.update_progress(noted, new=True))
     _note(world, noted, Step("busy", now, noted))
@@ -190,11 +197,15 @@ def _busy(world: World, observation: Observation, claim: Rotation, failure: Fail
 
 
 def _unanswered(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
-    """Look before sending it again."""
+    """Look before sending it again; what Azure turned away, it has not taken, and need not be waited for."""
     now = world.now()
     lasted = now - since(observation.status, Reason.CLUSTER_UNREACHABLE, now)
-    after = max(unavailable_backoff(lasted, failure.retry_after), CLAIM_LASTS)
-    noted = unanswered(claim, failure, now + after)
+    after = unavailable_backoff(lasted, failure.retry_after)
+    if failure.kind is FailureKind.THROTTLED:
+        noted = throttled(claim, failure, now + after)
+    else:
+        after = max(after, CLAIM_LASTS)
+        noted = unanswered(claim, failure, now + after)
     _note(world, noted, Step("unanswered", now, noted))
     action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
     return Decision(action, noted.reason, noted.message, requeue_after=after)
@@ -212,7 +223,8 @@ def _is_busy(world: World, observation: Observation, claim: Rotation, failure: F
     Of a Failed cluster Azure has words of its own ("Create and manage a dedicated cluster", errors): nothing runs there,
     and that is a refusal, unless it may be an earlier send of this very update that runs.
     """
-    sent_before = any(rotation.stage is Stage.UPDATING for rotation in observation.rotations)
+    # Not counting this one: somebody else's operation, or an earlier send of ours of which nothing is known.
+    sent_before = claim.attempt.sends > 1 or observation.updating is not None
     refused = _OF_A_FAILED_CLUSTER in failure.message.lower() and not sent_before
     try:
         cluster = world.clusters.get(claim.cluster_id)

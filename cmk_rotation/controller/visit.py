@@ -4,6 +4,7 @@ An event, the timer and an operator all do the same one thing: they request a vi
 crashes all become "look again".
 """
 
+from dataclasses import replace
 from functools import partial
 
 from cmk_rotation.controller.alerts import log_decision
@@ -22,7 +23,7 @@ from cmk_rotation.domain import log_events
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import Action, Mode, Reason, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Action, Mode, Reason, Stage
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -44,6 +45,12 @@ def visit(world: World, request: VisitRequest) -> None:
             # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
             continue
         return
+    message = f"{cluster_id.name}: somebody else changed its record each of the {_TRIES} times that this visit looked"
+    remedy = (
+        "Nothing, if it is said once: the next reconcile looks again. Else see who may write to the table rotations."
+    )
+    about = {"clusterId": cluster_id.text}
+    world.log(log_events.visit_failed(message, remedy, request.requested_at, about=about))
 
 
 def reject(world: World, why: str) -> None:
@@ -53,13 +60,16 @@ def reject(world: World, why: str) -> None:
 
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
-    record = world.records.of_cluster(cluster_id)
-    unheard = [rotation for rotation in record.rotations if announcement_due(rotation, world.now())]
+    seen = observe(world, cluster_id, world.records.of_cluster(cluster_id), request.by)
+    if isinstance(seen, Observation):
+        seen = replace(seen, asked_at=request.enqueued_at)
+    unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
     for rotation in unheard:
-        announce_overdue(world, rotation)
+        announce_overdue(world, seen, rotation)
     if unheard:
         record = world.records.of_cluster(cluster_id)
-    _act(world, observe(world, cluster_id, record, request.by), request)
+        seen = replace(seen, rotations=record.rotations, status=record.status)
+    _act(world, seen, request)
 
 
 def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequest) -> None:
@@ -86,7 +96,10 @@ def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequ
 
 
 def _end_on_record(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
-    """End a rotation; in observe, only one that was under way."""
+    """End a rotation, or a claim of which nothing came; in observe, only what was under way."""
+    if rotation.stage in OPEN:
+        world.log(log_events.update_progress(rotation, new=True))
+        return world.records.save_rotation(rotation, Step("lapsed", world.now(), rotation))
     follows_update = any(same_rotation(rotation, other) for other in seen.unfinished)
     return finish(world, seen, rotation) if world.mode is Mode.ENFORCE or follows_update else rotation
 

@@ -5,7 +5,14 @@
 
 from dataclasses import replace
 
-from cmk_rotation.decisions.observation import Decision, Observation, attention, remedy_of, since, unavailable
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Observation,
+    attention,
+    remedy_of,
+    unavailable,
+    unavailable_since,
+)
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
@@ -32,7 +39,7 @@ def key_cannot_be_read(observation: Observation) -> Decision | None:
     message = f"key {observation.cluster.key_name} cannot be read ({failure.code}: {failure.message})"
     if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.BUSY}:
         reason = Reason.KEY_UNREACHABLE
-        lasted = observation.now - since(observation.status, reason, observation.now)
+        lasted = observation.now - unavailable_since(observation)
         return unavailable(reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
     reason = _REASONS.get(failure.kind, Reason.KEY_ACCESS_DENIED)
     return replace(attention(observation, reason, message), remedy=remedy_of(reason, failure))

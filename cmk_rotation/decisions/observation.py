@@ -25,7 +25,7 @@ from cmk_rotation.domain.timing import (
     plausible,
     unavailable_backoff,
 )
-from cmk_rotation.domain.vocabulary import OPEN, Action, KeyMode, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """One rotation has come to its end, as here. Then decide again."""
+    """One rotation has come to its end, or its claim to nothing, as here. Then decide again."""
 
     rotation: Rotation
 
@@ -59,6 +59,7 @@ class _Look:
     now: datetime
     rotations: tuple[Rotation, ...] = ()
     status: ClusterStatus | None = None
+    unreadable_rows: tuple[str, ...] = ()
 
     @property
     def unfinished(self) -> tuple[Rotation, ...]:
@@ -85,6 +86,8 @@ class Observation(_Look):
     """Of the open rotation; None if it has none that may be asked."""
     workspaces: tuple[Workspace, ...] = ()
     """The linked workspaces, where they were read."""
+    asked_at: datetime | None = None
+    """When the queue took the request for this look, if one led to it."""
 
     @property
     def updating(self) -> Rotation | None:
@@ -165,10 +168,35 @@ def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
 
 
-def may_be_in_flight(rotation: Rotation, now: datetime) -> bool:
-    """Whether the update that was claimed may be on its way, or must rest because ARM said so."""
-    until = plausible(rotation.attempt.claimed_until, latest=now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER)
-    return until is not None and now < until
+def confirms(seen: Observation | UnreadableCluster, rotation: Rotation) -> bool | None:
+    """Whether a look bears out a rotation that is on record as ended; None if that cannot be told now.
+
+    A success is borne out by the cluster being at its version, or past it. A failure claims nothing that could be.
+    """
+    if rotation.stage is not Stage.SUCCEEDED:
+        return True
+    if isinstance(seen, UnreadableCluster):
+        return None if seen.failure.kind in {FailureKind.UNAVAILABLE, FailureKind.NETWORK_BLOCKED} else False
+    if seen.cluster.key != rotation.key:
+        return False
+    if same_version(seen.cluster.key_version, rotation.to_version):
+        return True
+    if isinstance(seen.versions, Failure):
+        return None
+    there, in_use = seen.listed(rotation.to_version), seen.in_use
+    return there is not None and in_use is not None and there.created_at < in_use.created_at
+
+
+def not_again_before(rotation: Rotation, now: datetime) -> datetime:
+    """When the update may be sent again, now at the soonest.
+
+    While it may be in flight, by the clock of whoever claimed it, it must not; and while it rests because Azure turned it
+    away, or does not answer, it should not.
+    """
+    latest = now + LONGEST_RETRY_AFTER + CLOCKS_DIFFER
+    claimed_until = plausible(rotation.attempt.claimed_until, latest=latest)
+    rests_until = plausible(rotation.attempt.rests_until, latest=latest)
+    return max(filter(None, (now, claimed_until and claimed_until + CLOCKS_DIFFER, rests_until)))
 
 
 def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> datetime:
@@ -176,6 +204,22 @@ def since(status: ClusterStatus | None, reason: Reason, now: datetime) -> dateti
     if status is None or status.reason is not reason:
         return now
     return plausible(status.since, latest=now) or now
+
+
+def unavailable_since(seen: Observation | UnreadableCluster) -> datetime:
+    """Since when no look could read everything. Reasons may change meanwhile, as often as they like."""
+    status = seen.status
+    if status is None:
+        return seen.now
+    # A row of an earlier version of this product has the reason alone.
+    stored = status.unavailable_since or (status.since if status.reason in UNREACHABLE else None)
+    return plausible(stored, latest=seen.now) or seen.now
+
+
+def busy_since(observation: Observation) -> datetime:
+    """Since when the cluster has been busy, but for looks that could not see it."""
+    stored = observation.status.busy_since if observation.status else None
+    return plausible(stored, latest=observation.now) or since(observation.status, Reason.CLUSTER_BUSY, observation.now)
 
 
 def attention(observation: Observation, reason: Reason, message: str) -> Decision:

@@ -6,6 +6,7 @@ called for.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 
@@ -16,15 +17,17 @@ from cmk_rotation.decisions.observation import (
     Observation,
     UnreadableCluster,
     attention,
+    busy_since,
     nothing,
     remedy_of,
     since,
     unavailable,
+    unavailable_since,
 )
 from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
-from cmk_rotation.domain.rotation import Rotation, learned, move, proposed, succeeded, superseded
-from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, SECOND_READ_AFTER, plausible
+from cmk_rotation.domain.rotation import Rotation, announced, learned, move, proposed, succeeded, superseded
+from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, OPERATOR_EVERY, SECOND_READ_AFTER, plausible
 from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
 
 type Seen = Observation | UnreadableCluster
@@ -65,7 +68,7 @@ def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
     why = f"{failure.code}: {failure.message}"
     if failure.kind is FailureKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
-        lasted = unreadable.now - since(unreadable.status, reason, unreadable.now)
+        lasted = unreadable.now - unavailable_since(unreadable)
         return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
     unknown = failure.kind is FailureKind.UNKNOWN_VERSION
     reason = Reason.API_VERSION_UNKNOWN if unknown else Reason.CLUSTER_ACCESS_DENIED
@@ -132,7 +135,10 @@ def failed_cluster_is_not_ours(observation: Observation) -> Decision | None:
 
 
 def already_there(observation: Observation) -> Decision | Finish | None:
-    """The cluster reached the newest version without a confirmed update of ours: put that on record."""
+    """The cluster reached the newest version without a confirmed update of ours: put that on record.
+
+    At the first sight of the cluster nothing has rotated, and there is nothing to announce.
+    """
     cluster, target = observation.cluster, observation.target
     if target is None or not observation.at_newest or cluster.failed:
         return None
@@ -143,8 +149,16 @@ def already_there(observation: Observation) -> Decision | Finish | None:
         message = f"{cluster.id.name}: the cluster shows version {target.version} already, but is {cluster.state}"
         return _wait_for_cluster(observation, message)
     reason, message = _how_it_got_there(known, observation.now)
-    seen = learned(toward(observation, target), cluster.state, None)
-    return Finish(succeeded(seen, reason, message, observation.now))
+    seen = learned(known or _of_others(observation, target), cluster.state, None)
+    end = succeeded(seen, reason, message, observation.now)
+    first_sight = observation.status is None or observation.status.key_version is None
+    return Finish(announced(end, published=True) if known is None and first_sight else end)
+
+
+def _of_others(observation: Observation, target: KeyVersion) -> Rotation:
+    """The rotation that somebody else made, from where the cluster was last seen."""
+    rotation, status = toward(observation, target), observation.status
+    return replace(rotation, from_version=status.key_version) if status and status.key == rotation.key else rotation
 
 
 def _how_it_got_there(known: Rotation | None, now: datetime) -> tuple[Reason, str]:
@@ -224,14 +238,23 @@ def moved_back(observation: Observation) -> Decision | None:
 def failed_recently(observation: Observation) -> Decision | None:
     """A refused or failed update rests, longer each time; an operator may cut that short."""
     known = observation.toward(observation.target.version) if observation.target else None
-    if known is None or known.stage is not Stage.FAILED or observation.by is RequestedBy.OPERATOR:
+    if known is None or known.stage is not Stage.FAILED:
         return None
     finished = plausible(known.outcome.finished_at, latest=observation.now + CLOCKS_DIFFER)
     again = finished + observation.timing.backoff(known.attempts) if finished else observation.now
-    if again <= observation.now:
+    if again <= observation.now or _operator_wants_it(observation, known):
         return None
     message = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
     return Decision(Action.ATTENTION, known.reason, message, remedy=known.remedy)
+
+
+def _operator_wants_it(observation: Observation, known: Rotation) -> bool:
+    """Whether an operator asked since the update failed. By the queue's clock: what a message says of itself is no proof."""
+    asked_at, ended, started = observation.asked_at, known.outcome.finished_at, known.attempt.started_at
+    if observation.by is not RequestedBy.OPERATOR or asked_at is None or (ended is not None and asked_at <= ended):
+        return False
+    last = plausible(started, latest=observation.now) if known.requested_by is RequestedBy.OPERATOR else None
+    return last is None or observation.now - last >= OPERATOR_EVERY
 
 
 def cluster_is_busy(observation: Observation) -> Decision | None:
@@ -309,13 +332,13 @@ def _ours(observation: Observation) -> bool:
     """Whether the cluster's failure follows our own update: the last one that was sent is open or failed."""
     sent = [rotation for rotation in observation.rotations if rotation.attempt.started_at is not None]
     last = max(sent, key=lambda rotation: rotation.attempt.started_at or rotation.requested_at, default=None)
-    return last is not None and last.stage in {Stage.UPDATING, Stage.FAILED}
+    return last is not None and last.stage in {Stage.WAITING, Stage.UPDATING, Stage.FAILED}
 
 
 def _wait_for_cluster(observation: Observation, message: str) -> Decision:
     """Look again while the cluster is busy; past the deadline, call a person and leave looking to reconcile."""
     stuck = observation.status is not None and observation.status.reason is Reason.CLUSTER_STUCK
-    elapsed = observation.now - since(observation.status, Reason.CLUSTER_BUSY, observation.now)
+    elapsed = observation.now - busy_since(observation)
     if stuck or elapsed >= observation.timing.update_deadline:
         return Decision(Action.ATTENTION, Reason.CLUSTER_STUCK, message)
     return Decision(Action.WAIT, Reason.CLUSTER_BUSY, message, requeue_after=observation.timing.poll_interval(elapsed))

@@ -6,11 +6,19 @@ The operation explains, the cluster decides. The rules stand in order; the first
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from cmk_rotation.decisions.observation import Decision, Finish, Observation, may_be_in_flight, reads_target, since
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Finish,
+    Observation,
+    not_again_before,
+    reads_target,
+    since,
+)
 from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
 from cmk_rotation.domain.rotation import (
     Rotation,
     became_overdue,
+    claim_lapsed,
     contradicted,
     failed,
     fell_silent,
@@ -28,6 +36,9 @@ from cmk_rotation.domain.timing import (
     unavailable_backoff,
 )
 from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason
+
+MOST_SENDS = 3
+"""How often an update is sent with no answer before that counts as its failure, which rests longer each time."""
 
 type Rule = Callable[[Observation], Decision | Finish | None]
 
@@ -156,50 +167,75 @@ def cluster_contradicts(observation: Observation) -> Decision | Finish | None:
     return _running(observation, progress, f"taken by Azure, but the cluster still shows version {cluster.key_version}")
 
 
-def update_was_never_taken(observation: Observation) -> bool:
-    """Whether an update was claimed, ARM is not known to have taken it, and it can no longer be on its way.
+def cluster_failed_without_an_answer(observation: Observation) -> Finish | None:
+    """Nobody knows what Azure made of the update, but it left the cluster Failed."""
+    rotation = _never_taken(observation)
+    if rotation is None or not observation.cluster.failed:
+        return None
+    message = f"Azure did not answer the update, and the cluster is {observation.cluster.state}"
+    return _ended(observation, rotation, failed, Reason.CLUSTER_FAILED, message)
 
-    Then the cluster, at rest and not at the target, says that it never took effect; whether to send it again is
-    decided like any other update.
+
+def sent_in_vain(observation: Observation) -> Finish | None:
+    """Three times nobody knew what Azure made of it, and three times the cluster came to rest as it was."""
+    rotation = _never_taken(observation)
+    if rotation is None or rotation.attempt.sends < MOST_SENDS:
+        return None
+    message = (
+        f"sent {MOST_SENDS} times, and nothing came of it: the cluster shows version {observation.cluster.key_version}"
+    )
+    return _ended(observation, rotation, failed, Reason.UPDATE_FAILED, message)
+
+
+def claim_has_lapsed(observation: Observation) -> Finish | None:
+    """The update was never taken, or never sent: whether to send it is decided like any other."""
+    rotation = _never_taken(observation)
+    return Finish(claim_lapsed(rotation)) if rotation else None
+
+
+def _never_taken(observation: Observation) -> Rotation | None:
+    """The update that was claimed, if ARM is not known to have taken it, and it can no longer be on its way.
+
+    Then the cluster, at rest and not at the target, says that it never took effect.
     """
     rotation = observation.updating
-    return (
-        rotation is not None
-        and rotation.attempt.accepted_at is None
-        and not observation.cluster.busy
-        and not _arrived(observation, rotation)
-        and not may_be_in_flight(rotation, observation.now)
-    )
+    if rotation is None or rotation.attempt.accepted_at is not None:
+        return None
+    to_come = not_again_before(rotation, observation.now) > observation.now
+    return None if to_come or observation.cluster.busy or _arrived(observation, rotation) else rotation
 
 
 def update_is_running(observation: Observation) -> Decision | None:
     """Anything else: look again; past the deadline, say so, and look at reconcile's pace."""
     rotation = observation.updating
-    if rotation is None or update_was_never_taken(observation):
+    if rotation is None:
         return None
     operation = _read(observation)
-    in_flight = rotation.attempt.accepted_at is None and may_be_in_flight(rotation, observation.now)
-    unanswered = in_flight and rotation.reason is Reason.CLUSTER_UNREACHABLE
-    if overdue(observation) and not unanswered:  # that Azure does not answer is why, and is called out by itself
+    rests = not_again_before(rotation, observation.now) - observation.now
+    to_come = rotation.attempt.accepted_at is None and rests > timedelta()
+    unanswered = to_come and rotation.reason is Reason.CLUSTER_UNREACHABLE
+    if (
+        overdue(observation, rotation) and not unanswered
+    ):  # that Azure does not answer is why, and is called out by itself
         hours = f"{observation.timing.update_deadline.total_seconds() / 3600:g} hours"
         status = operation.status if operation else "unknown"
         message = f"not finished after {hours}; operation {status}, cluster {observation.cluster.state}"
         progress = became_overdue(_learned(observation, rotation), message)
         return Decision(Action.ATTENTION, progress.reason, progress.message, progress=progress)
-    if in_flight and rotation.attempt.claimed_until:
-        # Not before the claim has lapsed: a look before that could decide nothing.
-        after = max(rotation.attempt.claimed_until - observation.now, observation.timing.poll_floor)
+    if to_come:
+        # Not before that: a look could decide nothing.
+        after = max(rests, observation.timing.poll_floor)
         lasted = observation.now - since(observation.status, rotation.reason, observation.now)
         action = Action.ATTENTION if unanswered and lasted >= CALL_OUT_AFTER else Action.WAIT
         return Decision(action, rotation.reason, rotation.message, requeue_after=after)
-    message = f"update under way, operation {operation.status if operation else 'unknown'}, cluster {observation.cluster.state}"
+    status = operation.status if operation else "unknown"
+    message = f"update under way, operation {status}, cluster {observation.cluster.state}"
     return _running(observation, _learned(observation, rotation), message)
 
 
-def overdue(observation: Observation) -> bool:
-    """Whether the open rotation has not finished within the deadline."""
-    rotation = observation.updating
-    started = plausible(rotation.attempt.started_at, latest=observation.now) if rotation else None
+def overdue(observation: Observation, rotation: Rotation) -> bool:
+    """Whether an update has not finished within the deadline."""
+    started = plausible(rotation.attempt.started_at, latest=observation.now)
     return started is not None and observation.now - started > observation.timing.update_deadline
 
 
@@ -213,6 +249,9 @@ RULES: tuple[Rule, ...] = (
     operation_is_silent,
     cluster_alone_confirms,
     cluster_contradicts,
+    cluster_failed_without_an_answer,
+    sent_in_vain,
+    claim_has_lapsed,
     update_is_running,
 )
 

@@ -28,6 +28,10 @@ class AlertState:
     expiry_warned_at: datetime | None = None
     disabled_early_version: str | None = None
     """The old versions whose early end was called out, separated by commas."""
+    unreadable_rows: str | None = None
+    """The rows that could not be read, by their keys, separated by commas."""
+    unreadable_at: datetime | None = None
+    """When that was said."""
     saying_since: datetime | None = None
     """When a visit noted here that it says something; None once it has said it."""
 
@@ -50,6 +54,10 @@ class ClusterStatus:
     key_version_expires_at: datetime | None = None
     newest_version: str | None = None
     cluster_state: str | None = None
+    unavailable_since: datetime | None = None
+    """Since when no look could read everything, whatever the reasons; None once one could."""
+    busy_since: datetime | None = None
+    """Since when the cluster has been seen busy with something that is not our update; None once it was seen at rest."""
     next_visit: NextVisit | None = None
     """None if none was requested."""
     alerts: AlertState = AlertState()
@@ -67,3 +75,5 @@ class Record:
 
     status: ClusterStatus | None = None
     rotations: tuple[Rotation, ...] = ()
+    unreadable_rows: tuple[str, ...] = ()
+    """The keys of rows that should be rotations and cannot be, for a row is found by its key alone."""

@@ -37,6 +37,7 @@ class LogEvent(StrEnum):
     CLUSTER_ATTENTION = "cluster.attention"
     CLUSTER_RECOVERED = "cluster.recovered"
     CLUSTER_UNREADABLE = "cluster.unreadable"
+    RECORD_UNREADABLE = "record.unreadable"
     OLD_VERSION_DISABLED_EARLY = "old-version.disabled-early"
     RECONCILE_FINISHED = "reconcile.finished"
     SETTINGS_INVALID = "settings.invalid"
@@ -246,6 +247,14 @@ def old_version_disabled_early(rotation: Rotation, now: datetime) -> LogLine:
     remedy = "Enable the old version again until then: storage may still use it, and then reads and new logs fail."
     fields = {**rotation_fields(rotation), **_call(message, remedy, now), "keepOldVersionUntil": until}
     return LogLine(LogEvent.OLD_VERSION_DISABLED_EARLY, logging.ERROR, fields)
+
+
+def record_unreadable(about: _Fields, name: str, rows: Sequence[str], now: datetime) -> LogLine:
+    """Rows in a cluster's partition that nobody of ours has written."""
+    message = f"{name}: {len(rows)} rows of the table rotations cannot be read and are left out: {', '.join(rows)}"
+    remedy = "See who may write to the table, and delete these rows: the app writes none under such keys, and needs none of them."
+    fields = {**about, **_call(message, remedy, now), "rows": tuple(rows)}
+    return LogLine(LogEvent.RECORD_UNREADABLE, logging.ERROR, fields)
 
 
 # --- the app as a whole ---

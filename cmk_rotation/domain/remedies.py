@@ -111,6 +111,10 @@ REMEDIES: dict[Reason, str] = {
         "Keep the old key version enabled and check the cluster identity's right to the key. Then redeploy the workspace "
         "(portal or template); if it stays Failed, open a support request. Recreating it loses its data."
     ),
+    Reason.UNEXPECTED_ERROR: (
+        "Please report this line. The other clusters are looked after; until this is mended, rotate this one by hand if its "
+        "key has rotated."
+    ),
     Reason.CLUSTER_UNREACHABLE: (
         "Check Azure's service health for Azure Resource Manager, and the function's outbound network and DNS. Visits go on."
     ),

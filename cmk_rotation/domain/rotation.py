@@ -9,16 +9,16 @@ happen: a rotation that has succeeded is never sent again. `ended` is any of the
     waiting     ──claimed───────────▶ updating
     failed      ──claimed───────────▶ updating      a retry
     superseded  ──claimed───────────▶ updating      its version is the newest once more
-    updating    ──claimed───────────▶ updating      the claim before has lapsed, and nothing came of it
     updating    ──claim_renewed─────▶ updating      the look after the claim took long
     updating    ──claim_taken_back──▶ waiting       as it was before the claim: the update is not called for any more
-    updating    ──claim_taken_back──▶ updating
     updating    ──claim_taken_back──▶ failed
     updating    ──claim_taken_back──▶ superseded
     updating    ──accepted──────────▶ updating      Azure took the update
-    updating    ──found_busy────────▶ updating      an operation runs already, perhaps this update's
+    updating    ──found_busy────────▶ updating      an operation runs already, perhaps that of an earlier send
+    updating    ──throttled─────────▶ updating      Azure wants to be asked later
     updating    ──unanswered────────▶ updating      nobody knows whether Azure took it
     updating    ──refused───────────▶ failed        Azure did not take it
+    updating    ──claim_lapsed──────▶ waiting       nothing came of it, or it was never sent
     any         ──merged────────────▶ any           it was written meanwhile: another attempt, or an end, stays
 
     any         ──learned───────────▶ any           what a look has shown
@@ -58,7 +58,7 @@ from cmk_rotation.domain.azure_resources import (
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLAIM_LASTS
-from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,10 @@ class Attempt:
     """When it was claimed first."""
     claimed_until: datetime | None = None
     """Until then the update may be in flight and must not be sent again."""
+    rests_until: datetime | None = None
+    """Azure turned the update away, or did not answer, and until then it is not sent again."""
+    sends: int = 0
+    """How often in a row it was sent, or claimed by a visit that died, with nothing known of what came of it."""
     accepted_at: datetime | None = None
     """When ARM took the update; None while that isn't known."""
     correlation_id: str | None = None
@@ -137,6 +141,11 @@ class Rotation:
         return move(self.cluster_id.name, self.key_name, self.from_version, self.to_version)
 
     @property
+    def lapsed(self) -> bool:
+        """Whether it waits again after a claim of which nothing came."""
+        return self.stage is Stage.WAITING and self.attempt.started_at is not None
+
+    @property
     def verified(self) -> bool:
         """Whether the cluster was seen at the target, at rest."""
         return self.stage is Stage.SUCCEEDED
@@ -201,8 +210,9 @@ def put_off(rotation: Rotation, reason: Reason, message: str) -> Rotation:
 
 
 def claimed(rotation: Rotation, cluster: Cluster, *, by: RequestedBy, attempt_id: str, now: datetime) -> Rotation:
-    """A visit is about to send the update. A claim that lapsed and is made again still counts as one attempt."""
-    again = rotation.stage is Stage.UPDATING
+    """A visit is about to send the update. That is another attempt, unless Azure has only turned the one before away."""
+    before = rotation.attempt if rotation.lapsed else Attempt()
+    turned_away = rotation.lapsed and before.claimed_until is None
     at_target = same_version(cluster.key_version, rotation.to_version)
     claim = replace(
         rotation,
@@ -213,11 +223,12 @@ def claimed(rotation: Rotation, cluster: Cluster, *, by: RequestedBy, attempt_id
         reason=Reason.UPDATE_RUNNING,
         remedy=None,
         requested_by=RequestedBy.OPERATOR if by is RequestedBy.OPERATOR else rotation.requested_by,
-        attempts=rotation.attempts if again else rotation.attempts + 1,
+        attempts=rotation.attempts + (not turned_away),
         attempt=Attempt(
             id=attempt_id,
-            started_at=rotation.attempt.started_at if again else now,
+            started_at=before.started_at or now,
             claimed_until=now + CLAIM_LASTS,
+            sends=before.sends + 1,
         ),
         outcome=Outcome(),
     )
@@ -249,15 +260,22 @@ def accepted(claim: Rotation, answer: Accepted, operation_id: str | None, now: d
 
 
 def found_busy(claim: Rotation, failure: Failure, reason: Reason, until: datetime) -> Rotation:
-    """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's."""
+    """An operation runs on the cluster: an earlier send of ours perhaps, or somebody else's. This one was not taken."""
     message = f"an operation, perhaps this update, already runs on the cluster ({failure.code}: {failure.message})"
-    return _resting(claim, reason, message, until)
+    return _turned_away(claim, reason, message, until)
+
+
+def throttled(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
+    """Azure asks to be asked less. The update was not taken."""
+    message = f"Azure takes no update for now ({failure.code}: {failure.message})"
+    return _turned_away(claim, Reason.CLUSTER_UNREACHABLE, message, until)
 
 
 def unanswered(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
     """Azure did not answer, and the update may have taken effect all the same."""
-    message = f"Azure did not answer the update ({failure.code}: {failure.message})"
-    return _resting(claim, Reason.CLUSTER_UNREACHABLE, message, until)
+    message = f"{claim.heading}: Azure did not answer the update ({failure.code}: {failure.message})"
+    attempt = replace(claim.attempt, rests_until=until)
+    return replace(claim, reason=Reason.CLUSTER_UNREACHABLE, message=message, attempt=attempt)
 
 
 def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
@@ -266,8 +284,14 @@ def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
     return failed(claim, Reason.UPDATE_REFUSED, message, now, OperationError(failure.code, failure.message))
 
 
-def _resting(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:
-    attempt = replace(claim.attempt, claimed_until=until)
+def claim_lapsed(claim: Rotation) -> Rotation:
+    """Nothing came of the update, if it was sent at all: the cluster is at rest, and not at the target."""
+    message = f"{claim.heading}: nothing came of the update that was to be sent"
+    return replace(claim, stage=Stage.WAITING, reason=Reason.VERSION_IS_BEHIND, message=message)
+
+
+def _turned_away(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:
+    attempt = replace(claim.attempt, claimed_until=None, rests_until=until, sends=claim.attempt.sends - 1)
     return replace(claim, reason=reason, message=f"{claim.heading}: {message}", attempt=attempt)
 
 
@@ -344,6 +368,7 @@ def _ended(rotation: Rotation, reason: Reason, message: str, now: datetime, erro
     attempt = replace(
         before,
         claimed_until=None,
+        rests_until=None,
         operation_url=None,
         operation_error=error or before.operation_error,
         at_target_since=None,
@@ -382,12 +407,17 @@ def announced(end: Rotation, *, published: bool) -> Rotation:
 
 
 def merged(stored: Rotation, noted: Rotation) -> Rotation:
-    """The row as it is now, with the operation of our send; that of another attempt stays what it is."""
-    if stored.stage is Stage.UPDATING and stored.attempt.id == noted.attempt.id:
+    """The row as it is now, with the operation of our send, unless it has one. The URL is only for one under way."""
+    if stored.stage in OPEN and stored.attempt.id == noted.attempt.id:
         return replace(noted, etag=stored.etag)
+    if stored.attempt.operation_id is not None:
+        return stored
+    ours, under_way = noted.attempt, stored.stage is Stage.UPDATING
     attempt = replace(
         stored.attempt,
-        operation_id=stored.attempt.operation_id or noted.attempt.operation_id,
-        correlation_id=stored.attempt.correlation_id or noted.attempt.correlation_id,
+        operation_id=ours.operation_id,
+        correlation_id=stored.attempt.correlation_id or ours.correlation_id,
+        operation_url=ours.operation_url if under_way else None,
+        accepted_at=ours.accepted_at if under_way else stored.attempt.accepted_at,
     )
     return replace(stored, attempt=attempt)

@@ -20,6 +20,8 @@ class VisitRequest:
     cluster: ClusterId | None = None
     key: Key | None = None
     event_id: str | None = None
+    enqueued_at: datetime | None = None
+    """When the queue took the message, by the queue's own clock: what a sender cannot choose. It is not in the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def to_text(visit: VisitRequest) -> str:
     return json.dumps({**target, "by": visit.by, "eventId": visit.event_id, "requestedAt": iso(visit.requested_at)})
 
 
-def from_text(text: str, now: datetime) -> VisitRequest | str:
+def from_text(text: str, now: datetime, enqueued_at: datetime | None = None) -> VisitRequest | str:
     """Read a request, or say what is wrong with it.
 
     It must name one cluster or one key. Who asked and when are taken if they make sense: an unknown `by` counts as
@@ -67,6 +69,7 @@ def from_text(text: str, now: datetime) -> VisitRequest | str:
         cluster=ClusterId.parse(cluster),
         key=Key.of(key.get("vault"), key.get("name")) if isinstance(key, dict) else None,
         event_id=_event_id(message.get("eventId")),
+        enqueued_at=enqueued_at,
     )
     if cluster is not None and visit.cluster is None:
         return f"the message names no dedicated cluster: {one_line(cluster)}"

@@ -98,6 +98,11 @@ class Reason(StrEnum):
     KEY_VAULT_BLOCKED = "key-vault-blocked"
     KEY_NOT_FOUND = "key-not-found"
     VAULT_NOT_IN_CLOUD = "vault-not-in-cloud"
+    UNEXPECTED_ERROR = "unexpected-error"
+
+
+UNREACHABLE = frozenset({Reason.CLUSTER_UNREACHABLE, Reason.KEY_UNREACHABLE})
+"""One trouble, whichever of the two a look meets first: said once, not each time that it takes the other shape."""
 
 
 class FailureKind(StrEnum):
@@ -105,6 +110,8 @@ class FailureKind(StrEnum):
 
     BUSY = "busy"
     """Not now: another operation runs on the cluster."""
+    THROTTLED = "throttled"
+    """Not now, and of a change it is certain that it was not taken: Azure asks to be asked less."""
     REFUSED = "refused"
     """Not like this: somebody has to change something."""
     UNAVAILABLE = "unavailable"

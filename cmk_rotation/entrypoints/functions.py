@@ -5,6 +5,7 @@ or is left to the next reconcile; raising it would only bring the same message b
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from traceback import extract_tb
 
 from cmk_rotation import clock, logs
@@ -42,15 +43,15 @@ def key_event(payload: str) -> str | None:
     return None
 
 
-def visit(body: bytes) -> None:
-    """Do what a message on the queue asks for."""
+def visit(body: bytes, enqueued_at: datetime | None) -> None:
+    """Do what a message on the queue asks for; `enqueued_at` is when the queue took it, by the queue's clock."""
 
     def carry_out(world: World) -> None:
         from cmk_rotation.controller.fan_out import key_changed  # noqa: PLC0415 - on_key_event need not pay for it
         from cmk_rotation.controller.visit import reject  # noqa: PLC0415 - as above
         from cmk_rotation.controller.visit import visit as visit_cluster  # noqa: PLC0415 - as above
 
-        request = visit_message.from_text(body.decode(errors="replace"), world.now())
+        request = visit_message.from_text(body.decode(errors="replace"), world.now(), enqueued_at)
         if isinstance(request, str):
             reject(world, request)
         elif request.key is not None:

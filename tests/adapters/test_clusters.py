@@ -262,8 +262,8 @@ REFUSALS = [
     (400, "BadRequest", "Failed to validate key in Key Vault.", FailureKind.REFUSED),
     (400, "BadRequest", "Cluster is in deleting state. Async operation is in progress.", FailureKind.BUSY),
     (400, "AnotherOperationInProgress", "Try later.", FailureKind.BUSY),
-    (401, "InvalidAuthenticationToken", "no", FailureKind.UNAVAILABLE),
-    (401, "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier.", FailureKind.UNAVAILABLE),
+    (401, "InvalidAuthenticationToken", "no", FailureKind.THROTTLED),
+    (401, "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier.", FailureKind.THROTTLED),
     (401, "InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer.", FailureKind.REFUSED),
     (403, "AuthorizationFailed", "can't be executed now", FailureKind.REFUSED),
     (404, "ResourceNotFound", "no", FailureKind.NOT_FOUND),
@@ -282,7 +282,7 @@ REFUSALS = [
     (400, "BadRequest", "Failed to validate key in Key Vault. Try again.", FailureKind.REFUSED),
     (403, "Forbidden", "Please retry later.", FailureKind.REFUSED),
     (412, "PreconditionFailed", "no", FailureKind.REFUSED),
-    (429, "TooManyRequests", "no", FailureKind.UNAVAILABLE),
+    (429, "TooManyRequests", "no", FailureKind.THROTTLED),
     (500, "InternalServerError", "no", FailureKind.UNAVAILABLE),
     (503, "ServiceUnavailable", "no", FailureKind.UNAVAILABLE),
     (307, "Moved", "no", FailureKind.UNAVAILABLE),
@@ -350,7 +350,7 @@ def test_an_update_that_meets_an_expired_token_is_sent_once_and_may_be_sent_late
     azure.faults.add(Fault(kind=FaultKind.ANSWER, method="PATCH", status=401, body=body))
     with pytest.raises(AzureCallError) as error:
         arm.set_key_version(before, "v2", ATTEMPT)
-    assert failure(error) == (FailureKind.UNAVAILABLE, "ExpiredAuthenticationToken")
+    assert failure(error) == (FailureKind.THROTTLED, "ExpiredAuthenticationToken")
     assert patches(azure) == 1
     assert cluster.operation is None
 

@@ -74,6 +74,8 @@ FULL_ROTATION = replace(
         at_target_since=AT,
         elsewhere_since=AT,
         silent_since=AT,
+        rests_until=AT,
+        sends=2,
     ),
 )
 ENDED_ROTATION = replace(
@@ -101,12 +103,16 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
+    unavailable_since=AT,
+    busy_since=AT,
     next_visit=NextVisit(AT, AT),
     alerts=AlertState(
         attention_reason=Reason.MOVED_BACK,
         attention_at=AT,
         expiry_warned_at=AT,
         disabled_early_version="v0",
+        unreadable_rows="x|y|z",
+        unreadable_at=AT,
         saying_since=AT,
     ),
 )
@@ -399,3 +405,28 @@ def test_a_table_that_refuses_while_it_is_read_by_pages_is_unavailable_storage(
     azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices")
     with pytest.raises(StorageUnavailableError):
         list(records.pinning(KEY, "aaa", other_than=cluster_id()))
+
+
+@pytest.mark.parametrize(
+    "key", ["x|y|z", "CONTOSO.vault.azure.net|la-cmk|v2", "contoso.vault.azure.net|la-cmk", "anything"]
+)
+def test_a_row_that_is_not_under_its_own_key_is_left_out_and_named(
+    raw: tuple[TableClient, TableRecords], key: str
+) -> None:
+    hand, records = raw
+    saved = records.save_rotation(rotation())
+    partition = next(iter(hand.list_entities()))["PartitionKey"]
+    hand.create_entity({"PartitionKey": partition, "RowKey": key, "stage": "updating"})
+    hand.create_entity({"PartitionKey": partition, "RowKey": "~account-of-a-later-version"})
+    assert records.of_cluster(cluster_id()) == Record(None, (saved,), (key,))
+    assert records.everything()[cluster_id()].unreadable_rows == (key,)
+
+
+def test_a_number_that_nobody_can_have_counted_to_can_be_counted_on(raw: tuple[TableClient, TableRecords]) -> None:
+    hand, records = raw
+    records.save_rotation(rotation())
+    (row,) = hand.list_entities()
+    hand.upsert_entity({**row, "attempts": 2**31 - 1}, mode=UpdateMode.REPLACE)
+    (found,) = records.of_cluster(cluster_id()).rotations
+    assert found.attempts == 9_999
+    assert records.save_rotation(replace(found, attempts=found.attempts + 1)).attempts == 10_000

@@ -224,10 +224,10 @@ def test_a_claim_whose_visit_died_is_taken_up_by_reconcile_once_it_has_lapsed(tm
         cluster = known(story)
         after(story, claim, story.host.restart)
         new = story.rotate()
-        row = story.finished(cluster, new, within=400)
-        assert (row["stage"], row["attempts"]) == ("succeeded", 1)
+        row = story.finished(cluster, new, within=700)
+        assert (row["stage"], row["attempts"]) == ("succeeded", 2)
         (sent,) = story.lines("update.sent")
-        assert seconds_from(row["requestedAt"], sent["time"]) >= 180
+        assert seconds_from(row["requestedAt"], sent["time"]) >= 180 + 300, "clocks may differ by five minutes"
 
 
 def test_an_update_that_is_sent_again_after_a_crash_is_refused_as_busy_and_followed(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_an_update_that_is_sent_again_after_a_crash_is_refused_as_busy_and_follo
         cluster = known(story)
         after(story, update, story.host.restart)
         row = story.finished(cluster, story.rotate())
-        assert (row["stage"], row["attempts"]) == ("succeeded", 1)
+        assert (row["stage"], row["attempts"]) == ("succeeded", 2)
         first, *again = story.patches(cluster)
         assert first.status == 202
         assert {patch.status for patch in again} == {400}
@@ -277,10 +277,10 @@ def test_a_note_that_comes_after_the_end_adds_the_operation_and_reopens_nothing(
 def test_a_note_leaves_a_later_attempt_what_it_is(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=SEEMS_AT_REST, build=build) as story:
         cluster = known(story)
-        noted = hold(story, step("accepted"), 200)
+        noted = hold(story, step("accepted"), 510)
         new = story.rotate()
         story.until(lambda: noted.has_come, "the first attempt's note")
-        story.quiet(185)
+        story.quiet(490)
         story.ask_for_visit(cluster)
         story.until(lambda: (story.rotation(cluster, new) or {}).get("operationId"), "the late note")
         row = story.rotation(cluster, new)
@@ -295,7 +295,7 @@ def test_a_late_note_of_a_first_operation_does_not_replace_the_second(tmp_path: 
         tmp_path, behaviour=replace(QUICK, outcome=Outcome.FAILED, final_state="Succeeded"), build=build
     ) as story:
         cluster = known(story)
-        noted = hold(story, step("accepted"), 300)
+        noted = hold(story, step("accepted"), 700)
         new = story.rotate()
         story.until(lambda: noted.has_come, "the first attempt's note")
         row = story.finished(cluster, new)

@@ -74,7 +74,8 @@ def one_rotation_on_record(story: Stage, new: str) -> None:
     story.until(lambda: story.status(cluster).get("reason") == "up-to-date", "the cluster's row to say so")
     story.until(lambda: story.waiting_messages() == 0, "the last look")
     (row,) = story.rotations(cluster)
-    assert (row["toVersion"], row["stage"], row["verified"], row["attempts"]) == (new, "succeeded", True, 1)
+    assert (row["toVersion"], row["stage"], row["verified"]) == (new, "succeeded", True)
+    assert row["attempts"] in {1, 2}, "a claim of which nothing is known is followed by another attempt"
     assert cluster.key is not None
     assert cluster.key.version == new
     assert len(story.patches(cluster)) in {1, 2}

@@ -12,7 +12,9 @@ from tests.e2e.stage import stage
 QUICK = Behaviour(update_seconds=120, retry_after=5)
 JSON = {"Content-Type": "application/json"}
 CHALLENGE = 'Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"'
-SIGNATURE = b'{"error": {"code": "Unauthorized", "message": "AKV10046: Unable to resolve the key for signature validation."}}'
+SIGNATURE = (
+    b'{"error": {"code": "Unauthorized", "message": "AKV10046: Unable to resolve the key for signature validation."}}'
+)
 EXPIRED = b'{"error": {"code": "ExpiredAuthenticationToken", "message": "The access token has expired."}}'
 NEWER = b'{"Error": {"Code": "NewerDataExists", "Message": "Please retry the request."}}'
 ARM, CLUSTER = "management.azure.com", "*/clusters/*"

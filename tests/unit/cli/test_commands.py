@@ -44,7 +44,7 @@ def under_way_and_showing_the_target(fakes: Fakes) -> None:
 
 
 def arm_is_down(fakes: Fakes) -> None:
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
 
 
 def vault_is_down(fakes: Fakes) -> None:
@@ -58,7 +58,7 @@ def key_of_an_automatic_cluster_may_not_be_read(fakes: Fakes) -> None:
 
 def scope_failed(fakes: Fakes) -> None:
     moved(fakes)
-    fakes.clusters.scope_troubles[SCOPE] = UNAVAILABLE
+    fakes.clusters.scope_failures[SCOPE] = UNAVAILABLE
 
 
 def scope_is_empty(fakes: Fakes) -> None:
@@ -140,5 +140,5 @@ def test_plan_exits_with_0_if_every_cluster_is(case: Callable[[Fakes], None], mo
 def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     fakes = Fakes()
     moved(fakes)
-    fakes.clusters.get_trouble = GONE
+    fakes.clusters.get_failure = GONE
     assert planned(fakes, monkeypatch) == 2

@@ -192,7 +192,7 @@ def test_a_warning_from_the_future_does_not_silence_the_next_one() -> None:
 
 def test_a_cluster_that_cannot_be_read_warns_of_nothing() -> None:
     fakes = expiring_in(5)
-    fakes.clusters.get_trouble = REFUSED
+    fakes.clusters.get_failure = REFUSED
     fakes.visit()
     assert fakes.log.of(LogEvent.KEY_EXPIRING) == []
 

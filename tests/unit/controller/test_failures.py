@@ -8,16 +8,21 @@ import pytest
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Failure, Operation, OperationError
 from cmk_rotation.domain.log_events import LogEvent
-from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
+from cmk_rotation.domain.vocabulary import FailureKind, Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
     HOUR,
+    KEY,
     MINUTE,
+    NOW,
+    SECOND,
     UNAVAILABLE,
+    V1,
     V2,
     cluster,
     failure,
+    version,
 )
 from tests.unit.support.fakes import BUSY
 from tests.unit.support.worlds import Fakes
@@ -72,9 +77,14 @@ def test_an_operator_skips_the_rest_once() -> None:
     fakes.visit()
     fakes.visit()
     assert len(fakes.clusters.sent) == 1
-    fakes.visit(by=RequestedBy.OPERATOR)
-    assert len(fakes.clusters.sent) == 2
+    for _ in range(3):
+        fakes.clock.now += MINUTE
+        fakes.visit(by=RequestedBy.OPERATOR)
+        assert len(fakes.clusters.sent) == 2, "however often they ask within ten minutes"
     assert fakes.status.reason is Reason.UPDATE_REFUSED
+    fakes.clock.now += 10 * MINUTE
+    fakes.visit(by=RequestedBy.OPERATOR)
+    assert len(fakes.clusters.sent) == 3
 
 
 def test_an_operator_who_finds_a_failure_does_not_send_the_next_attempt_unseen() -> None:
@@ -93,13 +103,14 @@ def test_an_attempt_that_an_operator_asked_for_says_so() -> None:
     fakes.clusters.refuses = REFUSAL
     fakes.visit()
     assert fakes.rotation.requested_by is RequestedBy.EVENT
+    fakes.clock.now += MINUTE
     fakes.visit(by=RequestedBy.OPERATOR)
     assert (fakes.rotation.attempts, fakes.rotation.requested_by) == (2, RequestedBy.OPERATOR)
 
 
 def test_a_cluster_that_cannot_be_read_for_want_of_a_token_says_where_to_look() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = Failure(FailureKind.UNAVAILABLE, "NoToken", "no identity endpoint")
+    fakes.clusters.get_failure = Failure(FailureKind.UNAVAILABLE, "NoToken", "no identity endpoint")
     fakes.visit()
     assert "managed identity" in (fakes.status.remedy or "")
 
@@ -152,7 +163,7 @@ def test_a_refusal_stays_one_if_the_cluster_cannot_be_read_after_it() -> None:
     fakes = Fakes()
 
     def arm_falls_silent() -> None:
-        fakes.clusters.get_trouble = UNAVAILABLE
+        fakes.clusters.get_failure = UNAVAILABLE
 
     fakes.clusters.refuses, fakes.clusters.on_patch = REFUSAL, arm_falls_silent
     fakes.visit()
@@ -203,7 +214,7 @@ def test_a_cluster_that_stays_busy_is_called_out_once_a_day() -> None:
 
 def test_an_unavailable_azure_is_asked_again_in_1_to_15_minutes_and_called_out_after_an_hour() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     fakes.visit()
     fakes.run(HOUR - MINUTE)
     assert fakes.log.errors == []
@@ -212,7 +223,7 @@ def test_an_unavailable_azure_is_asked_again_in_1_to_15_minutes_and_called_out_a
     fakes.run(3 * DAY)
     attention = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
     assert [line.fields["reason"] for line in attention] == [Reason.CLUSTER_UNREACHABLE] * 3
-    fakes.clusters.get_trouble = None
+    fakes.clusters.get_failure = None
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
@@ -228,6 +239,47 @@ def test_an_unavailable_key_vault_is_called_out_after_an_hour_and_then_daily() -
     assert [line.fields["reason"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [Reason.KEY_UNREACHABLE] * 2
 
 
+def test_trouble_whose_reason_changes_with_each_look_is_paced_called_out_and_over_as_one() -> None:
+    fakes = Fakes()
+    fakes.clusters.get_failure, fakes.clusters.get_fails_each = UNAVAILABLE, 2
+    fakes.keys.failure = UNAVAILABLE
+    fakes.visit()
+    fakes.run(HOUR - MINUTE)
+    assert fakes.log.errors == []
+    reasons = {line.fields["reason"] for line in fakes.log.of(LogEvent.VISIT_DECIDED)}
+    assert reasons == {Reason.CLUSTER_UNREACHABLE, Reason.KEY_UNREACHABLE}
+    fakes.run(2 * DAY)
+    assert len(fakes.log.of(LogEvent.CLUSTER_ATTENTION)) == 2
+    assert {line.fields["since"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)} == {NOW}
+    assert len(fakes.requests.requested) < 2 * 24 * 4 + 20  # every 15 minutes, after a minute at first
+    fakes.clusters.get_failure = fakes.keys.failure = None
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.status.unavailable_since is None
+    assert len(fakes.log.of(LogEvent.CLUSTER_RECOVERED)) == 1
+
+
+def test_a_cluster_that_stays_busy_is_called_out_though_every_other_look_cannot_see_it() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
+    fakes.clusters.get_failure, fakes.clusters.get_fails_each = UNAVAILABLE, 2
+    fakes.visit()
+    fakes.run(6 * HOUR - 10 * MINUTE)
+    assert fakes.log.errors == []
+    fakes.run(HOUR)
+    assert [line.fields["reason"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [Reason.CLUSTER_STUCK]
+
+
+def test_a_look_that_could_read_everything_ends_trouble() -> None:
+    fakes = Fakes(mode=Mode.OBSERVE)
+    for failing in (True, False, True):
+        fakes.keys.failure = UNAVAILABLE if failing else None
+        fakes.visit()
+        assert (fakes.status.unavailable_since is not None) is failing
+        fakes.clock.now += 40 * MINUTE
+    assert fakes.log.errors == []
+
+
 def test_an_unanswered_update_that_took_effect_is_not_sent_again() -> None:
     fakes = Fakes()
     fakes.clusters.answer_lost = UNAVAILABLE
@@ -238,31 +290,91 @@ def test_an_unanswered_update_that_took_effect_is_not_sent_again() -> None:
     assert fakes.rotation.reason is Reason.CONFIRMED_BY_CLUSTER
 
 
-def test_an_unanswered_update_that_did_not_take_effect_is_sent_again_more_slowly_each_time() -> None:
+def test_an_unanswered_update_that_did_not_take_effect_is_sent_three_times_and_then_at_the_pace_of_what_failed() -> (
+    None
+):
     fakes = Fakes()
     fakes.clusters.refuses = UNAVAILABLE
     fakes.visit()
-    fakes.run(55 * MINUTE)
-    assert 4 <= len(fakes.clusters.sent) <= 10
+    fakes.run(20 * MINUTE)
+    assert len(fakes.clusters.sent) == 3
     assert fakes.log.errors == []
+    fakes.run(20 * MINUTE)
+    assert fakes.log.errors == ["rotation.finished"]
+    assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.FAILED, Reason.UPDATE_FAILED)
     fakes.run(2 * DAY)
-    assert len(fakes.clusters.sent) <= 10 + 2 * 24 * 4  # every 15 minutes, past the deadline too
-    attention = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
-    assert [line.fields["reason"] for line in attention] == [Reason.CLUSTER_UNREACHABLE] * 2
+    assert len(fakes.clusters.sent) <= 12
     fakes.clusters.refuses = None
-    fakes.run(HOUR)
-    assert fakes.finished == [Stage.SUCCEEDED]
+    fakes.run(DAY)
+    assert fakes.finished[-1] is Stage.SUCCEEDED
 
 
 def test_an_update_that_azure_throttles_rests_as_long_as_azure_says() -> None:
     fakes = Fakes()
-    fakes.clusters.refuses = failure(FailureKind.UNAVAILABLE, retry_after=40 * MINUTE)
+    fakes.clusters.refuses = failure(FailureKind.THROTTLED, retry_after=40 * MINUTE)
     fakes.visit()
     fakes.clusters.refuses = None
     fakes.run(39 * MINUTE)
     assert len(fakes.clusters.sent) == 1
     fakes.run(2 * MINUTE)
     assert len(fakes.clusters.sent) == 2
+
+
+@pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.BUSY])
+def test_an_update_that_azure_is_known_not_to_have_taken_is_sent_again_after_a_minute_as_the_same_attempt(
+    kind: FailureKind,
+) -> None:
+    fakes = Fakes()
+    fakes.clusters.refuses = failure(kind)
+    fakes.visit()
+    fakes.run(55 * SECOND)
+    fakes.visit()
+    assert len(fakes.clusters.sent) == 1
+    fakes.clusters.refuses = None
+    fakes.run(10 * SECOND)
+    assert len(fakes.clusters.sent) == 2
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.rotation.attempts == 1
+
+
+@pytest.mark.parametrize("leaves", ["Succeeded", "Failed"])
+def test_updates_whose_answers_are_lost_and_whose_operations_fail_are_counted_and_called_out(leaves: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.answer_lost, fakes.clusters.arrives, fakes.clusters.leaves = UNAVAILABLE, False, leaves
+    fakes.visit()
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.FAILED]
+    reason = Reason.UPDATE_FAILED if leaves == "Succeeded" else Reason.CLUSTER_FAILED
+    assert fakes.rotation.reason is reason
+    assert fakes.rotation.attempts == len(fakes.clusters.sent) == (3 if leaves == "Succeeded" else 1)
+    fakes.run(30 * HOUR)
+    assert len(fakes.clusters.patches) <= 12  # at the pace of what fails: 1, 2, 4, 8, 16 hours
+    assert fakes.rotation.attempts == len(fakes.clusters.sent)
+
+
+@pytest.mark.parametrize("stops", ["hold", "disabled", "unknown", "observe"])
+def test_a_claim_that_was_never_taken_does_not_stay_under_way_when_nothing_is_to_be_sent_any_more(stops: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.refuses = UNAVAILABLE
+    fakes.visit()
+    assert len(fakes.clusters.sent) == 1
+    match stops:
+        case "hold":
+            fakes.clusters.stored[CLUSTER] = cluster(held=True)
+        case "disabled":
+            fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+        case "unknown":
+            fakes.keys.listed[KEY] = (version(V2),)
+        case _:
+            fakes.mode = Mode.OBSERVE
+    fakes.run(HOUR)
+    assert fakes.rotation.stage is Stage.WAITING
+    asked = len(fakes.requests.requested)
+    fakes.run(2 * DAY)
+    assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1].fields["underWay"] == 0
+    assert len(fakes.requests.requested) - asked <= 4, "looked at daily, not each time that the timer rings"
+    assert len(fakes.clusters.sent) == 1
 
 
 # --- the outcome topic ----------------------------------------------------------------------------------------------------

@@ -71,9 +71,9 @@ def test_what_comes_back_is_said_anew() -> None:
 def test_while_a_scope_fails_nothing_is_over() -> None:
     fakes = with_odd()
     assert reconciled(fakes, MINUTE) == 1
-    fakes.clusters.scope_troubles[SCOPE] = failure(FailureKind.UNAVAILABLE)
+    fakes.clusters.scope_failures[SCOPE] = failure(FailureKind.UNAVAILABLE)
     assert reconciled(fakes, MINUTE) == 0
-    fakes.clusters.scope_troubles.clear()
+    fakes.clusters.scope_failures.clear()
     assert reconciled(fakes, MINUTE) == 0
 
 
@@ -102,7 +102,7 @@ def test_a_cluster_on_record_that_turns_unreadable_is_not_gone(entry: Unreadable
     fakes.run(HOUR)
     del fakes.clusters.stored[ODD]
     fakes.clusters.unreadable = (entry,)
-    fakes.clusters.get_trouble = failure(FailureKind.UNAVAILABLE)
+    fakes.clusters.get_failure = failure(FailureKind.UNAVAILABLE)
     fakes.run(2 * HOUR)
     assert fakes.records.statuses[ODD].reason is Reason.CLUSTER_UNREACHABLE
 

@@ -116,7 +116,7 @@ def test_a_message_without_a_key_is_rejected() -> None:
 
 def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
-    fakes.clusters.scope_troubles[OTHER] = failure(FailureKind.UNAVAILABLE)
+    fakes.clusters.scope_failures[OTHER] = failure(FailureKind.UNAVAILABLE)
     fakes.key_changed()
     fakes.run(2 * HOUR, reconcile=False)
     asked = [after for visit, after in fakes.requests.requested if visit.key is not None]
@@ -129,24 +129,24 @@ def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
 
 def test_a_scope_that_answers_again_is_found_by_the_repeated_message() -> None:
     fakes = Fakes()
-    fakes.clusters.scope_troubles[SCOPE] = failure(FailureKind.UNAVAILABLE, retry_after=5 * MINUTE)
+    fakes.clusters.scope_failures[SCOPE] = failure(FailureKind.UNAVAILABLE, retry_after=5 * MINUTE)
     fakes.key_changed()
     fakes.run(2 * MINUTE, reconcile=False)
-    fakes.clusters.scope_troubles.clear()
+    fakes.clusters.scope_failures.clear()
     fakes.run(HOUR, reconcile=False)
     assert fakes.finished == [Stage.SUCCEEDED]
 
 
 def test_a_scope_that_refuses_is_not_asked_again() -> None:
     fakes = Fakes(scopes=(GROUP, OTHER))
-    fakes.clusters.scope_troubles[OTHER] = REFUSED
+    fakes.clusters.scope_failures[OTHER] = REFUSED
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW, key=KEY))
     assert [visit.cluster for visit, _ in fakes.requests.requested] == [CLUSTER]
 
 
 def test_a_message_from_the_future_is_asked_again_no_longer_than_one_from_now() -> None:
     fakes = Fakes()
-    fakes.clusters.scope_troubles[SCOPE] = UNAVAILABLE
+    fakes.clusters.scope_failures[SCOPE] = UNAVAILABLE
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW + DAY, key=KEY))
     assert [after for _, after in fakes.requests.requested] == [MINUTE]
 
@@ -301,7 +301,7 @@ def test_a_cluster_on_record_out_of_scope_is_left_alone() -> None:
 
 def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_cannot_be_read() -> None:
     fakes = settled()
-    fakes.clusters.scope_troubles[SCOPE] = fakes.clusters.get_trouble = REFUSED
+    fakes.clusters.scope_failures[SCOPE] = fakes.clusters.get_failure = REFUSED
     fakes.run(30 * MINUTE)
     assert fakes.status.reason is Reason.CLUSTER_ACCESS_DENIED
     assert summary(fakes)["attention"] == 1
@@ -316,7 +316,7 @@ def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_can
 )
 def test_the_remedy_for_a_scope_speaks_of_what_is_wrong(kind: FailureKind, speaks_of: str, not_of: str) -> None:
     fakes = Fakes()
-    fakes.clusters.scope_troubles[SCOPE] = failure(kind)
+    fakes.clusters.scope_failures[SCOPE] = failure(kind)
     fakes.reconcile()
     assert speaks_of in str(summary(fakes)["remedy"])
     assert not_of not in str(summary(fakes)["remedy"])
@@ -324,7 +324,7 @@ def test_the_remedy_for_a_scope_speaks_of_what_is_wrong(kind: FailureKind, speak
 
 def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -> None:
     fakes = Fakes(scopes=(OTHER, GROUP))
-    fakes.clusters.scope_troubles[OTHER] = UNAVAILABLE
+    fakes.clusters.scope_failures[OTHER] = UNAVAILABLE
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
     lines = fakes.log.of(LogEvent.RECONCILE_FINISHED)
@@ -597,7 +597,7 @@ def test_a_plan_decides_for_every_cluster_and_changes_nothing() -> None:
     fakes = fleet(3)
     hidden = cluster_id("law-hidden", group="rg-other")
     fakes.scopes = (GROUP, OTHER)
-    fakes.clusters.scope_troubles[OTHER] = REFUSED
+    fakes.clusters.scope_failures[OTHER] = REFUSED
     fakes.records.put(status(cluster_id=hidden))
     _, planned = plan(fakes.world)
     assert [decision.action for _, decision in planned] == [Action.UPDATE] * 3 + [Action.ATTENTION]
@@ -631,7 +631,7 @@ def test_a_plan_shows_a_scope_that_holds_something_gone() -> None:
     fakes.records.put(status())
     decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
-    fakes.clusters.scope_troubles[SCOPE] = GONE
+    fakes.clusters.scope_failures[SCOPE] = GONE
     decision = only_planned(fakes)
     assert decision.reason is Reason.CLUSTER_GONE
     assert fakes.clock.now == NOW
@@ -686,7 +686,7 @@ def test_a_poison_message_that_has_lain_for_an_hour_calls_for_a_person() -> None
 
 def test_a_poison_message_beside_a_scope_that_fails_is_told_in_the_same_error() -> None:
     fakes = settled()
-    fakes.clusters.scope_troubles[SCOPE] = REFUSED
+    fakes.clusters.scope_failures[SCOPE] = REFUSED
     poisoned(fakes, 1, HOUR)
     line = fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1]
     assert line.level == logging.ERROR

@@ -106,14 +106,14 @@ def test_since_stays_while_the_reason_does() -> None:
 def test_a_cluster_that_cannot_be_read_keeps_what_was_last_seen() -> None:
     fakes = on_hold()
     fakes.visit()
-    fakes.clusters.get_trouble = REFUSED
+    fakes.clusters.get_failure = REFUSED
     fakes.visit()
     assert (fakes.status.reason, fakes.status.key_version) == (Reason.CLUSTER_ACCESS_DENIED, V1)
 
 
 def test_a_cluster_that_could_never_be_read_has_a_row_without_a_mode() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = REFUSED
+    fakes.clusters.get_failure = REFUSED
     fakes.visit()
     assert (fakes.status.mode, fakes.status.key_version) == (None, None)
 
@@ -146,7 +146,7 @@ def test_without_a_row_no_visit_is_to_come() -> None:
 
 def test_a_look_that_wants_another_soon_does_not_wait_for_one_that_is_due_late() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     fakes.records.put(status(reason=Reason.CLUSTER_UNREACHABLE, since=NOW, next_visit_at=NOW + 30 * MINUTE))
     fakes.visit()
     assert must(fakes.status.next_visit).at == NOW + MINUTE
@@ -191,7 +191,7 @@ def test_the_earlier_of_two_looks_yields() -> None:
 def test_the_earlier_of_two_looks_still_notes_the_visit_that_it_requested() -> None:
     """The due visit requests the next; a spare that looked later wrote first, and knows only of the due one."""
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     asked_at = NOW - MINUTE
     due = status(reason=Reason.CLUSTER_UNREACHABLE, next_visit_at=NOW, next_visit_asked_at=asked_at)
     fakes.records.put(due)
@@ -206,7 +206,7 @@ def test_the_earlier_of_two_looks_still_notes_the_visit_that_it_requested() -> N
 def test_a_visit_that_comes_before_it_was_noted_requests_the_next_one_all_the_same() -> None:
     """The table was slow: the due visit came, took itself for a spare, and learns otherwise when it records."""
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     older, asked_at = NOW - 2 * MINUTE, NOW - MINUTE
     row = status(reason=Reason.CLUSTER_UNREACHABLE, next_visit_at=NOW - SECOND, next_visit_asked_at=older)
     fakes.records.put(row)
@@ -227,7 +227,7 @@ def test_a_visit_that_was_requested_when_the_due_one_was_due_takes_its_place(
 ) -> None:
     """The due one was there, and could not put on record which visit it had requested, or has not yet."""
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     due_at = NOW - MINUTE
     fakes.records.put(status(next_visit_at=due_at, next_visit_asked_at=due_at - MINUTE))
     visit.visit(fakes.world, VisitRequest(RequestedBy.FOLLOW, due_at + requested, cluster=CLUSTER))
@@ -236,7 +236,7 @@ def test_a_visit_that_was_requested_when_the_due_one_was_due_takes_its_place(
 
 def test_of_two_looks_that_each_requested_a_visit_the_row_keeps_the_one_that_is_on_it() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     theirs = status(
         reason=Reason.CLUSTER_UNREACHABLE,
         looked_at=NOW - SECOND,
@@ -259,7 +259,7 @@ def test_a_row_that_changes_at_every_try_is_left_as_it_is() -> None:
 
 def test_a_visit_that_ends_together_with_a_dozen_others_still_notes_the_next_one() -> None:
     fakes = Fakes()
-    fakes.clusters.get_trouble = UNAVAILABLE
+    fakes.clusters.get_failure = UNAVAILABLE
     fakes.records.put(status())
     before_status(fakes, lambda: fakes.records.put(status(looked_at=NOW - SECOND)), times=12)
     fakes.visit()
@@ -327,7 +327,7 @@ def test_a_row_that_cannot_be_written_is_raised_only_if_no_visit_was_requested()
     with pytest.raises(StorageUnavailableError):
         fakes.visit()
     unreachable = Fakes()
-    unreachable.clusters.get_trouble = UNAVAILABLE
+    unreachable.clusters.get_failure = UNAVAILABLE
     before_status(unreachable, storage_goes_down)
     unreachable.visit()
     assert len(unreachable.requests.requested) == 1

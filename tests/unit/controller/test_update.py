@@ -77,12 +77,12 @@ def test_a_cluster_that_cannot_be_read_once_more_is_not_updated() -> None:
     fakes = Fakes()
 
     def azure_falls_silent() -> None:
-        fakes.clusters.get_trouble = UNAVAILABLE
+        fakes.clusters.get_failure = UNAVAILABLE
 
     when_claimed(fakes, azure_falls_silent)
     fakes.visit()
     assert (fakes.clusters.sent, fakes.rotation.stage) == ([], Stage.WAITING)
-    fakes.records.before_save, fakes.clusters.get_trouble = None, None
+    fakes.records.before_save, fakes.clusters.get_failure = None, None
     fakes.run(HOUR)
     assert fakes.finished == [Stage.SUCCEEDED]
 

@@ -152,7 +152,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
     forged = operation_url(host="evil.example")
     fakes.records.put(rotation(operation_url=forged))
     fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
-    fakes.clusters.operation_trouble = UNAVAILABLE  # would be seen, had it been asked
+    fakes.clusters.operation_failure = UNAVAILABLE  # would be seen, had it been asked
     fakes.visit()
     assert fakes.rotation.attempt.silent_since is None
     assert fakes.rotation.stage is Stage.UPDATING
@@ -160,7 +160,7 @@ def test_a_stored_operation_url_is_asked_only_if_it_is_trustworthy() -> None:
 
 def test_an_operation_that_is_not_found_leaves_the_word_to_the_cluster() -> None:
     fakes = Fakes()
-    fakes.clusters.operation_trouble = GONE
+    fakes.clusters.operation_failure = GONE
     fakes.visit()
     fakes.run(HOUR)
     assert fakes.rotation.reason is Reason.CONFIRMED_BY_CLUSTER
@@ -168,7 +168,7 @@ def test_an_operation_that_is_not_found_leaves_the_word_to_the_cluster() -> None
 
 def test_an_operation_that_is_silent_for_hours_leaves_the_word_to_the_cluster_after_one() -> None:
     fakes = Fakes()
-    fakes.clusters.operation_trouble = UNAVAILABLE
+    fakes.clusters.operation_failure = UNAVAILABLE
     fakes.visit()
     fakes.run(59 * MINUTE)
     assert fakes.rotation.stage is Stage.UPDATING
@@ -466,3 +466,26 @@ def test_a_cluster_that_is_gone_supersedes_its_update() -> None:
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUPERSEDED, Reason.CLUSTER_GONE)
     assert fakes.status.reason is Reason.CLUSTER_GONE
     assert fakes.requests.pending == []
+
+
+# --- at the first sight ---------------------------------------------------------------------------------------------------
+
+
+def test_the_first_sight_of_a_cluster_that_is_up_to_date_is_put_on_record_and_announced_to_nobody() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(DAY)
+    assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.SUCCEEDED, Reason.ALREADY_THERE)
+    assert (fakes.finished, fakes.outcomes.published) == ([], [])
+
+
+def test_somebody_elses_update_between_two_looks_is_announced_with_where_the_cluster_came_from() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
+    fakes.visit()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert (fakes.rotation.reason, fakes.rotation.from_version) == (Reason.ALREADY_THERE, V1)
+    assert len(fakes.outcomes.published) == 1
+    assert fakes.rotation.outcome.keep_old_version_until is not None

@@ -1,7 +1,7 @@
 """What is to be done about a cluster, one sentence for each situation."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -323,7 +323,7 @@ CASES: dict[str, tuple[Observation, Action, Reason]] = {
         Reason.VERSION_IS_BEHIND,
     ),
     "the update was refused just now but the operator asks": (
-        observation(REFUSED_ONCE, by=RequestedBy.OPERATOR),
+        observation(REFUSED_ONCE, by=RequestedBy.OPERATOR, asked_at=NOW),
         Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
@@ -621,6 +621,9 @@ def test_the_rules_stand_in_this_order() -> None:
         "operation_is_silent",
         "cluster_alone_confirms",
         "cluster_contradicts",
+        "cluster_failed_without_an_answer",
+        "sent_in_vain",
+        "claim_has_lapsed",
         "update_is_running",
         "cluster_is_going",
         "no_customer_key",
@@ -661,3 +664,23 @@ def test_every_rule_of_both_modules_is_in_the_list() -> None:
             takes = set(getattr(found, "__annotations__", {})) - {"return"}
             is_rule = takes in ({"observation"}, {"unreadable"}) and "None" in returns and not name.startswith("_")
             assert not is_rule or name in listed, name
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "attempt", "obeyed"),
+    [
+        (NOW, {}, True),
+        (NOW - 5 * MINUTE, {}, False),  # when the update failed
+        (None, {}, False),
+        (NOW, {"requested_by": RequestedBy.OPERATOR, "started_at": NOW - 10 * MINUTE}, True),
+        (NOW, {"requested_by": RequestedBy.OPERATOR, "started_at": NOW - 9 * MINUTE}, False),
+        (NOW, {"requested_by": RequestedBy.EVENT, "started_at": NOW - 9 * MINUTE}, True),
+        (NOW, {"requested_by": RequestedBy.OPERATOR, "started_at": None, "finished_at": None}, True),
+    ],
+)
+def test_an_operator_is_obeyed_every_ten_minutes_and_only_if_asked_since_the_failure(
+    asked_at: datetime | None, attempt: dict[str, Any], *, obeyed: bool
+) -> None:
+    known = over(Stage.FAILED, Reason.UPDATE_FAILED, **attempt)
+    decision = decided(observation(known, by=RequestedBy.OPERATOR, asked_at=asked_at))
+    assert (decision.action is Action.UPDATE) is obeyed

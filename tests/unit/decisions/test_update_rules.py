@@ -1,13 +1,13 @@
 """How an update of ours ends: every row of the verification table, and what lies between the rows."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cmk_rotation.decisions.observation import Decision, Finish, Observation
-from cmk_rotation.decisions.policy import decide
+from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
@@ -374,20 +374,50 @@ def test_progress_notes_the_operation_s_status_and_the_cluster_s_state() -> None
 
 
 def test_a_claim_is_not_sent_again_before_it_has_lapsed() -> None:
-    opinion = decision(seen(claimed(claimed_until=NOW + SECOND)))
+    opinion = decision(seen(claimed(claimed_until=NOW - 5 * MINUTE + SECOND)))
     assert (opinion.action, opinion.requeue_after) == (Action.WAIT, 5 * SECOND)
-    assert decision(seen(claimed(claimed_until=NOW + 2 * MINUTE))).requeue_after == 2 * MINUTE
+    assert decision(seen(claimed(claimed_until=NOW - 3 * MINUTE))).requeue_after == 2 * MINUTE
+    later = claimed(claimed_until=NOW - 3 * MINUTE, rests_until=NOW + 4 * MINUTE)
+    assert decision(seen(later)).requeue_after == 4 * MINUTE
 
 
-@pytest.mark.parametrize("at_rest", [AT_OLD, FAILED_AT_OLD, FAILED_AT_TARGET])
-@pytest.mark.parametrize("until", [NOW, NOW - DAY, None, NOW + DAY])
-def test_a_claim_that_has_lapsed_or_cannot_be_believed_is_sent_again(until: object, at_rest: Any) -> None:
-    opinion = decision(seen(claimed(claimed_until=until), cluster=at_rest))
+@pytest.mark.parametrize("until", [NOW - 5 * MINUTE, NOW - DAY, None, NOW + DAY])
+def test_a_claim_that_has_lapsed_or_cannot_be_believed_waits_again_and_is_sent_again(until: object) -> None:
+    lapsed = seen(claimed(claimed_until=until, sends=2), cluster=AT_OLD)
+    assert (finish(lapsed).stage, finish(lapsed).lapsed, finish(lapsed).attempt.sends) == (Stage.WAITING, True, 2)
+    _, opinion = settle(lapsed)
     assert (opinion.action, opinion.reason) == (Action.UPDATE, Reason.VERSION_IS_BEHIND)
 
 
+def test_a_claim_counts_as_in_flight_for_as_long_as_clocks_may_differ() -> None:
+    opinion = decision(seen(claimed(claimed_until=NOW - 4 * MINUTE), cluster=AT_OLD))
+    assert (opinion.action, opinion.requeue_after) == (Action.WAIT, MINUTE)
+
+
+@pytest.mark.parametrize("until", [NOW, NOW + 2 * MINUTE])
+def test_what_azure_turned_away_rests_as_long_as_azure_says_and_no_longer(until: datetime) -> None:
+    turned_away = seen(claimed(claimed_until=None, rests_until=until), cluster=AT_OLD)
+    if until > NOW:
+        assert decision(turned_away).requeue_after == until - NOW
+    else:
+        assert finish(turned_away).lapsed
+
+
+@pytest.mark.parametrize("at_rest", [FAILED_AT_OLD, FAILED_AT_TARGET])
+def test_a_claim_that_leaves_the_cluster_failed_is_a_failed_attempt(at_rest: Any) -> None:
+    end = finish(seen(claimed(claimed_until=NOW - DAY, sends=1), cluster=at_rest))
+    assert (end.stage, end.reason) == (ENDED_BADLY, Reason.CLUSTER_FAILED)
+
+
+@pytest.mark.parametrize(("sends", "stage"), [(2, Stage.WAITING), (3, ENDED_BADLY)])
+def test_an_update_of_which_nothing_is_known_three_times_has_failed(sends: int, stage: Stage) -> None:
+    end = finish(seen(claimed(claimed_until=NOW - DAY, sends=sends), cluster=AT_OLD))
+    assert end.stage is stage
+    assert end.reason is (Reason.UPDATE_FAILED if stage is ENDED_BADLY else Reason.VERSION_IS_BEHIND)
+
+
 def test_a_claim_that_azure_did_not_answer_waits_under_its_own_name_and_after_an_hour_calls() -> None:
-    unanswered = claimed(reason=Reason.CLUSTER_UNREACHABLE, claimed_until=NOW + MINUTE)
+    unanswered = claimed(reason=Reason.CLUSTER_UNREACHABLE, rests_until=NOW + MINUTE)
     for since, action in ((NOW - HOUR + SECOND, Action.WAIT), (NOW - HOUR, Action.ATTENTION)):
         row = status(reason=Reason.CLUSTER_UNREACHABLE, since=since)
         opinion = decision(seen(unanswered, status=row))
@@ -397,13 +427,15 @@ def test_a_claim_that_azure_did_not_answer_waits_under_its_own_name_and_after_an
 
 def test_a_claim_that_never_took_effect_yields_to_a_newer_version() -> None:
     seen_now = seen(claimed(), versions=(version(V1), version(V2), version(V3)))
-    end = finish(seen_now)
+    settled, _ = settle(seen_now)
+    (end,) = settled.rotations
     assert (end.to_version, end.stage, end.reason) == (V2, SUPERSEDED, Reason.NEWER_VERSION)
 
 
 def test_a_claim_that_never_took_effect_is_not_sent_around_a_revocation() -> None:
-    seen_now = seen(claimed(), versions=(version(V1, enabled=False), version(V2)))
-    assert decision(seen_now).reason is Reason.IN_USE_DISABLED
+    settled, opinion = settle(seen(claimed(), versions=(version(V1, enabled=False), version(V2))))
+    assert opinion.reason is Reason.IN_USE_DISABLED
+    assert [one.stage for one in settled.rotations] == [Stage.WAITING]
 
 
 # --- overdue ---------------------------------------------------------------------------------------------------------

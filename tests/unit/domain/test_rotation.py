@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,8 @@ EVENTS: dict[str, Callable[[Rotation, Stage], Rotation]] = {
     "claim_taken_back": lambda one, before: machine.claim_taken_back(one, in_stage(before), "it changed"),
     "accepted": lambda one, _: machine.accepted(one, Accepted(None, None), None, NOW),
     "found_busy": lambda one, _: machine.found_busy(one, BUSY, WHY, NOW),
+    "throttled": lambda one, _: machine.throttled(one, UNAVAILABLE, NOW),
+    "claim_lapsed": lambda one, _: machine.claim_lapsed(one),
     "unanswered": lambda one, _: machine.unanswered(one, UNAVAILABLE, NOW),
     "refused": lambda one, _: machine.refused(one, REFUSED, NOW),
     "merged": lambda one, _: machine.merged(one, claimed(id="of another attempt")),
@@ -128,11 +131,29 @@ def test_a_claim_on_a_cluster_that_is_there_already_keeps_where_it_came_from() -
     assert claim.from_version == V1
 
 
-def test_a_note_about_another_attempt_fills_in_what_is_not_known_and_nothing_else() -> None:
+def test_a_note_about_another_attempt_gives_its_whole_operation_to_a_row_that_has_none() -> None:
     noted = rotation(correlation_id="theirs", message="theirs")
     stored = claimed(id="another", message="ours")
+    theirs = noted.attempt
     assert machine.merged(stored, noted) == claimed(
-        id="another", message="ours", operation_id=noted.attempt.operation_id, correlation_id="theirs"
+        id="another",
+        message="ours",
+        operation_id=theirs.operation_id,
+        operation_url=theirs.operation_url,
+        accepted_at=theirs.accepted_at,
+        correlation_id="theirs",
     )
     known = claimed(id="another", operation_id="ours", correlation_id="ours")
     assert machine.merged(known, noted) == known
+
+
+def test_a_signed_url_is_given_to_no_row_whose_update_is_not_under_way() -> None:
+    ended = over(Stage.SUPERSEDED, WHY, id="another", operation_id=None, accepted_at=None)
+    merged = machine.merged(ended, rotation())
+    assert merged.attempt.operation_id == rotation().attempt.operation_id
+    assert (merged.attempt.operation_url, merged.attempt.accepted_at) == (None, None)
+
+
+def test_what_came_of_a_claim_that_had_lapsed_meanwhile_is_noted_all_the_same() -> None:
+    noted = rotation()
+    assert machine.merged(machine.claim_lapsed(claimed(etag="new")), noted) == replace(noted, etag="new")

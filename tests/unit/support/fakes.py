@@ -111,9 +111,12 @@ class FakeClusters:
     without_operation: bool = False
     url_host: str = ARM
     refuses: Failure | None = None
-    get_trouble: Failure | None = None
-    operation_trouble: Failure | None = None
-    scope_troubles: dict[Scope, Failure] = field(default_factory=dict)
+    get_failure: Failure | None = None
+    get_fails_each: int = 1
+    """Of how many reads of a cluster one meets that failure."""
+    gets: int = 0
+    operation_failure: Failure | None = None
+    scope_failures: dict[Scope, Failure] = field(default_factory=dict)
     unreadable: tuple[UnreadableEntry, ...] = ()
     """What each list holds beside the clusters that can be read."""
     on_patch: Callable[[], None] | None = None
@@ -129,16 +132,17 @@ class FakeClusters:
             self.stored[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
 
     def in_scope(self, scope: Scope) -> Listed:
-        if scope in self.scope_troubles:
-            raise AzureCallError(self.scope_troubles[scope])
+        if scope in self.scope_failures:
+            raise AzureCallError(self.scope_failures[scope])
         self.settle()
         odd = {entry.cluster_id for entry in self.unreadable}
         found = [one for one in self.stored.values() if scope.contains(one.id) and one.id not in odd]
         return Listed(tuple(found), self.unreadable)
 
     def get(self, cluster_id: ClusterId) -> Cluster:
-        if self.get_trouble is not None:
-            raise AzureCallError(self.get_trouble)
+        self.gets += 1
+        if self.get_failure is not None and self.gets % self.get_fails_each == 0:
+            raise AzureCallError(self.get_failure)
         self.settle()
         if cluster_id not in self.stored:
             raise AzureCallError(Failure(FailureKind.NOT_FOUND, "ResourceNotFound", "Cluster not found"))
@@ -168,8 +172,8 @@ class FakeClusters:
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:
         del cluster_id
-        if self.operation_trouble is not None:
-            raise AzureCallError(self.operation_trouble)
+        if self.operation_failure is not None:
+            raise AzureCallError(self.operation_failure)
         self.settle()
         running = self.operations.get(url)
         if running is None:
@@ -210,6 +214,8 @@ class FakeRecords:
     effects: Effects
     statuses: dict[ClusterId, ClusterStatus] = field(default_factory=dict)
     rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    """Rows that somebody else put into the cluster's partition."""
     steps: list[Step] = field(default_factory=list)
     noted: dict[tuple[NoticeKind, str], Notice] = field(default_factory=dict)
     writes: Iterator[int] = field(default_factory=lambda: count(1))
@@ -289,7 +295,7 @@ class FakeRecords:
         rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)
         status = self.statuses.get(cluster_id)
         self.rows_read += len(rotations) + (status is not None)
-        return Record(status, rotations)
+        return Record(status, rotations, self.unreadable)
 
 
 def _key(rotation: Rotation) -> RotationKey:

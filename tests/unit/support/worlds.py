@@ -74,7 +74,8 @@ class Fakes:
 
     def visit(self, cluster_id: ClusterId = CLUSTER, by: RequestedBy = RequestedBy.EVENT) -> None:
         """One visit, now."""
-        visit.visit(self.world, VisitRequest(by, self.clock.now, cluster=cluster_id, event_id="event-1"))
+        now = self.clock.now
+        visit.visit(self.world, VisitRequest(by, now, cluster=cluster_id, event_id="event-1", enqueued_at=now))
 
     def key_changed(self) -> None:
         """An event is on the queue."""

@@ -1,0 +1,101 @@
+"""What somebody else wrote into the table stops nothing, and becomes no proof of ours."""
+
+from datetime import timedelta
+
+import pytest
+
+from cmk_rotation.domain.azure_resources import Failure
+from cmk_rotation.domain.log_events import LogEvent
+from cmk_rotation.domain.vocabulary import FailureKind, Mode, Reason, Stage
+from tests.unit.support.builders import (
+    CLUSTER,
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    UNAVAILABLE,
+    V1,
+    V2,
+    V3,
+    cluster,
+    over,
+    version,
+)
+from tests.unit.support.worlds import Fakes
+
+
+def forged(to_version: str, **changes: object) -> Fakes:
+    """A success that nobody was told of."""
+    fakes = Fakes(mode=Mode.OBSERVE)
+    row = over(
+        Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, to_version=to_version, announced=False, published=False, **changes
+    )
+    fakes.records.put(row)
+    return fakes
+
+
+def test_rows_that_cannot_be_read_are_named_on_change_and_daily_and_stop_nothing() -> None:
+    fakes = Fakes()
+    fakes.records.unreadable = ("x|y|z",)
+    fakes.run(DAY + HOUR)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    lines = fakes.log.of(LogEvent.RECORD_UNREADABLE)
+    assert [line.fields["rows"] for line in lines] == [("x|y|z",)] * 2
+    fakes.records.unreadable = ("a|b|c", "x|y|z")
+    fakes.run(20 * MINUTE)
+    assert len(fakes.log.of(LogEvent.RECORD_UNREADABLE)) == 3
+
+
+@pytest.mark.parametrize("in_use", [V2, V3])
+def test_a_success_that_the_cluster_bears_out_is_announced_late(in_use: str) -> None:
+    fakes = forged(V2)
+    fakes.keys.listed[KEY] = (version(V1), version(V2), version(V3))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=in_use)
+    fakes.visit()
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert len(fakes.outcomes.published) == 1
+
+
+@pytest.mark.parametrize("shown", ["the version before", "another key", "gone", "forbidden"])
+def test_a_success_that_the_cluster_does_not_bear_out_is_said_to_be_unconfirmed_once(shown: str) -> None:
+    fakes = forged("forged")
+    match shown:
+        case "another key":
+            fakes.clusters.stored[CLUSTER] = cluster(key_name="other", key_version="forged")
+        case "gone":
+            fakes.clusters.stored.clear()
+        case "forbidden":
+            fakes.clusters.get_failure = Failure(FailureKind.REFUSED, "AuthorizationFailed", "no")
+        case _:
+            pass
+    fakes.visit()
+    fakes.run(DAY)
+    assert (fakes.finished, fakes.outcomes.published) == ([], [])
+    (line,) = [
+        line for line in fakes.log.of(LogEvent.VISIT_FAILED) if "does not confirm" in str(line.fields["message"])
+    ]
+    assert line.fields["clusterId"] == CLUSTER.text
+
+
+@pytest.mark.parametrize("unreachable", ["cluster", "key"])
+def test_what_cannot_be_told_now_is_told_when_it_can_be(unreachable: str) -> None:
+    fakes = forged(V2)
+    fakes.keys.listed[KEY] = (version(V1), version(V2), version(V3))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V3)
+    if unreachable == "cluster":
+        fakes.clusters.get_failure = UNAVAILABLE
+    else:
+        fakes.keys.failure = UNAVAILABLE
+    fakes.visit()
+    assert (fakes.finished, fakes.log.of(LogEvent.VISIT_FAILED)) == ([], [])
+    fakes.clusters.get_failure = fakes.keys.failure = None
+    fakes.run(timedelta(hours=1))
+    assert fakes.finished == [Stage.SUCCEEDED]
+
+
+def test_a_failure_claims_nothing_that_the_cluster_could_bear_out() -> None:
+    fakes = Fakes()
+    fakes.records.put(over(Stage.FAILED, Reason.UPDATE_FAILED, remedy="Repair it.", announced=False, published=False))
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
+    fakes.visit()
+    assert fakes.finished == [Stage.FAILED]
