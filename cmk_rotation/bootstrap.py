@@ -27,9 +27,6 @@ def world(
     settings: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None
 ) -> World:
     """The outside world as the settings have it, seen by whoever signs in. Nothing is called yet."""
-    # The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster,
-    # no reason and no remedy. Our own line says what came of a call.
-    logging.getLogger("azure").setLevel(logging.ERROR)
     topic = settings.outcome_topic_endpoint
     return World(
         clusters=ArmClusters(credential, settings.cloud),
@@ -55,6 +52,7 @@ def function_world() -> World:
 
     Raises `InvalidSettingsError`, and does so again at the next call: only a world is kept.
     """
+    _quiet_the_sdks()
     settings = read_settings(os.environ)
     credential = _managed_identity(settings.client_id)
     own = settings.storage.client_id
@@ -68,11 +66,23 @@ def operator_world() -> World:
     """
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and the function needs none of it
 
+    _quiet_the_sdks()
     settings = read_settings(os.environ)
     authority = {"authority": settings.cloud.authority_host} if settings.cloud.authority_host else {}
     # MSAL would ask the public cloud whether it knows the authority of another one.
     unknown = settings.cloud.authority_host is None
     return world(settings, DefaultAzureCredential(disable_instance_discovery=unknown, **authority))
+
+
+def _quiet_the_sdks() -> None:
+    """Before any of them is used: a credential says at INFO that it was made.
+
+    The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster, no
+    reason and no remedy. Our own line says what came of a call. urllib3, below them, logs each URL at DEBUG with its query,
+    which is the signature of an operation's.
+    """
+    for name in ("azure", "msal", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:
