@@ -15,6 +15,7 @@ from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Settings
 from cmk_rotation.config.settings import read as read_settings
 from cmk_rotation.controller.ports import World
@@ -86,4 +87,4 @@ def _quiet_the_sdks() -> None:
 
 
 def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:
-    return ManagedIdentityCredential(client_id=client_id, retry_total=2, **TIMEOUTS)
+    return ManagedIdentityCredential(client_id=client_id, retry_total=2, transport=Wire(), **TIMEOUTS)

@@ -266,6 +266,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(response, sent_share=0.5)
                 self._cut()
                 return
+            case FaultKind.DRIP:
+                self._drip(response)
+                return
             case FaultKind.EMPTY_BODY:
                 response.set_data(b"")
             case FaultKind.REPLACED_BODY if fault:
@@ -291,6 +294,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body[: int(len(body) * sent_share)])
         self.wfile.flush()
+
+    def _drip(self, response: Response) -> None:
+        """Send an answer so that the client receives one byte at a time."""
+        connection, self.wfile = self.wfile, io.BytesIO()
+        self._send(response)
+        answer, self.wfile = self.wfile.getvalue(), connection
+        for byte in answer:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
 
     def _refuse(self, host: str) -> None:
         with self.server.lock:

@@ -14,6 +14,7 @@ from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLo
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 
 from cmk_rotation.adapters import cluster_answers as answers
+from cmk_rotation.adapters.audiences import OneAudience
 from cmk_rotation.adapters.errors import (
     TIMEOUTS,
     UNREADABLE,
@@ -22,6 +23,7 @@ from cmk_rotation.adapters.errors import (
     unreadable,
 )
 from cmk_rotation.adapters.refusals import of_read, of_update
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import (
@@ -187,6 +189,7 @@ def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> L
         credential,
         subscription,
         cloud.arm_endpoint,
+        transport=Wire(cloud.arm_host),
         api_version=cloud.arm_api_version,
         policies=[
             policies.RequestIdPolicy(),
@@ -194,7 +197,7 @@ def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> L
             policies.UserAgentPolicy(base_user_agent="cmk-rotation"),
             policies.ProxyPolicy(),
             policies.ContentDecodePolicy(),
-            ARMChallengeAuthenticationPolicy(credential, cloud.arm_scope),
+            ARMChallengeAuthenticationPolicy(OneAudience(credential, cloud.arm_scope), cloud.arm_scope),
             policies.CustomHookPolicy(),
             policies.DistributedTracingPolicy(),
             ARMHttpLoggingPolicy(),

@@ -20,9 +20,11 @@ from azure.core.exceptions import (
 
 from cmk_rotation import clock
 from cmk_rotation.adapters import error_bodies
+from cmk_rotation.adapters.wire import within
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.redaction import one_line
+from cmk_rotation.domain.timing import PATCH_TIMEOUT
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
 UNREADABLE = "UnreadableAnswer"
@@ -79,9 +81,13 @@ def by_status(error: HttpResponseError, code: str, message: str) -> FailureKind:
 
 @contextmanager
 def translated(classify: Classify = by_status) -> Iterator[None]:
-    """Turn whatever an SDK raises into `AzureCallError`."""
+    """Turn whatever an SDK raises into `AzureCallError`, and let no call last longer than an update's.
+
+    That is what a claim is made to outlast: the token's requests count, and all pages of a list.
+    """
     try:
-        yield
+        with within(PATCH_TIMEOUT):
+            yield
     except AzureError as error:
         raise AzureCallError(failure_of(error, classify)) from None
     except _ODD_ANSWERS as error:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient, KeyProperties
 
+from cmk_rotation.adapters.audiences import OneAudience, of_vault
 from cmk_rotation.adapters.errors import TIMEOUTS, failure_of, patiently, translated
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
@@ -60,7 +62,8 @@ class VaultKeys:
 def _client(credential: "TokenCredential", cloud: Cloud, vault: str) -> KeyClient:
     return KeyClient(
         f"https://{vault}",
-        credential,
+        OneAudience(credential, of_vault(vault, cloud.vault_suffixes)),
+        transport=Wire(vault),
         api_version=cloud.key_vault_api_version,
         retry_total=0,
         permit_redirects=False,

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from cmk_rotation.adapters import notice_rows, rotations_rows
+from cmk_rotation.adapters.audiences import STORAGE, OneAudience
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, ConflictError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
@@ -57,9 +60,12 @@ class TableRecords:
             **TIMEOUTS,
         }
         if storage.connection_string is not None:
-            self._table = TableClient.from_connection_string(storage.connection_string, TABLE, **options)
+            text = storage.connection_string
+            self._table = TableClient.from_connection_string(text, TABLE, transport=Wire(), **options)
         else:
-            self._table = TableClient(storage.table_url or "", TABLE, credential=credential, **options)
+            url, only = storage.table_url or "", credential and OneAudience(credential, STORAGE)
+            wire = Wire(urlsplit(url).hostname or "")
+            self._table = TableClient(url, TABLE, credential=only, transport=wire, **options)
 
     def of_cluster(self, cluster_id: ClusterId) -> Record:
         """What is on record about one cluster. History sorts behind the cluster's row and stays out of the answer."""
