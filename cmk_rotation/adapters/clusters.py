@@ -22,6 +22,7 @@ from cmk_rotation.adapters.errors import (
     translated,
     unreadable,
 )
+from cmk_rotation.adapters.paging import all_of
 from cmk_rotation.adapters.refusals import of_read, of_update
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.clouds import Cloud
@@ -75,7 +76,7 @@ class ArmClusters:
                 clusters = self._client(scope.subscription).clusters
                 options: Mapping[str, Any] = {"cls": answers.entries, **TIMEOUTS}
                 found = clusters.list_by_resource_group(group, **options) if group else clusters.list(**options)
-                return [answers.entry(item) for item in found]
+                return [answers.entry(item) for item in all_of(found)]
 
         listed = patiently(read) if cluster_id is None else [self._look_at(cluster_id)]
         return Listed(

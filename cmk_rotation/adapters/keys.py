@@ -14,6 +14,7 @@ from azure.keyvault.keys import KeyClient, KeyProperties
 
 from cmk_rotation.adapters.audiences import OneAudience, of_vault
 from cmk_rotation.adapters.errors import TIMEOUTS, failure_of, patiently, translated
+from cmk_rotation.adapters.paging import all_of
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
@@ -73,7 +74,7 @@ def _client(credential: "TokenCredential", cloud: Cloud, vault: str) -> KeyClien
 
 def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:
     listed: KeyProperties
-    for listed in client.list_properties_of_key_versions(name):
+    for listed in all_of(client.list_properties_of_key_versions(name)):
         created: object = listed.created_on
         try:
             not_before, expires = _time(listed.not_before), _time(listed.expires_on)

@@ -14,6 +14,7 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 from cmk_rotation.adapters import notice_rows, rotations_rows
 from cmk_rotation.adapters.audiences import STORAGE, OneAudience
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
+from cmk_rotation.adapters.paging import all_of
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, ConflictError
@@ -140,7 +141,7 @@ class TableRecords:
 
     def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
         """All rows, from all pages, that a query finds."""
-        return self._read(lambda: list(self._table.query_entities(query, parameters=dict(parameters))), [])
+        return self._read(lambda: list(all_of(self._table.query_entities(query, parameters=dict(parameters)))), [])
 
     def _page(
         self, query: str, parameters: Mapping[str, str], token: str | None

@@ -22,6 +22,7 @@ from cmk_rotation.domain import documents
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.redaction import visible
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Action, RequestedBy
@@ -206,8 +207,21 @@ def _print(text: str) -> None:
 
 
 def _print_json(value: object) -> None:
-    _print(json.dumps(value, indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
+    _print(json.dumps(_visible(value), indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
+
+
+def _visible(value: object) -> object:
+    """The same value without what a terminal would obey, for it may be shown by whoever reads it."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {name: _visible(field) for name, field in value.items()}
+        case list():
+            return [_visible(item) for item in value]
+        case _:
+            return value
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(text)}\n")

@@ -9,6 +9,14 @@ LONGEST = 500
 
 # Control characters and line separators, and halves of surrogate pairs, which cannot be written as UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# What a terminal obeys: a sequence that ends (a title, a link, the clipboard), a sequence with numbers (a colour, a
+# movement), and two letters. ECMA-48; each is written in one letter of C1 too.
+_SEQUENCE = re.compile(
+    "(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?"
+)
+# Marks that let the rest of a line run backwards.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 # A user name in a URL is followed by a password.
 _USER = re.compile(r"(https?://)[^\s/?#\"'<>]*@", re.IGNORECASE)
 # An operation's URL is signed in its query, and a SAS is one. This matches every URL, with a query or without: one that is
@@ -30,6 +38,11 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     line = _URL.sub(_without_query, _USER.sub(r"\1", line))
     line = _BEARER.sub(r"\1…", _QUERY.sub("?…", line))
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """A text as it may be shown on a terminal: on one line, and nothing in it that is obeyed in place of being shown."""
+    return _UNPRINTABLE.sub(" ", _DIRECTION.sub("", _SEQUENCE.sub("", text)))
 
 
 def _beginning(text: str) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from cmk_rotation.domain.redaction import one_line, without_query_of
+from cmk_rotation.domain.redaction import one_line, visible, without_query_of
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,24 @@ def test_the_values_of_a_query_are_taken_out_of_a_text(text: str, clean: str) ->
 @pytest.mark.parametrize("url", ["", "https://h/p", "https://h/p?", "https://h/p?a&b=&c=short"])
 def test_a_url_without_secrets_takes_nothing_out(url: str) -> None:
     assert without_query_of(url)("a&b=&c=short of anything") == "a&b=&c=short of anything"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Grüße 🔑", "plain, Grüße 🔑"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x9b31mred\x9b0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x9d52;c;AAAA\x9cafter", "after"),
+        ("\x1b]0;never ends", ""),
+        ("\x1bPq\x1b\\a\x1b_x\x1b\\b\x1b^x\x07c\x1bXx\x9cd", "abcd"),
+        ("\x1bc\x1b(B\x1b7\x1b", ""),
+        ("two\r\nlines\x08\x7f\x85\u2028end", "two lines end"),
+        ("\u202egnp.exe\u2066", "gnp.exe"),
+        ("half \ud83d a key", "half a key"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_not_shown(text: str, shown: str) -> None:
+    assert visible(text) == shown
