@@ -56,8 +56,11 @@ def function_world() -> World:
     _quiet_the_sdks()
     settings = read_settings(os.environ)
     credential = _managed_identity(settings.client_id)
-    own = settings.storage.client_id
-    return world(settings, credential, _managed_identity(own) if own else credential)
+    own = settings.storage
+    apart = own.client_id or own.identity_resource_id
+    return world(
+        settings, credential, _managed_identity(own.client_id, own.identity_resource_id) if apart else credential
+    )
 
 
 def operator_world() -> World:
@@ -86,5 +89,8 @@ def _quiet_the_sdks() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:
-    return ManagedIdentityCredential(client_id=client_id, retry_total=2, transport=Wire(), **TIMEOUTS)
+def _managed_identity(client_id: str | None, resource_id: str | None = None) -> ManagedIdentityCredential:
+    named = {"resource_id": resource_id} if resource_id else None
+    return ManagedIdentityCredential(
+        client_id=client_id, identity_config=named, retry_total=2, transport=Wire(), **TIMEOUTS
+    )

@@ -23,7 +23,7 @@ from cmk_rotation.adapters.errors import (
     unreadable,
 )
 from cmk_rotation.adapters.paging import all_of
-from cmk_rotation.adapters.refusals import of_read, of_update
+from cmk_rotation.adapters.refusals import of_read, of_update, of_workspace
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
@@ -170,7 +170,7 @@ class ArmClusters:
         subscription, group, name = found.groups()
 
         def read() -> str:
-            with translated(of_read):
+            with translated(of_workspace):
                 workspace = self._client(subscription.lower()).workspaces.get(group, name, **TIMEOUTS)
                 state = answers.workspace_state(workspace)
             if state is None:

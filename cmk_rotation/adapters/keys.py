@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # (learn.microsoft.com/azure/key-vault/general/common-error-codes and rest-error-codes).
 _BLOCKED = re.compile(
     r"ForbiddenBy(?:Firewall|Connection|Nsp)|client address is not authorized|public network access is disabled|"
-    r"network security perimeter",
+    r"network security perimeter|approved private link",
     re.IGNORECASE,
 )
 _WRONG_TENANT = "AKV10032"

@@ -31,6 +31,7 @@ _FOR_A_PERSON = frozenset(
 )
 
 
+_NOT_ACTIVE = re.compile(r"not ?active", re.IGNORECASE)
 # What no other token of the same identity would cure ("Azure Resource Manager error codes").
 _WRONG_TENANT = "invalidauthenticationtokentenant"
 
@@ -44,6 +45,13 @@ def of_read(error: HttpResponseError, code: str, message: str) -> FailureKind:
     if error.status_code == HTTPStatus.UNAUTHORIZED and code.lower() != _WRONG_TENANT:
         return FailureKind.UNAVAILABLE
     return by_status(error, code, message)
+
+
+def of_workspace(error: HttpResponseError, code: str, message: str) -> FailureKind:
+    """What it means that ARM did not show a workspace. One that is deleted, and can be recovered, is not gone."""
+    if error.status_code == HTTPStatus.NOT_FOUND and _NOT_ACTIVE.search(f"{code} {message}"):
+        return FailureKind.REFUSED
+    return of_read(error, code, message)
 
 
 def of_update(error: HttpResponseError, code: str, message: str) -> FailureKind:

@@ -158,7 +158,7 @@ def _poison(world: World) -> PoisonQueue | None:
 
 
 def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterStatus], list[Rotation], list[Step]]:
-    """What is on record of the clusters that were asked for, oldest rotation first."""
+    """What is on record of the clusters that were asked for, newest rotation first."""
     wanted = options.cluster.lower() if options.cluster else None
     records: list[tuple[ClusterId, Record]] = [
         (cluster_id, record)
@@ -177,7 +177,7 @@ def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterS
     steps = [step for cluster_id, _ in records for step in world.records.history(cluster_id) if step.at >= since]
     return (
         [record.status for _, record in records if record.status is not None],
-        sorted(rotations, key=lambda rotation: rotation.requested_at),
+        sorted(rotations, key=lambda rotation: rotation.requested_at, reverse=True),
         steps if options.history else [],
     )
 

@@ -34,6 +34,11 @@ SETTINGS = (
     Setting("AzureWebJobsStorage__tableServiceUri", "", "as above"),
     Setting("AzureWebJobsStorage__credential", "", "`managedidentity`; read by the host alone"),
     Setting("AzureWebJobsStorage__clientId", "", "user-assigned identity to use for the storage"),
+    Setting(
+        "AzureWebJobsStorage__managedIdentityResourceId",
+        "",
+        "the same identity by its ARM id, in place of the client id",
+    ),
     Setting("AZURE_CLIENT_ID", "", "user-assigned identity to use"),
     Setting("RECONCILE_SCHEDULE", "0 */10 * * * *", "NCRONTAB: when to look at every cluster"),
     Setting("AZURE_CLOUD", "AzurePublic", "`AzurePublic`, `AzureUSGovernment`, `AzureChina` or `Custom`"),
@@ -63,6 +68,10 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _BETWEEN_SUFFIXES = re.compile(r"[,\s]+")
 _SUFFIX = re.compile(r"\.?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
+_IDENTITY = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[^/]+",
+    re.IGNORECASE,
+)
 _WORKSPACE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
     re.IGNORECASE,
@@ -86,6 +95,8 @@ class Storage:
     table_url: str | None = None
     client_id: str | None = None
     """A user-assigned identity for the storage alone."""
+    identity_resource_id: str | None = None
+    """The same, named by its ARM id."""
     api_version: str = api_versions.STORAGE
 
 
@@ -203,6 +214,11 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
     `__accountName` under core.windows.net, whatever the cloud, so outside the public cloud it needs the URIs.
     """
     client_id = _guid(given, f"{_STORAGE}__clientId", problems)
+    identity = _identity(given, f"{_STORAGE}__managedIdentityResourceId", problems)
+    if client_id and identity:
+        problems.append(
+            f"{_STORAGE}__clientId and {_STORAGE}__managedIdentityResourceId are both set: expected one of them."
+        )
     text = given.get(_STORAGE)
     if text is not None:
         problems.extend(connection_string.problems_of(_STORAGE, text.strip()))
@@ -226,7 +242,7 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
         service: _https_url(given, name, problems) or f"https://{account}.{service}.{cloud.storage_suffix}"
         for service, name in uris.items()
     }
-    return Storage(queue_url=urls["queue"], table_url=urls["table"], client_id=client_id)
+    return Storage(None, urls["queue"], urls["table"], client_id, identity)
 
 
 def _check_schedule(given: Mapping[str, str], problems: list[str]) -> None:
@@ -244,6 +260,13 @@ def _guid(given: Mapping[str, str], name: str, problems: list[str]) -> str | Non
     text = given.get(name, "").strip()
     if text and not _GUID.fullmatch(text):
         problems.append(f"{name} is '{one_line(text)}': expected the client id of an identity, a GUID.")
+    return text or None
+
+
+def _identity(given: Mapping[str, str], name: str, problems: list[str]) -> str | None:
+    text = given.get(name, "").strip().rstrip("/")
+    if text and not _IDENTITY.fullmatch(text):
+        problems.append(f"{name} is '{one_line(text)}': expected the ARM id of a user-assigned identity.")
     return text or None
 
 

@@ -181,7 +181,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         _KEYS,
     ),
     KnownError(
-        ("forbiddenbyconnection", "public network access is disabled"),
+        ("forbiddenbyconnection", "public network access is disabled", "approved private link"),
         "The vault takes no calls from public networks. Integrate the function with a virtual network that has an approved "
         "private endpoint of the vault, and resolves its name to it.",
         _KEYS,

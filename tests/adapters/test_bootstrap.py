@@ -112,12 +112,14 @@ def test_invalid_settings_are_told_at_every_call_until_they_are_right(monkeypatc
     assert bootstrap.function_world().mode is Mode.OBSERVE
 
 
+@pytest.mark.parametrize("by", ["clientId", "managedIdentityResourceId"])
 def test_the_storage_may_be_used_under_an_identity_of_its_own(
-    app: Azure, cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch
+    app: Azure, cluster: clusters.Cluster, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     assert cluster.key is not None
     app.identities.add("storage-user")
-    monkeypatch.setenv("AzureWebJobsStorage__clientId", app.identities.client_id("storage-user"))
+    named = app.identities.client_id if by == "clientId" else app.identities.resource_id
+    monkeypatch.setenv(f"AzureWebJobsStorage__{by}", named("storage-user"))
     app.rights.deny("function", "Microsoft.Storage/*")
     app.rights.deny("storage-user", "Microsoft.OperationalInsights/*")
     app.rights.deny("storage-user", "Microsoft.KeyVault/*")

@@ -515,6 +515,17 @@ def test_a_workspace_of_another_subscription_is_read_there(azure: Azure, arm: Ar
     assert OTHER_SUBSCRIPTION in azure.exchanges[-1].path
 
 
+def test_a_workspace_that_can_be_recovered_is_not_gone(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    workspace = azure.add_workspace("ws", cluster)
+    body = b'{"error": {"code": "ResourceNotFound", "message": "Workspace not active"}}'
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, path="*/workspaces/*", status=404, body=body))
+    with pytest.raises(AzureCallError) as error:
+        arm.workspace_state(workspace.id)
+    assert error.value.failure.kind is FailureKind.REFUSED
+
+
 @pytest.mark.parametrize("workspace", ["", "/subscriptions/x", "https://example.org/"])
 def test_what_is_no_workspace_is_gone_unasked(azure: Azure, arm: ArmClusters, workspace: str) -> None:
     with pytest.raises(AzureCallError) as error:

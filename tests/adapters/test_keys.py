@@ -148,6 +148,25 @@ def test_a_403_is_read_by_its_inner_code_and_its_words(  # noqa: PLR0913, PLR091
     assert error.value.failure.message == f"{inner}: {message}"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Connection is not an approved private link and caller was ignored because bypass is set to None.",
+        "Request is not from a trusted service nor via an approved private link.",
+    ],
+)
+def test_a_private_link_that_is_missing_needs_no_inner_code_to_be_known(
+    azure: Azure, vault: Vault, keys: VaultKeys, message: str
+) -> None:
+    body = f'{{"error": {{"code": "Forbidden", "message": "{message}"}}}}'.encode()
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, host=vault.host, status=403, body=body, times=None))
+    with pytest.raises(AzureCallError) as error:
+        keys.versions(KEY)
+    told = error.value.failure
+    assert told.kind is FailureKind.NETWORK_BLOCKED
+    assert "private endpoint" in remedy_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
+
+
 @pytest.mark.parametrize("inner", ["null", "3", "{}", '{"code": 5}', '{"code": ""}'])
 def test_an_odd_inner_code_is_as_good_as_none(azure: Azure, vault: Vault, keys: VaultKeys, inner: str) -> None:
     body = f'{{"error": {{"code": "Forbidden", "message": "no", "innererror": {inner}}}}}'.encode()

@@ -1,5 +1,6 @@
 """What `plan` says with its exit code: 0 only if every cluster is known to be as it should be."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from tests.unit.support.builders import (
     SCOPE,
     UNAVAILABLE,
     V2,
+    V3,
     cluster,
     cluster_id,
     failure,
@@ -181,3 +183,21 @@ def test_no_text_of_azure_reaches_the_terminal_as_more_than_text(
     shown = "".join(capsys.readouterr())
     assert shown.count("all is well") == 3
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]|owned", shown)
+
+
+@pytest.mark.parametrize("options", [["status"], ["status", "--json"]])
+def test_the_newest_rotation_comes_first(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    fakes.keys.listed[KEY] = (version(V2), version(V3))
+    moved(fakes)
+    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    assert main(options) == 0
+    shown = capsys.readouterr().out
+    if "--json" in options:
+        assert [rotation["toVersion"] for rotation in json.loads(shown)["rotations"]] == [V3, V2]
+    else:
+        rows = [line.split() for line in shown.partition("keep old version until")[2].splitlines()]
+        assert [row[3] for row in rows if len(row) > 4 and row[4] == "succeeded"] == [V3[:8], V2[:8]]

@@ -413,3 +413,23 @@ def test_the_version_of_each_service_can_be_set_in_every_cloud(name: str, more: 
 def test_a_version_that_nobody_speaks_is_named(name: str, text: str) -> None:
     (problem,) = problems(LEAST | {name: text})
     assert problem.startswith(f"{name} is '{text}': expected ")
+
+
+IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-storage"
+BY_ID = "AzureWebJobsStorage__managedIdentityResourceId"
+
+
+def test_the_identity_of_the_storage_may_be_named_by_its_arm_id() -> None:
+    assert read(LEAST | {BY_ID: f" {IDENTITY}/ "}).storage.identity_resource_id == IDENTITY
+    assert read(LEAST).storage.identity_resource_id is None
+
+
+@pytest.mark.parametrize("text", [GUID, GROUP, f"{IDENTITY}/x"])
+def test_what_is_no_arm_id_of_an_identity_is_named(text: str) -> None:
+    (problem,) = problems(LEAST | {BY_ID: text})
+    assert problem.startswith(f"{BY_ID} is '")
+
+
+def test_the_identity_of_the_storage_is_named_once() -> None:
+    (problem,) = problems(LEAST | {BY_ID: IDENTITY, "AzureWebJobsStorage__clientId": GUID})
+    assert problem.endswith("are both set: expected one of them.")
