@@ -11,6 +11,7 @@ import json
 import socket
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -244,31 +245,54 @@ class EventGrid:
         (self.dead_letters if delivery.subscription.dead_letter else self.dropped).append(delivery.event)
 
     def _post(self, url: str, body: bytes, content_type: str, patience: float, over: threading.Event) -> int:
-        def lose_patience() -> None:
-            _hang_up(connection)
-            # Whoever posted is at work again, while the endpoint still sleeps on their behalf.
-            over.wait()
-
+        """The answer's status; raises `TimeoutError` after so many simulated seconds without one."""
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
         connection.connect()
         with self._guard:
             self._open.add(connection)
-        end = self.clock.alarm(self.clock.timestamp() + patience, "patience", lose_patience)
-        try:
+        answer: Future[int] = Future()
+        endpoint = contextlib.ExitStack()
+
+        def ask() -> None:
             headers = {"Content-Type": content_type, "aeg-event-type": "Notification"}
-            connection.request("POST", f"{parts.path}?{parts.query}", body, headers)
-            response = connection.getresponse()
-            response.read()
-            return response.status
+            try:
+                connection.request("POST", f"{parts.path}?{parts.query}", body, headers)
+                response = connection.getresponse()
+                response.read()
+                _settle(answer, response.status)
+            except (OSError, http.client.HTTPException) as error:
+                _settle(answer, error)
+            finally:
+                with self._guard:
+                    self._open.discard(connection)
+                connection.close()
+                endpoint.close()
+
+        def lose_patience() -> None:
+            # Whoever posted goes on, so the endpoint, which sleeps on their behalf, has to count by itself until it ends.
+            endpoint.enter_context(self.clock.work("an endpoint for which nobody waits"))
+            _settle(answer, TimeoutError())
+            over.wait()
+
+        end = self.clock.alarm(self.clock.timestamp() + patience, "patience", lose_patience)
+        threading.Thread(target=ask, daemon=True, name="delivery").start()
+        try:
+            return answer.result()
         finally:
             end.cancel()
-            with self._guard:
-                self._open.discard(connection)
-            connection.close()
 
     def _patience(self, simulated_seconds: float) -> float:
         return self.clock.at_least(simulated_seconds, self.least_real_seconds)
+
+
+def _settle(answer: Future[int], outcome: int | Exception) -> None:
+    """Say how it ended; only the first says."""
+    with contextlib.suppress(InvalidStateError):
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
 
 
 def _hang_up(connection: http.client.HTTPConnection) -> None:

@@ -61,6 +61,12 @@ class Faults:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._pending: list[tuple[Fault, int | None]] = []
+        self.latency: dict[str, float] = {}
+        """Simulated seconds that each request to a host takes before anything comes of it, by a glob; the first counts."""
+
+    def latency_of(self, host: str) -> float:
+        """How long a request to a host takes; nothing, unless something is chosen."""
+        return next((seconds for glob, seconds in self.latency.items() if fnmatchcase(host.lower(), glob.lower())), 0.0)
 
     def add(self, *faults: Fault) -> None:
         """Let these go wrong, after the ones already added."""

@@ -177,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Response("Length Required", 411))
             return
         request, exchange = self._read(host)
+        if latency := self.server.faults.latency_of(host):
+            self.server.hold(latency, self.connection)
         fault = self.server.faults.take(exchange.method, host, exchange.path, exchange.at.timestamp())
         exchange = replace(exchange, fault=fault.kind if fault else None)
         if fault and fault.kind is FaultKind.DELAY:

@@ -59,6 +59,18 @@ class VaultKeys:
 
         return patiently(read)
 
+    def current_version(self, key: Key) -> str:
+        """The version that Key Vault gives to whoever names none."""
+
+        def read() -> str:
+            with translated():
+                try:
+                    return self._client(key.vault).get_key(key.name).properties.version or ""
+                except HttpResponseError as error:
+                    raise AzureCallError(_trouble(error)) from None
+
+        return patiently(read)
+
 
 def _client(credential: "TokenCredential", cloud: Cloud, vault: str) -> KeyClient:
     return KeyClient(

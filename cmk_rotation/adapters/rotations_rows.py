@@ -163,6 +163,7 @@ def from_rotation(rotation: Rotation) -> Row:
         finishedAt=outcome.finished_at,
         secondsToVerify=rotation.seconds_to_verify,
         keepOldVersionUntil=outcome.keep_old_version_until,
+        oldVersionPinnedBy=",".join(outcome.old_version_pinned_by),
         operationId=attempt.operation_id,
         operationUrl=attempt.operation_url,
         operationStatus=attempt.operation_status,
@@ -242,6 +243,9 @@ def _to_outcome(row: Row, stage: Stage) -> Outcome:
         finished_at=_time(row, "finishedAt"),
         linked_workspaces=tuple(_gathered(row)),
         keep_old_version_until=_time(row, "keepOldVersionUntil"),
+        old_version_pinned_by=tuple((_text(row, "oldVersionPinnedBy") or "").split(","))
+        if row.get("oldVersionPinnedBy")
+        else (),
         announcing_until=None if stage in OPEN else _time(row, "claimedUntil"),
         announced=row.get("announced") is True,
         published=row.get("published") is True,

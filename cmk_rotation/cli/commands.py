@@ -159,13 +159,8 @@ def _poison(world: World) -> PoisonQueue | None:
 
 def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterStatus], list[Rotation], list[Step]]:
     """What is on record of the clusters that were asked for, newest rotation first."""
-    wanted = options.cluster.lower() if options.cluster else None
-    records: list[tuple[ClusterId, Record]] = [
-        (cluster_id, record)
-        for cluster_id, record in sorted(world.records.everything().items(), key=lambda item: item[0].key)
-        if wanted in {None, cluster_id.key, cluster_id.name.lower()}
-    ]
-    if wanted is not None and not records:
+    records = _records(world, options.cluster)
+    if options.cluster and not records:
         _complain(f"nothing is on record about {options.cluster}")
     since = options.since or datetime.min.replace(tzinfo=UTC)
     rotations = [
@@ -174,12 +169,24 @@ def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterS
         for rotation in record.rotations
         if max(rotation.requested_at, rotation.outcome.finished_at or rotation.requested_at) >= since
     ]
-    steps = [step for cluster_id, _ in records for step in world.records.history(cluster_id) if step.at >= since]
+    told = (step for cluster_id, _ in records for step in world.records.history(cluster_id)) if options.history else ()
+    steps = [step for step in told if step.at >= since]
     return (
         [record.status for _, record in records if record.status is not None],
         sorted(rotations, key=lambda rotation: rotation.requested_at, reverse=True),
-        steps if options.history else [],
+        steps,
     )
+
+
+def _records(world: World, wanted: str | None) -> list[tuple[ClusterId, Record]]:
+    """What is on record of one cluster, by its id or its name, or of all."""
+    cluster_id = ClusterId.parse(wanted)
+    found = {cluster_id: world.records.of_cluster(cluster_id)} if cluster_id else world.records.everything()
+    return [
+        (one, record)
+        for one, record in sorted(found.items(), key=lambda item: item[0].key)
+        if (record.status or record.rotations) and (cluster_id or wanted is None or one.name.lower() == wanted.lower())
+    ]
 
 
 def _cluster_id(text: str) -> ClusterId:

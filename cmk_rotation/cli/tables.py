@@ -102,7 +102,12 @@ def minute(time: datetime | None) -> str | None:
 def _keep_until(rotation: Rotation) -> str | None:
     if rotation.stage is not Stage.SUCCEEDED or rotation.from_version is None:
         return None
-    return minute(rotation.outcome.keep_old_version_until) or "another cluster uses it"
+    return minute(rotation.outcome.keep_old_version_until) or _pinned_by(rotation)
+
+
+def _pinned_by(rotation: Rotation) -> str:
+    names = rotation.outcome.old_version_pinned_by
+    return f"used by {', '.join(names)}" if names else "another cluster uses it"
 
 
 def span(duration: timedelta) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Listed, Operation
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
+from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.notice import Notice
@@ -73,6 +73,10 @@ class Keys(Protocol):
         """All versions of a key, in no order. May raise `AzureCallError`."""
         ...
 
+    def current_version(self, key: Key) -> str:
+        """The version that Key Vault gives to whoever names none."""
+        ...
+
 
 class Records(Protocol):
     """The table `rotations`. Every method may raise `StorageUnavailableError`."""
@@ -85,8 +89,12 @@ class Records(Protocol):
         """What is on record about all clusters."""
         ...
 
-    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterable[ClusterStatus]:
-        """The rows of other clusters that show a version of a key in use, read a few at a time as they are asked for."""
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
+        """The other clusters that the index names under a version; not many more of them are read than are asked for."""
+        ...
+
+    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        """Name a cluster in the index under some versions, and under others not any more."""
         ...
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:

@@ -1,7 +1,7 @@
 """Reconcile: look at everything in scope, cheaply, and request a visit wherever one would do something."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,11 +13,11 @@ from cmk_rotation.controller.notices import log_unreadable
 from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
-from cmk_rotation.controller.retention import PinnedBy, note_retention, pinned_by
-from cmk_rotation.controller.survey import Survey, survey, unlisted
+from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
+from cmk_rotation.controller.survey import survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle
-from cmk_rotation.domain.azure_resources import Failure, KeyVersion
+from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import superseded
@@ -44,11 +44,17 @@ def reconcile(world: World) -> None:
     records = world.records.everything()
     pinned = pinned_by(world, records)
     counts = Counter(dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0))
-    for seen in _looks(world, found, records, until=began + _READING_LASTS):
-        cluster_id = seen.cluster_id if isinstance(seen, UnreadableCluster) else seen.cluster.id
-        with _called_out_by_name(world, cluster_id, Record(seen.status, seen.rotations), counts):
-            _look_after(world, cluster_id, seen, pinned, counts)
+    for unseen in unlisted(world, found, records):
+        with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], counts):
+            _look_after(world, unseen.cluster_id, unseen, pinned, counts)
+    versions = _reader(world, until=began + _READING_LASTS)
+    for cluster in found.clusters.values():
+        record = records.get(cluster.id, Record())
+        with _called_out_by_name(world, cluster.id, record, counts):
+            seen = assemble(world, cluster, versions(cluster), record, RequestedBy.RECONCILE)
+            _look_after(world, cluster.id, seen, pinned, counts)
     _let_go(world, records, counts)
+    mend_index(world, records)
     log_unreadable(world, found)
     log_heartbeat(world, found, counts, began)
 
@@ -109,17 +115,16 @@ _SEE_FOR_YOURSELF = (
 )
 
 
-def _looks(
-    world: World, found: Survey, records: Mapping[ClusterId, Record], until: datetime
-) -> Iterator[Observation | UnreadableCluster]:
-    """One cluster after the other; a key is read when it is first needed, unless it is too late for that."""
-    yield from unlisted(world, found, records)
-    versions: dict[Key | None, tuple[KeyVersion, ...] | Failure] = {}
-    for cluster in found.clusters.values():
-        if cluster.key not in versions:
-            versions[cluster.key] = read_versions(world, cluster) if world.now() < until else _NOT_REACHED
-        record = records.get(cluster.id, Record())
-        yield assemble(world, cluster, versions[cluster.key], record, RequestedBy.RECONCILE)
+def _reader(world: World, until: datetime) -> Callable[[Cluster], tuple[KeyVersion, ...] | Failure]:
+    """Reads the versions of a cluster's key: each key when it is first needed, unless it is too late for that."""
+    read: dict[Key | None, tuple[KeyVersion, ...] | Failure] = {}
+
+    def versions(cluster: Cluster) -> tuple[KeyVersion, ...] | Failure:
+        if cluster.key not in read:
+            read[cluster.key] = read_versions(world, cluster) if world.now() < until else _NOT_REACHED
+        return read[cluster.key]
+
+    return versions
 
 
 def wants_visit(

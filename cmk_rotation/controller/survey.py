@@ -1,15 +1,21 @@
 """Which clusters there are: those that the scopes list, and those on record that no scope lists any more."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from cmk_rotation.controller.observe import unreadable
 from cmk_rotation.controller.ports import AzureCallError, World
 from cmk_rotation.decisions.observation import UnreadableCluster
-from cmk_rotation.domain.azure_resources import Cluster, Failure, UnreadableEntry
+from cmk_rotation.domain.azure_resources import Cluster, Failure, Listed, UnreadableEntry
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.vocabulary import FailureKind
+
+AT_ONCE = 8
+"""Scopes that are listed side by side: Azure allows five clusters in a region and subscription, so a large fleet is many
+subscriptions, and one after the other they would outlast the function. Nothing is logged but by whoever asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +35,24 @@ def survey(world: World) -> Survey:
     empty: list[Scope] = []
     failed: dict[Scope, Failure] = {}
     unreadable: dict[Scope, tuple[UnreadableEntry, ...]] = {}
-    for scope in world.scopes:
-        try:
-            found = world.clusters.in_scope(scope)
-        except AzureCallError as error:
-            failed[scope] = error.failure
-            continue
-        clusters.update((cluster.id, cluster) for cluster in found.clusters)
-        if found.unreadable:
-            unreadable[scope] = found.unreadable
-        elif not found.clusters:
-            empty.append(scope)
+    with ThreadPoolExecutor(min(AT_ONCE, len(world.scopes))) as pool:
+        for scope, found in zip(world.scopes, pool.map(partial(_listed, world), world.scopes), strict=True):
+            if isinstance(found, Failure):
+                failed[scope] = found
+                continue
+            clusters.update((cluster.id, cluster) for cluster in found.clusters)
+            if found.unreadable:
+                unreadable[scope] = found.unreadable
+            elif not found.clusters:
+                empty.append(scope)
     return Survey(clusters, tuple(empty), failed, unreadable)
+
+
+def _listed(world: World, scope: Scope) -> Listed | Failure:
+    try:
+        return world.clusters.in_scope(scope)
+    except AzureCallError as error:
+        return error.failure
 
 
 def unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[UnreadableCluster]:

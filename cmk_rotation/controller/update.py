@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
+from cmk_rotation.controller.retention import pin_of
 from cmk_rotation.decisions.observation import Decision, Observation, since
 from cmk_rotation.decisions.policy import decide, toward
 from cmk_rotation.decisions.update_rules import overdue
@@ -78,6 +79,8 @@ def send_update(
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, observation, target, request)
+    if pin := pin_of(claim.key, claim.to_version):
+        world.records.index(claim.cluster_id, add=[pin], remove=[])
     if not _is_called_for_still(world, observation, target):
         _take_back(world, observation, target, claim)
         return Skipped(_look_again(observation, target))

@@ -77,21 +77,22 @@ def no_version_is_usable(observation: Observation) -> Decision | None:
 
 
 def order_is_unknown(observation: Observation) -> Decision | None:
-    """Key Vault counts creation in whole seconds: two newest versions of one second have no order.
+    """Key Vault counts creation in whole seconds: two newest versions of one second have no order but its own word.
 
-    A cluster that is on one of them has nowhere to go; one that the operator holds needs no order.
+    Without that word, a cluster that is on one of them may be behind all the same. One that the operator holds needs no order.
     """
     cluster, in_use, target = observation.cluster, observation.in_use, observation.target
-    if target is None or observation.at_newest or cluster.held:
+    if target is None or cluster.held:
         return None
     newest = {one for one in (*observation.usable, in_use) if one is not None and one.created_at == target.created_at}
-    if len(newest) == 1:
+    if len(newest) == 1 or any(one.is_current for one in newest):
         return None
     tied = " and ".join(sorted(one.version for one in newest))
     message = (
-        f"versions {tied} of key {cluster.key_name} were created in the same second, and which is the newest is unknown"
+        f"versions {tied} of key {cluster.key_name} were created in the same second, and Key Vault does not say which is the "
+        f"newest; the cluster uses {cluster.key_version}"
     )
-    return attention(observation, Reason.ORDER_UNKNOWN, f"{message}; the cluster uses {cluster.key_version}")
+    return attention(observation, Reason.ORDER_UNKNOWN, message)
 
 
 def would_go_back(observation: Observation) -> Decision | None:

@@ -105,11 +105,16 @@ class Observation(_Look):
 
     @property
     def usable(self) -> tuple[KeyVersion, ...]:
-        """The versions a cluster could use now, oldest first; of those made in one second, the one in use last."""
+        """The versions a cluster could use now, oldest first.
+
+        Of those made in one second, Key Vault's current one is last, or else the one in use.
+        """
         versions = () if isinstance(self.versions, Failure) else self.versions
         usable = (version for version in versions if version.usable(self.now))
         pinned = self.cluster.key_version
-        return tuple(sorted(usable, key=lambda one: (one.created_at, same_version(one.version, pinned))))
+        return tuple(
+            sorted(usable, key=lambda one: (one.created_at, one.is_current, same_version(one.version, pinned)))
+        )
 
     @property
     def target(self) -> KeyVersion | None:

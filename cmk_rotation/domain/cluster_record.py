@@ -70,6 +70,15 @@ class ClusterStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A version of a key that a cluster needs: the one in use, or the one that an update under way leads to."""
+
+    key: Key
+    version: str
+    """In lower case."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """All that is on record about one cluster, history left out."""
 
@@ -77,3 +86,5 @@ class Record:
     rotations: tuple[Rotation, ...] = ()
     unreadable_rows: tuple[str, ...] = ()
     """The keys of rows that should be rotations and cannot be, for a row is found by its key alone."""
+    pins: frozenset[Pin] = frozenset()
+    """Under which versions the index names the cluster. Read with everything alone: the index lies in partitions of its own."""

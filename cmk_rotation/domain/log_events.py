@@ -200,6 +200,7 @@ def rotation_finished(rotation: Rotation) -> LogLine:
         "verified": rotation.verified,
         "secondsToVerify": rotation.seconds_to_verify,
         "keepOldVersionUntil": rotation.outcome.keep_old_version_until,
+        "oldVersionPinnedBy": rotation.outcome.old_version_pinned_by or None,
         "operationError": error.message if error else None,
     }
     return LogLine(

@@ -13,6 +13,8 @@ from typing import Protocol, Self
 
 TWO_HOURS = 7_200.0
 """Simulated seconds within which, unless a test says otherwise, what it waits for has to come."""
+SOMETHING = "something that is to happen"
+"""What is waited for, if nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,8 @@ class Clock(Protocol):
 class OwnClock(Clock, Protocol):
     """Simulated time, where it is kept."""
 
-    def until(self, happened: Callable[[], object], within: float = TWO_HOURS) -> bool:
-        """Let time pass until something has happened; False if it has not within a span."""
+    def until(self, happened: Callable[[], object], within: float = TWO_HOURS, what: str = SOMETHING) -> bool:
+        """Let time pass until something has happened; False if it has not within a span. `what` is for people, if all hangs."""
         ...
 
     def hold(self, span: float, held: Callable[[], bool]) -> None:

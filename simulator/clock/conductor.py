@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 from simulator.clock import Polls
 
@@ -36,7 +37,7 @@ class _Wait:
     """Somebody who does nothing until something has happened."""
 
     happened: Callable[[], object]
-    woken: threading.Event = field(default_factory=threading.Event)
+    woken: Event = field(default_factory=Event)
     answer: bool = False
     error: BaseException | None = None
 
@@ -144,6 +145,9 @@ class Conductor:
             self._waits[number] = wait
             self._due[number] = Due(moment, what, number, wait.last_look, wakes=True, last=True)
             self._sleepers[number] = what
+            over = self._closed
+        if over:
+            wait.last_look()
         try:
             self._await(wait.woken)
         finally:
@@ -157,10 +161,13 @@ class Conductor:
 
     def hold(self, moment: float, held: Callable[[], bool], what: str) -> None:
         """Sleep until a moment on behalf of a request, and of whoever sent it while `held`."""
-        number, woken = self.number(), threading.Event()
+        number, woken = self.number(), Event()
         with self._change():
             self._holds[number] = held
             self._due[number] = Due(moment, what, number, woken.set, wakes=True)
+            over = self._closed
+        if over:
+            woken.set()
         try:
             self._await(woken)
         finally:
@@ -173,7 +180,7 @@ class Conductor:
         self._visible = visible
 
     def close(self) -> None:
-        """Nothing happens any more; whoever sleeps wakes."""
+        """Nothing happens any more; whoever sleeps wakes, and whoever comes to sleep is woken at once."""
         with self._change():
             self._closed = True
             sleepers = [due for due in self._due.values() if due.wakes]
@@ -201,8 +208,9 @@ class Conductor:
             self._version += 1
             self._changed.notify_all()
 
-    def _await(self, woken: threading.Event) -> None:
-        seen = -1
+    def _await(self, woken: Event) -> None:
+        with self._changed:
+            seen = self._version
         while not woken.wait(_PATIENCE_SECONDS):
             with self._changed:
                 if self._version == seen and not self._closed:

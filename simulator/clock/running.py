@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
-from simulator.clock import TWO_HOURS, Alarm, Polls
+from simulator.clock import SOMETHING, TWO_HOURS, Alarm, Polls
 
 _LOOK_SECONDS = 0.02
 """Real seconds between two looks at something that is waited for."""
@@ -63,8 +63,9 @@ class RunningClock:
         """Wait for a span of simulated time."""
         time.sleep(self.real_seconds(max(0.0, span)))
 
-    def until(self, happened: Callable[[], object], within: float = TWO_HOURS) -> bool:
+    def until(self, happened: Callable[[], object], within: float = TWO_HOURS, what: str = SOMETHING) -> bool:
         """Look again and again until something has happened."""
+        del what
         ends = time.monotonic() + max(self.real_seconds(within), _PATIENCE_SECONDS)
         while not happened():
             if time.monotonic() > ends:

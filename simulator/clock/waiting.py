@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from simulator.clock import TWO_HOURS, Polls
+from simulator.clock import SOMETHING, TWO_HOURS, Polls
 from simulator.clock.conductor import Conductor, Due
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -55,9 +55,9 @@ class WaitingClock:
         """Let a span of time pass."""
         self.conductor.until(lambda: False, self.conductor.moment + max(0.0, span), "a span of time")
 
-    def until(self, happened: Callable[[], object], within: float = TWO_HOURS) -> bool:
+    def until(self, happened: Callable[[], object], within: float = TWO_HOURS, what: str = SOMETHING) -> bool:
         """Let time pass until something has happened; looked for whenever all is at rest."""
-        return self.conductor.until(happened, self.conductor.moment + within, "something that is to happen")
+        return self.conductor.until(happened, self.conductor.moment + within, what)
 
     @contextmanager
     def work(self, what: str) -> Iterator[None]:

@@ -4,20 +4,16 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from typing import Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
+from simulator.host.ports import reserve
+from simulator.host.silence import SilentHandler
 
-_REAL_SECONDS = 600.0
-"""Until it gives up an instance: where time waits, nothing takes longer that does not hang."""
-
-
-class _SilentHandler(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  (werkzeug's name)
-        pass
+HANGS_AFTER = 600.0
+"""Real seconds until an instance is given up: where time waits, nothing takes longer that does not hang."""
 
 
 class FrontEnd:
@@ -27,39 +23,43 @@ class FrontEnd:
         self._clock = clock
         self._at_hand = at_hand
         """The address of an instance of a function, once there is one; None if there is no such function."""
-        self._server = make_server(
-            "127.0.0.1", 0, Request.application(self._answer), threaded=True, request_handler=_SilentHandler
-        )
+        self._port = reserve(self)
+        self._server: BaseWSGIServer | None = None
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Answer from now on; again at the same address."""
+        answer = Request.application(self._answer)
+        self._server = make_server("127.0.0.1", self._port, answer, threaded=True, request_handler=SilentHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True, name="front-end").start()
 
     def stop(self) -> None:
         """Answer nobody any more."""
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
 
     def _answer(self, request: Request) -> Response:
         with self._clock.work(f"{request.method} {request.path}"):
             function = request.args.get("functionName") or request.path.rpartition("/")[2]
             url = self._at_hand(function)
-            if url is None:
-                return Response(status=404)
-            headers = {name: value for name, value in request.headers if name.lower() not in {"host", "connection"}}
-            forwarded = urllib.request.Request(  # noqa: S310 - the local host
-                url + request.full_path, request.get_data() or None, headers, method=request.method
-            )
-            try:
-                with urllib.request.urlopen(forwarded, timeout=_REAL_SECONDS) as answer:  # noqa: S310 - the local host
-                    return Response(answer.read(), answer.status)
-            except urllib.error.HTTPError as error:
-                with error:
-                    return Response(error.read(), error.code)
-            except OSError:
-                return Response(status=502)
+        # From here on this counts no more: whoever sent the request does, and all that they wait for is the instance.
+        if url is None:
+            return Response(status=404)
+        headers = {name: value for name, value in request.headers if name.lower() not in {"host", "connection"}}
+        forwarded = urllib.request.Request(  # noqa: S310 - the local host
+            url + request.full_path, request.get_data() or None, headers, method=request.method
+        )
+        try:
+            with urllib.request.urlopen(forwarded, timeout=HANGS_AFTER) as answer:  # noqa: S310 - the local host
+                return Response(answer.read(), answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return Response(error.read(), error.code)
+        except OSError:
+            return Response(status=502)

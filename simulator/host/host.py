@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from azure.storage.queue import QueueClient
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
 from simulator.clock import Clock
@@ -23,6 +22,7 @@ from simulator.host.ncrontab import Schedule, checked, is_kept_on_record, parse_
 from simulator.host.queues import QueueListener
 from simulator.host.runtime import Function, Message
 from simulator.host.settings import Queues, resolve
+from simulator.host.silence import SilentHandler
 from simulator.host.storage_calls import StorageCalls
 from simulator.host.timers import ScheduleMonitor, TimerListener
 from simulator.host.webhook import Webhook
@@ -30,13 +30,6 @@ from simulator.host.webhook import Webhook
 _TRIGGERS = {"eventGridTrigger", "queueTrigger", "timerTrigger"}
 _IN_BUNDLE = {"eventGridTrigger", "queueTrigger", "queue"}
 """Binding types of the extension bundle; timers are built in."""
-
-
-class _SilentHandler(WSGIRequestHandler):
-    """Requests are no concern of the app's root logger, to which werkzeug would log them."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  (werkzeug's name)
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +98,7 @@ class Host:
             self.options.knows_clouds,
         )
         wsgi = Request.application(webhook)
-        server = make_server("127.0.0.1", port, wsgi, threaded=True, request_handler=_SilentHandler)
+        server = make_server("127.0.0.1", port, wsgi, threaded=True, request_handler=SilentHandler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for timer in self._timers:
             timer.start()

@@ -3,11 +3,10 @@
 import json
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import weakref
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,9 +18,12 @@ from simulator.host.errors import HostError
 from simulator.host.exit_codes import STORAGE, TIMEOUT
 from simulator.host.hosting import HostSpec, event_grid_url
 from simulator.host.nursery import Child, nursery
+from simulator.host.ports import reserve
 
 _START_SECONDS = 60.0
 """Real time within which a host must be ready; what Azure gives a worker to start."""
+_HEARS_WITHIN = 600.0
+"""Real time within which a host hears that it is to end. Load slows it down and never makes it deaf."""
 _COMES_BACK_WITHIN = 10.0, 120.0
 """Simulated seconds until the platform starts another host where storage has ended one: the first time, and the most that
 they double to while that happens again and again. A guess, for no document says: a cold start, and the longest pause between
@@ -77,7 +79,13 @@ class HostProcess:
         if child is None:
             return 0
         child.send_signal(signal.SIGTERM)
-        _line(child)  # It has heard, and takes nothing new.
+        try:
+            _line(child, _HEARS_WITHIN)  # It has heard, and takes nothing new; or it has ended already.
+        except TimeoutError:
+            child.kill()
+            child.wait()
+            self._bury(child)
+            raise HostError("the host does not hear that it is to end") from None
         with self.spec.clock.idle("a host that ends"):
             code = child.wait()
         self._bury(child)
@@ -116,8 +124,7 @@ class HostProcess:
         folder = self.spec.folder.absolute()  # The child works elsewhere.
         folder.mkdir(parents=True, exist_ok=True)
         self._common.mkdir(parents=True, exist_ok=True)
-        if not self.port:
-            self._reserve_port()
+        self.port = self.port or reserve(self)
         self._launches += 1
         self._launched_at = self.spec.clock.timestamp()
         arguments = [
@@ -140,7 +147,8 @@ class HostProcess:
             child = self._process(arguments, stderr)
         line = b""
         try:
-            line = _line(child)
+            with suppress(TimeoutError):
+                line = _line(child, _START_SECONDS)
         finally:
             if not line:  # Nor if whoever waits for it is interrupted.
                 child.kill()
@@ -153,20 +161,6 @@ class HostProcess:
         self.port, self.functions, self.errors = answer["port"], answer["functions"], answer["errors"]
         self._child, self._shared = child, shared
         threading.Thread(target=self._watch, args=(child,), daemon=True).start()
-
-    def _reserve_port(self) -> None:
-        """Keep the port for as long as this is there, so that nobody else is given it while no host is.
-
-        On Linux the host may listen at it all the same, because this socket does not; where that is not so, it is a port that
-        was free a moment ago.
-        """
-        reserved = socket.socket()
-        weakref.finalize(self, reserved.close)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        self.port = reserved.getsockname()[1]
-        if sys.platform != "linux":
-            reserved.close()
 
     def _process(self, arguments: list[str], stderr: BinaryIO) -> "Child | subprocess.Popen[bytes]":
         if self.spec.copied_with and sys.platform == "linux":
@@ -235,12 +229,14 @@ class HostProcess:
         _close(child)
 
 
-def _line(child: "Child | subprocess.Popen[bytes]") -> bytes:
-    """The next line that the child says; empty if it ended or took too long."""
+def _line(child: "Child | subprocess.Popen[bytes]", seconds: float) -> bytes:
+    """The next line that the child says within so many real seconds; empty if it has ended. May raise `TimeoutError`."""
     if child.stdout is None or child.stdout.closed:
         return b""
-    ready, _, _ = select.select([child.stdout], [], [], _START_SECONDS)
-    return child.stdout.readline() if ready else b""
+    ready, _, _ = select.select([child.stdout], [], [], seconds)
+    if not ready:
+        raise TimeoutError
+    return child.stdout.readline()
 
 
 def _close(child: "Child | subprocess.Popen[bytes]") -> None:

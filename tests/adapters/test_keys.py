@@ -43,6 +43,16 @@ def test_a_managed_hsm_answers_like_a_vault(azure: Azure, keys: VaultKeys) -> No
     assert len(keys.versions(Key("hsm1.managedhsm.azure.net", "la-cmk"))) == 1
 
 
+def test_the_current_version_is_the_one_that_is_given_to_whoever_names_none(vault: Vault, keys: VaultKeys) -> None:
+    newest = vault.rotate("la-cmk").version
+    assert keys.current_version(KEY) == newest
+    assert "la-cmk" in vault.keys
+    vault.network = Network.PRIVATE
+    with pytest.raises(AzureCallError) as error:
+        keys.current_version(KEY)
+    assert error.value.failure.kind is FailureKind.NETWORK_BLOCKED
+
+
 def test_a_version_without_a_creation_time_is_left_out(azure: Azure, vault: Vault, keys: VaultKeys) -> None:
     kid = f"{vault.uri}keys/la-cmk/"
     body = f'{{"value": [{{"kid": "{kid}a", "attributes": {{"enabled": true}}}}, {{"kid": "{kid}b"}}]}}'

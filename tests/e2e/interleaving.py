@@ -50,7 +50,8 @@ def publication(exchange: Exchange) -> bool:
 
 
 def _is_write(exchange: Exchange) -> bool:
-    return exchange.method == "POST" and exchange.path == "/$batch"
+    transaction = exchange.method == "POST" and exchange.path == "/$batch"
+    return transaction or (exchange.method == "PUT" and exchange.path.startswith("/rotations("))
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """`python -m tests.e2e.lateness`: how late a rotation is, by plan, by size and by how long Azure takes; printed as a table.
 
-Warm is one instance that is always there, as on Elastic Premium or with an always-ready instance; the other mode is Flex
-Consumption without one (`simulator.host.scaling`). Everything is simulated time, and the same whenever it is run; computing
-and requests take none of it, so what many clusters cost more than one shows in the visits alone. A hundred clusters whose
-updates take six hours are ten thousand visits, which take minutes of real time.
+One instance of the whole app is always there on Elastic Premium. On Flex Consumption instances of each function come and go
+(`simulator.host.scaling`), or one for visits is always ready beside them. Everything is simulated time, and the same whenever
+it is run; computing and requests take none of it, so what many clusters cost more than one shows in the visits alone. A
+hundred clusters whose updates take six hours are ten thousand visits, which take minutes of real time.
 """
 
 import argparse
@@ -17,14 +17,20 @@ from pathlib import Path
 
 from simulator.azure import Azure
 from simulator.behaviour import Behaviour
-from simulator.host.scaling import ComeAndGo, ScaleController
+from simulator.host.instances import ComeAndGo
+from simulator.host.scaling import ScaleController
 from tests.e2e.stage import Stage, stage
 
 TEN_MINUTES = "0 */10 * * * *"
 IDLE_SECONDS = 3_737.0
 """Before the rotation: an app that has just started polls its queue ten times a second, and one that is idle does not."""
+SETTLES_WITHIN = 660.0
+"""After the last rotation is on record: a reconcile, and what comes of it."""
+SAID_AT_EACH_START = "Auth level is not applied to non http function app"
+"""A warning of the library azure-functions, of no consequence to us."""
 COME_AND_GO = "come and go"
-INSTANCES = ("always there", COME_AND_GO)
+READY = "ready for visits"
+INSTANCES = ("always there", READY, COME_AND_GO)
 OPERATIONS = {"30 s": 30.0, "10 min": 600.0, "6 h": 21_600.0}
 HEADINGS = (
     *("instances", "clusters", "Azure takes", "first update sent after", "last update sent after"),
@@ -37,6 +43,10 @@ HEADINGS = (
         "times woken",
     ),
 )
+
+
+class WrongError(Exception):
+    """The clusters have not followed as they should, so how late they were says nothing. The text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,8 @@ def main() -> int:
     _row(HEADINGS)
     _row(["---"] * len(HEADINGS))
     for name in options.instances:
-        how = ComeAndGo(options.seed) if name == COME_AND_GO else None
+        ready = frozenset({"on_visit"} if name == READY else ())
+        how = ComeAndGo(options.seed, ready=ready) if name in {READY, COME_AND_GO} else None
         for clusters in options.clusters:
             for operation in options.operations:
                 with tempfile.TemporaryDirectory(prefix="lateness-") as folder:
@@ -91,16 +102,36 @@ def measure(folder: Path, how: ComeAndGo | None, clusters: int, update_seconds: 
     behaviour = Behaviour(update_seconds=update_seconds, retry_after=30)
     settings = {"RECONCILE_SCHEDULE": TEN_MINUTES}
     with stage(folder, behaviour=behaviour, build=build, settings=settings, comes_and_goes=how) as story:
+        there = _woken(story)
         story.quiet(IDLE_SECONDS)
         new = story.rotate()
         rotated_at = story.azure.clock.timestamp()
         story.quiet(update_seconds)  # Looking whether they have followed is no small work, and in vain before this.
         for cluster in story.azure.arm.clusters.values():
             story.finished(cluster, new)
-        return _lateness(story, new, rotated_at, update_seconds)
+        found = _lateness(story, new, rotated_at, update_seconds, _woken(story) - there)
+        story.quiet(SETTLES_WITHIN)
+        check(story, new)
+        return found
 
 
-def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) -> Lateness:
+def check(story: Stage, new: str) -> None:
+    """Raise unless each cluster has followed this one rotation, and nobody was told of anything that went wrong."""
+    wrong = []
+    for cluster in story.azure.arm.clusters.values():
+        updates = len(story.patches(cluster))
+        rows = [
+            (row["toVersion"], row["stage"]) for row in story.rotations(cluster) if row["reason"] != "already-there"
+        ]
+        if updates not in {1, 2} or rows != [(new, "succeeded")]:
+            wrong.append(f"{cluster.name}: {updates} updates, {len(rows)} rows: {rows}")
+    loud = [line for line in story.host.log_lines() if line["level"] not in {"Debug", "Information"}]
+    wrong += [str(line) for line in loud if not line["message"].startswith(SAID_AT_EACH_START)]
+    if wrong:
+        raise WrongError("\n".join(wrong))
+
+
+def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float, woken: int) -> Lateness:
     sent, recorded = [], []
     updates = 0
     for cluster in story.azure.arm.clusters.values():
@@ -113,8 +144,11 @@ def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float) 
         updates += len(patches)
     visits = [line for line in story.host.log_lines() if line["message"].startswith("Executing 'Functions.on_visit'")]
     requests = [one for one in story.azure.exchanges if one.method == "POST" and "/cluster-visits/" in one.path]
-    woken = story.host.comings["on_visit"] if isinstance(story.host, ScaleController) else 0
     return Lateness(tuple(sent), tuple(recorded), len(visits), len(requests), updates, woken)
+
+
+def _woken(story: Stage) -> int:
+    return story.host.comings["on_visit"] if isinstance(story.host, ScaleController) else 0
 
 
 def _timestamp(value: datetime | str) -> float:

@@ -21,8 +21,9 @@ from simulator.event_grid import Schema, Subscription
 from simulator.exchanges import Exchange
 from simulator.faults import Fault, FaultKind
 from simulator.host.hosting import Hosting, HostSpec
+from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
-from simulator.host.scaling import ComeAndGo, QueueLooks, ScaleController
+from simulator.host.scaling import QueueLooks, ScaleController
 from tests.patience import HANG
 
 APP = Path(__file__).parent.parent.parent
@@ -105,7 +106,7 @@ class Stage:
 
     def until(self, happened: Callable[[], object], what: str, within: float = TWO_HOURS) -> None:
         """Let simulated time pass until something has happened; fail with the function's log if it does not."""
-        if not self.azure.clock.until(happened, within):
+        if not self.azure.clock.until(happened, within, what):
             raise AssertionError(f"waited {within / 3600:g} simulated hours for {what}; {self.state()}")
 
     def state(self) -> str:

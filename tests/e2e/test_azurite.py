@@ -6,15 +6,11 @@ from typing import Any
 
 from azure.data.tables import TableClient
 
-from simulator.azure import Azure
 from simulator.behaviour import Behaviour
 from simulator.clock.running import RunningClock
 from tests.e2e.stage import stage
+from tests.e2e.worlds import one_cluster
 from tests.simulator.storage_backends import azurite
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
 
 
 def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
@@ -23,7 +19,7 @@ def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
         behaviour = Behaviour(update_seconds=4, retry_after=None)
         with (
             stage(
-                tmp_path, clock=RunningClock.starting_now(), behaviour=behaviour, build=build, settings=settings
+                tmp_path, clock=RunningClock.starting_now(), behaviour=behaviour, build=one_cluster, settings=settings
             ) as story,
             TableClient.from_connection_string(storage.connection_string(), "rotations") as table,
         ):
@@ -31,7 +27,7 @@ def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
             new = story.rotate()
 
             def rows() -> list[dict[str, Any]]:
-                return [dict(row) for row in table.query_entities("RowKey lt '~'")]
+                return [dict(row) for row in table.query_entities("PartitionKey ge '|' and RowKey lt '~'")]
 
             story.until(lambda: story.lines("rotation.finished"), "the rotation to finish")
             story.until(lambda: all(row["announced"] for row in rows()), "that to be put on record")

@@ -5,33 +5,23 @@ There is no reconcile unless a story says so: it would take up every chain that 
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from simulator.azure import FUNCTION, Azure
+from simulator.azure import FUNCTION
 from simulator.behaviour import Behaviour
 from simulator.clusters import Cluster
 from simulator.faults import Fault, FaultKind
 from tests.e2e.interleaving import after, cluster_row, hold, look, step, visit_request
 from tests.e2e.stage import Stage, stage
+from tests.e2e.worlds import known, one_cluster, unavailable
 
 QUICK = Behaviour(update_seconds=60, retry_after=5)
 LONG = replace(QUICK, update_seconds=3_000)
 SAFETY_LOOK = 200
 """After so many seconds the visit that is requested after a claim has been made."""
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
-
-
-def known(story: Stage) -> Cluster:
-    """The cluster, after a first visit; the table exists by then."""
-    (cluster,) = story.azure.arm.clusters.values()
-    story.ask_for_visit(cluster)
-    story.reason(cluster, "up-to-date")
-    return cluster
 
 
 def followed(story: Stage, cluster: Cluster) -> str:
@@ -61,13 +51,6 @@ def until_next_look(story: Stage, cluster: Cluster) -> None:
     story.until(lambda: story.status(cluster)["lookedAt"] > looked_at, "the next look")
 
 
-def down(story: Stage, host: str, seconds: float) -> None:
-    """Let nothing be written to a service for a while."""
-    until = story.azure.clock.timestamp() + seconds
-    fault = Fault(kind=FaultKind.ANSWER, method="POST", host=host, status=503, times=None, until=until)
-    story.azure.faults.add(fault)
-
-
 def copy_of_the_due_visit(story: Stage, cluster: Cluster) -> str:
     """The message that the cluster's row waits for, as somebody could forge it."""
     return json.dumps({"cluster": cluster.id, "by": "follow", "requestedAt": story.status(cluster)["nextVisitAskedAt"]})
@@ -77,7 +60,7 @@ def copy_of_the_due_visit(story: Stage, cluster: Cluster) -> str:
 
 
 def test_visits_that_follow_and_are_not_the_due_one_add_looks_and_no_chains(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=LONG, build=build) as story:
+    with stage(tmp_path, behaviour=LONG, build=one_cluster) as story:
         cluster = known(story)
         followed(story, cluster)
         for _ in range(10):
@@ -87,7 +70,7 @@ def test_visits_that_follow_and_are_not_the_due_one_add_looks_and_no_chains(tmp_
 
 
 def test_a_forged_copy_of_the_due_visit_takes_its_place_and_starts_no_second_chain(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=LONG, build=build) as story:
+    with stage(tmp_path, behaviour=LONG, build=one_cluster) as story:
         cluster = known(story)
         new = followed(story, cluster)
         story.put_message(copy_of_the_due_visit(story, cluster))
@@ -99,7 +82,7 @@ def test_a_forged_copy_of_the_due_visit_takes_its_place_and_starts_no_second_cha
 @pytest.mark.parametrize("skew", [-20, 60], ids=["early", "late"])
 def test_the_due_visit_goes_on_with_the_chain_by_whichever_clock(tmp_path: Path, skew: int) -> None:
     """Another instance, whose clock is wrong, takes the visit: to it, that comes early or late."""
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=one_cluster) as story:
         cluster = known(story)
         new = followed(story, cluster)
         story.host.restart(story.azure.clock.skewed(skew))
@@ -108,7 +91,7 @@ def test_the_due_visit_goes_on_with_the_chain_by_whichever_clock(tmp_path: Path,
 
 def test_a_visit_that_comes_before_the_row_names_it_learns_that_it_is_the_due_one(tmp_path: Path) -> None:
     """The one before it came early, and its note is late."""
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=one_cluster) as story:
         cluster = known(story)
         new = followed(story, cluster)
         story.account.queues.lose_next()
@@ -121,7 +104,7 @@ def test_a_visit_that_comes_before_the_row_names_it_learns_that_it_is_the_due_on
 
 
 def test_a_visit_that_has_come_and_gone_before_the_row_names_it_goes_on_with_the_chain(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=one_cluster) as story:
         cluster = known(story)
         new = followed(story, cluster)
         named = hold(story, cluster_row, 60)
@@ -131,10 +114,10 @@ def test_a_visit_that_has_come_and_gone_before_the_row_names_it_goes_on_with_the
 
 
 def test_a_visit_that_the_row_could_not_name_goes_on_with_the_chain(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=600), build=one_cluster) as story:
         cluster = known(story)
         new = followed(story, cluster)
-        requested = after(story, visit_request, lambda: down(story, "cmkrotation.table.*", 4))
+        requested = after(story, visit_request, lambda: unavailable(story, "cmkrotation.table.*", 4))
         story.until(lambda: requested.has_come, "a visit to be requested")
         story.quiet(300)
         assert story.waiting_messages() == 1
@@ -145,7 +128,7 @@ def test_a_visit_that_the_row_could_not_name_goes_on_with_the_chain(tmp_path: Pa
 
 
 def test_a_spare_does_at_once_what_is_called_for_and_brings_the_next_look_forward(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         cluster = known(story)
         new = kept_busy(story, cluster)
         story.ask_for_visit(cluster, by="event")
@@ -155,7 +138,7 @@ def test_a_spare_does_at_once_what_is_called_for_and_brings_the_next_look_forwar
 
 
 def test_of_spares_that_bring_the_next_look_forward_one_does(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=LONG, build=build) as story:
+    with stage(tmp_path, behaviour=LONG, build=one_cluster) as story:
         cluster = known(story)
         kept_busy(story, cluster)
         story.ask_for_visit(cluster, by="event")
@@ -171,22 +154,24 @@ def test_of_spares_that_bring_the_next_look_forward_one_does(tmp_path: Path) -> 
 # --- a visit that is late, and one that is lost ---
 
 
-def test_a_visit_that_is_late_by_a_minute_is_waited_for(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=LONG, build=build) as story:
+def test_a_visit_that_is_late_by_four_minutes_is_waited_for(tmp_path: Path) -> None:
+    with stage(tmp_path, behaviour=LONG, build=one_cluster) as story:
         cluster = known(story)
         followed(story, cluster)
-        story.account.queues.delay_next(100)
+        story.account.queues.delay_next(280)
         until_next_look(story, cluster)
-        story.quiet(60)
+        due = datetime.fromisoformat(str(story.status(cluster)["nextVisitAt"])).timestamp()
+        story.quiet(due + 240 - story.azure.clock.timestamp())
         story.ask_for_visit(cluster, by="event")
         until_next_look(story, cluster)
+        assert story.azure.clock.timestamp() < due + 280
         assert story.waiting_messages() == 1, "the spare requests nothing"
         story.quiet(300)
         assert story.waiting_messages() == 1, "the late visit goes on with the chain"
 
 
 def test_a_visit_that_is_lost_is_replaced_by_whichever_comes_five_minutes_later(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=900), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=900), build=one_cluster) as story:
         cluster = known(story)
         new = followed(story, cluster)
         story.account.queues.lose_next()
@@ -199,7 +184,7 @@ def test_a_visit_that_is_lost_is_replaced_by_whichever_comes_five_minutes_later(
 
 def test_a_crash_between_a_request_and_its_note_delays_no_look(tmp_path: Path) -> None:
     """The message of the visit that died shows itself only ten minutes later; the one it requested comes in time."""
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         cluster = known(story)
         after(story, step("claimed"), story.account.queues.lose_next)  # of the visit for when the claim lapses
         after(story, step("accepted"), lambda: after(story, cluster_row, story.host.restart))
@@ -210,7 +195,7 @@ def test_a_crash_between_a_request_and_its_note_delays_no_look(tmp_path: Path) -
 
 
 def test_the_later_look_wins(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         cluster = known(story)
         with story.azure.lock:
             story.azure.rights.deny(FUNCTION, "Microsoft.KeyVault/*")
@@ -226,7 +211,7 @@ def test_the_later_look_wins(tmp_path: Path) -> None:
 
 
 def test_the_visit_that_an_overtaken_look_requested_is_noted(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         cluster = known(story)
         down = Fault(kind=FaultKind.ANSWER, host="contoso.vault.*", status=503, times=3)
         story.azure.faults.add(down)
@@ -250,7 +235,7 @@ def test_the_visit_that_an_overtaken_look_requested_is_noted(tmp_path: Path) -> 
 
 def test_a_claim_that_meets_a_changed_row_is_tried_again(tmp_path: Path) -> None:
     """Another visit, for which the cluster was busy, noted that the rotation waits; and its own next visit is lost."""
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         cluster = known(story)
         held = hold(story, step("claimed"), 30)
         new = story.rotate()
@@ -267,7 +252,7 @@ def test_a_claim_that_meets_a_changed_row_is_tried_again(tmp_path: Path) -> None
 
 def test_an_end_that_meets_a_changed_row_is_tried_again(tmp_path: Path) -> None:
     """Another visit, which read the operation before it ended, noted its status; and its own next visit is lost."""
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=150), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=150), build=one_cluster) as story:
         cluster = known(story)
         after(story, step("claimed"), story.account.queues.lose_next)  # of the visit for when the claim lapses
         slow = hold(story, step("progress"), 100, number=2)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from simulator.azure import FUNCTION, Azure
+from simulator.azure import FUNCTION
 from simulator.behaviour import Behaviour, Outcome
 from simulator.clusters import Cluster
-from simulator.faults import Fault, FaultKind
 from tests.e2e.interleaving import (
+    Moment,
     after,
     claim,
     cluster_row,
@@ -28,6 +28,7 @@ from tests.e2e.interleaving import (
     visit_request,
 )
 from tests.e2e.stage import Stage, stage
+from tests.e2e.worlds import known, one_cluster_and_a_topic, unavailable
 
 QUICK = Behaviour(update_seconds=50, retry_after=5)
 SEEMS_AT_REST = Behaviour(update_seconds=600, retry_after=5, state_while_running="Succeeded")
@@ -36,30 +37,11 @@ TABLE, QUEUES = "cmkrotation.table.*", "cmkrotation.queue.*"
 TOPIC = {"OUTCOME_TOPIC_ENDPOINT": "https://outcomes.westeurope-1.eventgrid.azure.net/api/events"}
 
 
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
-    azure.add_topic("outcomes")
-
-
-def known(story: Stage) -> Cluster:
-    """The cluster, after a first visit; the table exists by then."""
-    (cluster,) = story.azure.arm.clusters.values()
-    story.ask_for_visit(cluster)
-    story.reason(cluster, "up-to-date")
-    return cluster
-
-
 def ask_again_and_again(story: Stage, cluster: Cluster, seconds: int) -> None:
     """Visits that nobody needs, ten seconds apart."""
     for _ in range(seconds // 10):
         story.ask_for_visit(cluster)
         story.quiet(10)
-
-
-def unavailable(story: Stage, host: str, seconds: float, method: str = "POST") -> None:
-    """Let a service be down for a while."""
-    until = story.azure.clock.timestamp() + seconds
-    story.azure.faults.add(Fault(kind=FaultKind.ANSWER, method=method, host=host, status=503, times=None, until=until))
 
 
 def redelivered(story: Stage) -> int:
@@ -84,20 +66,23 @@ def seconds_from(earlier: str, later: str) -> float:
 # --- claim ---
 
 
+def one_of_the_two_sends(story: Stage, cluster: Cluster, held: Moment, new: str) -> None:
+    """While one visit is held at its claim, another comes and claims first."""
+    story.until(lambda: held.has_come, "the first to claim")
+    story.ask_for_visit(cluster)
+    assert story.finished(cluster, new)["reason"] == "update-confirmed"
+    assert len(story.patches(cluster)) == 1
+
+
 def test_of_two_visits_that_claim_one_sends(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=build) as story:
+    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         held = hold(story, claim, 60)
-        new = story.rotate()
-        story.until(lambda: held.has_come, "the first to claim")
-        story.ask_for_visit(cluster)
-        row = story.finished(cluster, new)
-        assert row["reason"] == "update-confirmed"
-        assert len(story.patches(cluster)) == 1
+        one_of_the_two_sends(story, cluster, held, story.rotate())
 
 
 def test_of_two_visits_that_claim_what_has_waited_one_sends(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=build) as story:
+    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         with story.azure.lock:
             cluster.state = "Updating"
@@ -106,15 +91,11 @@ def test_of_two_visits_that_claim_what_has_waited_one_sends(tmp_path: Path) -> N
         held = hold(story, claim, 60)
         with story.azure.lock:
             cluster.state = "Succeeded"
-        story.until(lambda: held.has_come, "the first to claim")
-        story.ask_for_visit(cluster)
-        row = story.finished(cluster, new)
-        assert row["reason"] == "update-confirmed"
-        assert len(story.patches(cluster)) == 1
+        one_of_the_two_sends(story, cluster, held, new)
 
 
 def test_an_update_in_flight_is_not_sent_again_whoever_looks(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         held = hold(story, update, 95)
         new = story.rotate()
@@ -129,7 +110,7 @@ def test_an_update_in_flight_is_not_sent_again_whoever_looks(tmp_path: Path) -> 
 )
 def test_an_update_is_sent_only_if_its_claim_outlasts_it(tmp_path: Path, seconds: int, claims: list[str]) -> None:
     """The queue is slow; then the update is in flight for as long as it can be, and others look meanwhile."""
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, claim, lambda: hold(story, visit_request, seconds))
         hold(story, update, 95)
@@ -145,7 +126,7 @@ def test_an_update_is_sent_only_if_its_claim_outlasts_it(tmp_path: Path, seconds
 
 
 def test_what_is_not_called_for_any_more_is_not_sent_and_looked_at_again(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, claim, lambda: cluster.tags.update({"cmk-rotation": "hold"}))
         new = story.rotate()
@@ -164,7 +145,7 @@ def test_what_is_not_called_for_any_more_is_not_sent_and_looked_at_again(tmp_pat
 def test_what_keeps_changing_is_looked_at_rarer_each_time_and_a_person_is_called_after_an_hour(
     tmp_path: Path,
 ) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         changes = after(story, claim, lambda: cluster.tags.update({"cmk-rotation": "hold"}), number=0)
         after(story, step("not sent"), cluster.tags.clear, number=0)
@@ -179,7 +160,7 @@ def test_what_keeps_changing_is_looked_at_rarer_each_time_and_a_person_is_called
 
 
 def test_a_slow_last_look_renews_the_claim(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, claim, lambda: hold(story, look, 90))
         hold(story, update, 95)
@@ -193,7 +174,7 @@ def test_a_slow_last_look_renews_the_claim(tmp_path: Path) -> None:
 
 
 def test_a_claim_that_another_visit_has_taken_over_is_not_renewed(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=build) as story:
+    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, claim, lambda: hold(story, look, 200))
         new = story.rotate()
@@ -209,7 +190,7 @@ def test_a_claim_that_another_visit_has_taken_over_is_not_renewed(tmp_path: Path
 
 def test_after_a_crash_the_next_visit_comes_when_the_claim_lapses(tmp_path: Path) -> None:
     """And two reads, a minute apart, confirm the update, whose operation nobody knows."""
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, update, story.host.restart)
         row = story.finished(cluster, story.rotate(), within=400)
@@ -220,7 +201,9 @@ def test_after_a_crash_the_next_visit_comes_when_the_claim_lapses(tmp_path: Path
 
 def test_a_claim_whose_visit_died_is_taken_up_by_reconcile_once_it_has_lapsed(tmp_path: Path) -> None:
     """The message that led to it shows itself only after ten minutes."""
-    with stage(tmp_path, behaviour=QUICK, build=build, settings={"RECONCILE_SCHEDULE": "0 * * * * *"}) as story:
+    with stage(
+        tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic, settings={"RECONCILE_SCHEDULE": "0 * * * * *"}
+    ) as story:
         cluster = known(story)
         after(story, claim, story.host.restart)
         new = story.rotate()
@@ -231,7 +214,7 @@ def test_a_claim_whose_visit_died_is_taken_up_by_reconcile_once_it_has_lapsed(tm
 
 
 def test_an_update_that_is_sent_again_after_a_crash_is_refused_as_busy_and_followed(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=build) as story:
+    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, update, story.host.restart)
         row = story.finished(cluster, story.rotate())
@@ -246,7 +229,7 @@ def test_an_update_that_is_sent_again_after_a_crash_is_refused_as_busy_and_follo
 
 
 def test_a_note_is_merged_with_what_another_visit_noted_while_the_answer_was_on_its_way(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         held = hold_answer(story, update, 90)
         new = story.rotate()
@@ -260,7 +243,7 @@ def test_a_note_is_merged_with_what_another_visit_noted_while_the_answer_was_on_
 
 
 def test_a_note_that_comes_after_the_end_adds_the_operation_and_reopens_nothing(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         hold(story, step("accepted"), 300)
         new = story.rotate()
@@ -275,7 +258,7 @@ def test_a_note_that_comes_after_the_end_adds_the_operation_and_reopens_nothing(
 
 
 def test_a_note_leaves_a_later_attempt_what_it_is(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=build) as story:
+    with stage(tmp_path, behaviour=SEEMS_AT_REST, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         noted = hold(story, step("accepted"), 510)
         new = story.rotate()
@@ -292,7 +275,9 @@ def test_a_note_leaves_a_later_attempt_what_it_is(tmp_path: Path) -> None:
 
 def test_a_late_note_of_a_first_operation_does_not_replace_the_second(tmp_path: Path) -> None:
     with stage(
-        tmp_path, behaviour=replace(QUICK, outcome=Outcome.FAILED, final_state="Succeeded"), build=build
+        tmp_path,
+        behaviour=replace(QUICK, outcome=Outcome.FAILED, final_state="Succeeded"),
+        build=one_cluster_and_a_topic,
     ) as story:
         cluster = known(story)
         noted = hold(story, step("accepted"), 700)
@@ -315,7 +300,7 @@ def test_a_late_note_of_a_first_operation_does_not_replace_the_second(tmp_path: 
 
 @pytest.mark.parametrize("hosts", [[TABLE], [QUEUES], [TABLE, QUEUES]], ids=["table", "queue", "both"])
 def test_an_update_that_was_sent_is_not_delivered_again_when_storage_fails(tmp_path: Path, hosts: list[str]) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         for host in hosts:
             after(story, update, partial(unavailable, story, host, 30))
@@ -326,7 +311,7 @@ def test_an_update_that_was_sent_is_not_delivered_again_when_storage_fails(tmp_p
 
 
 def test_a_look_that_requested_its_successor_is_not_delivered_again_when_it_cannot_be_noted(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         after(story, step("accepted"), lambda: after(story, visit_request, lambda: unavailable(story, TABLE, 4), 2))
         assert story.finished(cluster, story.rotate())["stage"] == "succeeded"
@@ -334,10 +319,10 @@ def test_a_look_that_requested_its_successor_is_not_delivered_again_when_it_cann
 
 
 def test_a_look_that_requested_nothing_is_delivered_again_when_it_cannot_be_noted(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         looked_at = story.status(cluster)["lookedAt"]
-        unavailable(story, TABLE, 30)
+        unavailable(story, TABLE, 30, method="P*")
         story.ask_for_visit(cluster)
         story.until(lambda: story.status(cluster)["lookedAt"] > looked_at, "the look to be on record", within=300)
         assert redelivered(story) == 1
@@ -347,7 +332,7 @@ def test_a_look_that_requested_nothing_is_delivered_again_when_it_cannot_be_note
 
 
 def test_of_two_visits_that_see_the_end_one_says_it(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=TOPIC) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic, settings=TOPIC) as story:
         cluster = known(story)
         held = hold(story, step("finished"), 60)
         new = story.rotate()
@@ -360,7 +345,7 @@ def test_of_two_visits_that_see_the_end_one_says_it(tmp_path: Path) -> None:
 
 
 def test_nobody_else_says_the_end_while_it_is_being_said(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=TOPIC) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic, settings=TOPIC) as story:
         cluster = known(story)
         held = hold(story, publication, 100)
         new = story.rotate()
@@ -372,7 +357,7 @@ def test_nobody_else_says_the_end_while_it_is_being_said(tmp_path: Path) -> None
 
 
 def test_after_a_crash_one_visit_says_the_end_two_minutes_later(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=TOPIC) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic, settings=TOPIC) as story:
         cluster = known(story)
         crash = after(story, step("finished"), story.host.restart)
         new = story.rotate()
@@ -391,7 +376,7 @@ def test_after_a_crash_one_visit_says_the_end_two_minutes_later(tmp_path: Path) 
 @pytest.mark.parametrize(("hours", "arrive"), [(3, 1), (40, 0)], ids=["for hours", "for more than a day"])
 def test_an_outcome_that_cannot_be_published_is_tried_for_a_day(tmp_path: Path, hours: int, arrive: int) -> None:
     settings = {**TOPIC, "RECONCILE_SCHEDULE": "0 0 * * * *"}
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic, settings=settings) as story:
         cluster = known(story)
         unavailable(story, "outcomes.*", hours * 3_600)
         new = story.rotate()
@@ -412,7 +397,7 @@ def deny_the_key(story: Stage) -> None:
 
 
 def test_of_two_visits_that_would_call_a_person_one_does(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         deny_the_key(story)
         held = hold(story, cluster_row, 30)
@@ -424,7 +409,7 @@ def test_of_two_visits_that_would_call_a_person_one_does(tmp_path: Path) -> None
 
 
 def test_a_call_whose_visit_died_before_it_was_written_is_written_two_minutes_later(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         deny_the_key(story)
         crash = after(story, cluster_row, story.host.restart)
@@ -438,7 +423,7 @@ def test_a_call_whose_visit_died_before_it_was_written_is_written_two_minutes_la
 
 
 def test_a_call_that_was_written_is_confirmed_and_not_written_again(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         deny_the_key(story)
         held = hold(story, cluster_row, 60, number=2)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azure import Azure
 from simulator.behaviour import AcceptedHeaders, Behaviour
 from simulator.exchanges import Exchange
 from tests.e2e.stage import Stage, stage
+from tests.e2e.worlds import one_cluster_and_a_topic
 
 QUICK = Behaviour(update_seconds=50, retry_after=None)
 SETTINGS = {
@@ -16,11 +16,6 @@ SETTINGS = {
     "OUTCOME_TOPIC_ENDPOINT": "https://outcomes.westeurope-1.eventgrid.azure.net/api/events",
 }
 MOST_EFFECTS = 30
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
-    azure.add_topic("outcomes")
 
 
 def is_side_effect(exchange: Exchange) -> bool:
@@ -47,7 +42,7 @@ class Crash:
 
 def side_effects_of_a_rotation(folder: Path, behaviour: Behaviour) -> list[str]:
     """What one undisturbed rotation changes, in order."""
-    with stage(folder, behaviour=behaviour, build=build, settings=SETTINGS) as story:
+    with stage(folder, behaviour=behaviour, build=one_cluster_and_a_topic, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         before = len(story.azure.exchanges)
         story.finished(cluster, story.rotate())
@@ -58,7 +53,7 @@ def side_effects_of_a_rotation(folder: Path, behaviour: Behaviour) -> list[str]:
 
 @pytest.mark.parametrize("number", range(1, MOST_EFFECTS + 1))
 def test_a_crash_after_any_side_effect_is_healed(tmp_path: Path, number: int) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=SETTINGS) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         crash = Crash(story, number)
         new = story.rotate()
@@ -99,7 +94,7 @@ def test_the_enumeration_covers_a_whole_rotation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [9, 10, 11, 12, 13, 14, 15])
 def test_a_crash_around_an_update_without_an_operation_is_healed_too(tmp_path: Path, number: int) -> None:
     behaviour = Behaviour(update_seconds=50, accepted_headers=AcceptedHeaders.NONE)
-    with stage(tmp_path, behaviour=behaviour, build=build, settings=SETTINGS) as story:
+    with stage(tmp_path, behaviour=behaviour, build=one_cluster_and_a_topic, settings=SETTINGS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         Crash(story, number)
         new = story.rotate()

@@ -6,17 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azure import SUBSCRIPTION, Azure
+from simulator.azure import SUBSCRIPTION
 from simulator.behaviour import Behaviour
 from simulator.event_grid import Attempt, Schema
 from tests.e2e.stage import stage
+from tests.e2e.worlds import one_cluster
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)
 VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Logs/providers/Microsoft.KeyVault/vaults/contoso"
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
 
 
 def key_event(**data: object) -> dict[str, object]:
@@ -34,7 +31,7 @@ def key_event(**data: object) -> dict[str, object]:
 
 
 def test_an_event_delivered_eleven_times_updates_once(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, races=True) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster, races=True) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.azure.event_grid.duplicate_next(10)
         row = story.finished(cluster, story.rotate())
@@ -46,7 +43,7 @@ def test_an_event_delivered_eleven_times_updates_once(tmp_path: Path) -> None:
 
 
 def test_duplicates_during_an_update_add_looks_and_no_chains(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=3_000), build=build, races=True) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, update_seconds=3_000), build=one_cluster, races=True) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.rotate()
         story.until(lambda: story.patches(cluster), "the update to be sent")
@@ -60,7 +57,7 @@ def test_duplicates_during_an_update_add_looks_and_no_chains(tmp_path: Path) -> 
 
 def test_a_version_in_an_event_is_never_applied(tmp_path: Path) -> None:
     """The events of three rotations arrive in reverse order: the cluster goes straight to the newest version."""
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.azure.event_grid.hold()
         versions = [story.rotate() for _ in range(3)]
@@ -72,7 +69,7 @@ def test_a_version_in_an_event_is_never_applied(tmp_path: Path) -> None:
 
 
 def test_an_event_that_comes_late_changes_nothing(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.azure.event_grid.delay_next(500)
         late = story.rotate()
@@ -87,7 +84,7 @@ def test_an_event_that_comes_late_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_somebody_else_moved_is_put_on_record_as_already_there(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.azure.event_grid.hold()
         new = story.rotate()
@@ -100,7 +97,7 @@ def test_a_cluster_that_somebody_else_moved_is_put_on_record_as_already_there(tm
 
 
 def test_a_rotation_during_an_update_follows_it(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         first = story.rotate()
         story.until(lambda: story.patches(cluster), "the first update to be sent")
@@ -113,7 +110,7 @@ def test_a_rotation_during_an_update_follows_it(tmp_path: Path) -> None:
 
 def test_a_lost_event_is_repaired_by_the_timer(tmp_path: Path) -> None:
     settings = {"RECONCILE_SCHEDULE": "0 * * * * *"}
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster, settings=settings) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.azure.event_grid.lose_next()
         row = story.finished(cluster, story.rotate())
@@ -123,7 +120,7 @@ def test_a_lost_event_is_repaired_by_the_timer(tmp_path: Path) -> None:
 
 def test_a_lost_visit_is_repaired_by_the_timer(tmp_path: Path) -> None:
     settings = {"RECONCILE_SCHEDULE": "0 * * * * *"}
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster, settings=settings) as story:
         (cluster,) = story.azure.arm.clusters.values()
         new = story.rotate()
         story.until(lambda: story.patches(cluster), "the update to be sent")
@@ -150,7 +147,7 @@ def test_a_lost_visit_is_repaired_by_the_timer(tmp_path: Path) -> None:
     ],
 )
 def test_a_forged_event_leads_at_most_to_a_look(tmp_path: Path, data: dict[str, object], logged: str) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         body = json.dumps([key_event(**data)]).encode()
         assert story.azure.event_grid.deliver_raw(story.host.event_grid_url("on_key_event"), body) == 202
@@ -164,7 +161,7 @@ def test_a_forged_event_leads_at_most_to_a_look(tmp_path: Path, data: dict[str, 
 
 
 def test_an_event_that_cannot_be_queued_is_delivered_again(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             queues = story.azure.server.hosts.pop("cmkrotation.queue.core.windows.net")
@@ -196,7 +193,7 @@ def test_an_event_that_cannot_be_queued_is_delivered_again(tmp_path: Path) -> No
     ids=["not json", "not an object", "a path", "another type", "out of scope"],
 )
 def test_a_message_that_names_no_cluster_in_scope_is_rejected_in_one_line(tmp_path: Path, text: str) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         story.put_message(text)
         story.until(lambda: story.lines("visit.rejected"), "the message to be rejected")
         story.until(lambda: story.waiting_messages() == 0, "the message to be gone")
@@ -208,7 +205,7 @@ def test_a_message_that_names_no_cluster_in_scope_is_rejected_in_one_line(tmp_pa
 
 
 def test_a_message_that_keeps_failing_is_called_lost(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             story.azure.server.hosts.pop("cmkrotation.table.core.windows.net")
@@ -229,13 +226,15 @@ def test_a_message_that_keeps_failing_is_called_lost(tmp_path: Path) -> None:
 
 
 def test_a_cloud_event_in_any_dirt_is_understood(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, schema=Schema.CLOUD_EVENTS) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster, schema=Schema.CLOUD_EVENTS) as story:
         (cluster,) = story.azure.arm.clusters.values()
         assert story.finished(cluster, story.rotate())["requestedBy"] == "event"
 
 
 def test_a_message_that_nobody_can_read_is_found_in_the_poison_queue_and_told_after_an_hour(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings={"RECONCILE_SCHEDULE": "0 */10 * * * *"}) as story:
+    with stage(
+        tmp_path, behaviour=QUICK, build=one_cluster, settings={"RECONCILE_SCHEDULE": "0 */10 * * * *"}
+    ) as story:
         with story.azure.lock:
             story.account.queues.put("cluster-visits", "not base64!")
         story.quiet(59 * 60)

@@ -11,16 +11,13 @@ from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Ou
 from simulator.clouds import CUSTOM, US_GOVERNMENT, Cloud
 from simulator.event_grid import Schema
 from tests.e2e.stage import stage
+from tests.e2e.worlds import one_cluster, one_cluster_and_a_topic
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)
 
 
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
-
-
 def test_an_event_moves_a_cluster_to_the_new_version_and_the_proof_is_on_record(tmp_path: Path) -> None:
-    with stage(tmp_path, build=build) as story:
+    with stage(tmp_path, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         workspace = story.azure.add_workspace("ws-1", cluster)
         assert cluster.key is not None
@@ -109,7 +106,7 @@ def test_an_event_moves_a_cluster_to_the_new_version_and_the_proof_is_on_record(
     ],
 )
 def test_an_update_is_proven_whatever_azure_answers(tmp_path: Path, behaviour: Behaviour, reason: str) -> None:
-    with stage(tmp_path, behaviour=behaviour, build=build) as story:
+    with stage(tmp_path, behaviour=behaviour, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         row = story.finished(cluster, story.rotate())
         assert (row["stage"], row["reason"]) == ("succeeded", reason)
@@ -131,7 +128,7 @@ def test_an_update_is_proven_whatever_azure_answers(tmp_path: Path, behaviour: B
 def test_an_update_that_did_not_work_is_called_out_with_what_to_do(
     tmp_path: Path, behaviour: Behaviour, reason: str
 ) -> None:
-    with stage(tmp_path, behaviour=behaviour, build=build) as story:
+    with stage(tmp_path, behaviour=behaviour, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         row = story.finished(cluster, story.rotate())
         assert (row["stage"], row["reason"], row["verified"]) == ("failed", reason, False)
@@ -159,7 +156,7 @@ def test_an_update_that_did_not_work_is_called_out_with_what_to_do(
     ids=["US Government", "a custom cloud"],
 )
 def test_a_rotation_in_another_cloud(tmp_path: Path, cloud: Cloud, settings: dict[str, str]) -> None:
-    with stage(tmp_path, cloud=cloud, settings=settings, build=build, behaviour=QUICK) as story:
+    with stage(tmp_path, cloud=cloud, settings=settings, build=one_cluster, behaviour=QUICK) as story:
         (cluster,) = story.azure.arm.clusters.values()
         row = story.finished(cluster, story.rotate())
         assert (row["stage"], row["reason"]) == ("succeeded", "update-confirmed")
@@ -179,19 +176,17 @@ def test_a_rotation_in_another_cloud(tmp_path: Path, cloud: Cloud, settings: dic
     ids=["by account name", "by service URIs"],
 )
 def test_a_rotation_with_storage_that_takes_no_keys(tmp_path: Path, storage: dict[str, str]) -> None:
-    with stage(tmp_path, settings=storage, keyless=True, build=build, behaviour=QUICK) as story:
+    with stage(tmp_path, settings=storage, keyless=True, build=one_cluster, behaviour=QUICK) as story:
         (cluster,) = story.azure.arm.clusters.values()
         row = story.finished(cluster, story.rotate())
         assert row["stage"] == "succeeded"
 
 
 def test_a_cloud_event_serves_as_well_and_an_outcome_is_published(tmp_path: Path) -> None:
-    def with_topic(azure: Azure) -> None:
-        build(azure)
-        azure.add_topic("outcomes")
-
     settings = {"OUTCOME_TOPIC_ENDPOINT": "https://outcomes.westeurope-1.eventgrid.azure.net/api/events"}
-    with stage(tmp_path, schema=Schema.CLOUD_EVENTS, settings=settings, build=with_topic, behaviour=QUICK) as story:
+    with stage(
+        tmp_path, schema=Schema.CLOUD_EVENTS, settings=settings, build=one_cluster_and_a_topic, behaviour=QUICK
+    ) as story:
         (cluster,) = story.azure.arm.clusters.values()
         new = story.rotate()
         row = story.finished(cluster, new)
@@ -245,7 +240,7 @@ def test_a_cluster_in_another_subscription_follows_too(tmp_path: Path) -> None:
     other = "9f3c1d2e-0000-4000-8000-00000000abcd"
 
     def two_subscriptions(azure: Azure) -> None:
-        build(azure)
+        one_cluster(azure)
         azure.add_cluster("cluster-b", key=azure.pinned("contoso", "la-cmk"), subscription=other, resource_group="rg-b")
 
     scopes = {"CLUSTER_SCOPES": f"/SUBSCRIPTIONS/{SUBSCRIPTION.upper()}\n/subscriptions/{other}/resourceGroups/RG-B"}

@@ -11,6 +11,7 @@ from simulator.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
 from simulator.faults import Fault, FaultKind
 from simulator.vaults import Network
 from tests.e2e.stage import Stage, stage
+from tests.e2e.worlds import one_cluster
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)
 
@@ -21,10 +22,6 @@ def patch(kind: FaultKind, status: int = 503, body: bytes = b"", seconds: float 
     return Fault(
         kind=kind, method="PATCH", path="*/clusters/*", status=status, body=body, seconds=seconds, headers=named
     )
-
-
-def build(azure: Azure) -> None:
-    azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
 
 
 def one_patch_was_enough(story: Stage, patches: int = 1) -> None:
@@ -52,7 +49,7 @@ def one_patch_was_enough(story: Stage, patches: int = 1) -> None:
 def test_an_answer_that_is_lost_or_spoilt_after_the_update_took_effect_costs_no_second_one(
     tmp_path: Path, fault: Fault
 ) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         story.azure.faults.add(fault)
         one_patch_was_enough(story)
         assert all("evil.example" not in exchange.host for exchange in story.azure.exchanges)
@@ -72,7 +69,7 @@ def test_an_answer_that_is_lost_or_spoilt_after_the_update_took_effect_costs_no_
 def test_an_update_that_azure_did_not_take_is_sent_again_once_it_cannot_be_in_flight(
     tmp_path: Path, fault: Fault, least: float, most: float
 ) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         story.azure.faults.add(fault)
         one_patch_was_enough(story, patches=2)
         (cluster,) = story.azure.arm.clusters.values()
@@ -82,7 +79,7 @@ def test_an_update_that_azure_did_not_take_is_sent_again_once_it_cannot_be_in_fl
 
 @pytest.mark.parametrize("answer", list(BusyAnswer))
 def test_a_busy_cluster_is_waited_for(tmp_path: Path, answer: BusyAnswer) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, busy_answer=answer), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, busy_answer=answer), build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             cluster.state = "Updating"
@@ -101,14 +98,14 @@ def test_a_busy_cluster_is_waited_for(tmp_path: Path, answer: BusyAnswer) -> Non
 def test_an_update_that_azure_refuses_as_busy_is_not_a_refusal(tmp_path: Path) -> None:
     words = "Operation can't be executed now. Wait for the async operation to complete and try again"
     body = json.dumps({"error": {"code": "BadRequest", "message": words}}).encode()
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         story.azure.faults.add(patch(FaultKind.ANSWER, 400, body, Content_Type="application/json"))
         one_patch_was_enough(story, patches=2)
         assert story.lines("update.refused") == []
 
 
 def test_a_right_that_the_function_lacks_is_refused_called_out_and_healed_by_an_operator(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             story.azure.rights.deny(FUNCTION, "Microsoft.OperationalInsights/clusters/write")
@@ -143,7 +140,7 @@ def test_a_key_that_the_cluster_may_not_use_fails_with_azures_reason_and_is_trie
     tmp_path: Path, check: KeyCheck
 ) -> None:
     settings = {"RETRY_FLOOR_SECONDS": "120", "RETRY_CEILING_SECONDS": "240", "RECONCILE_SCHEDULE": "*/30 * * * * *"}
-    with stage(tmp_path, behaviour=replace(QUICK, key_check=check), build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, key_check=check), build=one_cluster, settings=settings) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             story.azure.rights.deny(cluster.id, "*")
@@ -162,7 +159,7 @@ def test_a_key_that_the_cluster_may_not_use_fails_with_azures_reason_and_is_trie
 def test_an_update_that_never_ends_is_overdue_once_and_looked_at_still(tmp_path: Path) -> None:
     settings = {"UPDATE_DEADLINE_HOURS": "0.05", "RECONCILE_SCHEDULE": "*/30 * * * * *"}
     behaviour = replace(QUICK, outcome=Outcome.NEVER)
-    with stage(tmp_path, behaviour=behaviour, build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=behaviour, build=one_cluster, settings=settings) as story:
         (cluster,) = story.azure.arm.clusters.values()
         new = story.rotate()
         story.reason(cluster, "update-overdue")
@@ -178,7 +175,7 @@ def test_an_update_that_never_ends_is_overdue_once_and_looked_at_still(tmp_path:
 
 
 def test_a_vault_behind_a_firewall_and_a_missing_right_are_told_apart(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         vault = story.azure.vault("contoso")
         with story.azure.lock:
@@ -199,7 +196,7 @@ def test_a_vault_behind_a_firewall_and_a_missing_right_are_told_apart(tmp_path: 
 
 
 def test_a_revocation_is_respected(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         assert cluster.key is not None
         old = cluster.key.version
@@ -236,7 +233,7 @@ def test_clusters_that_are_not_ours_to_move_are_left_alone(tmp_path: Path) -> No
 
 
 def test_observe_looks_and_never_touches(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build, settings={"MODE": "observe"}) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster, settings={"MODE": "observe"}) as story:
         (cluster,) = story.azure.arm.clusters.values()
         story.rotate()
         story.reason(cluster, "version-is-behind")
@@ -246,7 +243,7 @@ def test_observe_looks_and_never_touches(tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_somebody_put_back_stays_there(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         before = cluster.key
         new = story.rotate()
@@ -261,7 +258,7 @@ def test_a_cluster_that_somebody_put_back_stays_there(tmp_path: Path) -> None:
 
 
 def test_another_key_given_meanwhile_supersedes_the_rotation(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=replace(QUICK, outcome=Outcome.NEVER), build=build) as story:
+    with stage(tmp_path, behaviour=replace(QUICK, outcome=Outcome.NEVER), build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         with story.azure.lock:
             story.azure.add_key("contoso", "other")
@@ -276,7 +273,7 @@ def test_another_key_given_meanwhile_supersedes_the_rotation(tmp_path: Path) -> 
 
 
 def test_arm_that_is_down_is_survived(tmp_path: Path) -> None:
-    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster) as story:
         (cluster,) = story.azure.arm.clusters.values()
         new = story.rotate()
         story.until(lambda: story.patches(cluster), "the update to be sent")
@@ -290,7 +287,7 @@ def test_arm_that_is_down_is_survived(tmp_path: Path) -> None:
 
 def test_a_linked_workspace_that_fails_is_reported_and_not_touched(tmp_path: Path) -> None:
     settings = {"RECONCILE_SCHEDULE": "*/30 * * * * *"}
-    with stage(tmp_path, behaviour=QUICK, build=build, settings=settings) as story:
+    with stage(tmp_path, behaviour=QUICK, build=one_cluster, settings=settings) as story:
         (cluster,) = story.azure.arm.clusters.values()
         workspace = story.azure.add_workspace("ws-broken", cluster)
         workspace.state = "Failed"
@@ -314,7 +311,7 @@ def test_wrong_settings_are_all_named_in_one_line(tmp_path: Path) -> None:
         "CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}, nonsense",
         "POLL_FLOOR_SECONDS": "-1",
     }
-    with stage(tmp_path, build=build, settings=settings) as story:
+    with stage(tmp_path, build=one_cluster, settings=settings) as story:
         story.run("on_reconcile")
         story.until(lambda: story.lines("settings.invalid"), "the settings to be called invalid")
         (line,) = story.lines("settings.invalid")

@@ -5,9 +5,11 @@ import json
 from typing import Any
 
 import pytest
+from azure.data.tables import TableClient
 
 from simulator.azure import FUNCTION, SUBSCRIPTION, Azure
 from simulator.behaviour import Behaviour
+from simulator.clusters import Cluster
 from tests.e2e.stage import QUEUE, Stage, stage
 from tests.infra import queries
 from tests.infra.queries import Query
@@ -62,7 +64,19 @@ def run_into_everything(story: Stage) -> None:
         wait_for(story, wanted)
     for wanted in ("in-use-disabled", "in-use-unknown", "key-not-found"):
         wait_for(story, "cluster.attention", wanted)
+    forge_a_row(story, of["la-cmk"])
     lose_a_visit(story)
+
+
+def forge_a_row(story: Stage, cluster: Cluster) -> None:
+    """Somebody else writes into the table."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in story.azure.environment().items():
+            patch.setenv(name, value)
+        with TableClient.from_connection_string(story.account.connection_string, "rotations") as table:
+            table.create_entity({"PartitionKey": cluster.id.lower().replace("/", "|"), "RowKey": "x|y|z"})
+    story.ask_for_visit(cluster)
+    wait_for(story, "record.unreadable")
 
 
 def wait_for(story: Stage, event: str, reason: str | None = None) -> None:

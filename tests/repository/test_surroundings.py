@@ -62,7 +62,7 @@ def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away:
     exported = far_away.said("env")
     assert f"export AZURE_CONFIG_DIR='{far_away.folder}/azure-cli-operator'" in exported, "wherever `az` is run"
     far_away.process.terminate()
-    assert far_away.process.wait(20) == 0
+    assert far_away.process.wait(HANG) == 0
     shown = far_away.output.read_text(encoding="ascii")
     assert shown.endswith("\nEverything has ended.\n")
     assert "Traceback" not in shown
@@ -86,7 +86,7 @@ def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path, number: si
         assert any("Both keys are rotated" in line for line in output)
         demo.send_signal(number)
         said = output.read()
-    code = demo.wait(20)
+    code = demo.wait(HANG)
     with pytest.raises(ProcessLookupError):
         os.killpg(demo.pid, signal.SIGKILL)
     assert (code, said.endswith("\nStopped.\n")) == (130, True)

@@ -14,14 +14,16 @@ from typing import Any
 import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
 from simulator.clock.waiting import WaitingClock
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
+from simulator.host.silence import SilentHandler
 from simulator.storage.queues import QueueService
+from tests.patience import HANG
 
 ACCOUNT = "toys"
 KEY = base64.b64encode(b"not a secret").decode()
@@ -37,11 +39,6 @@ HOST_JSON = {
     "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.0.0, 5.0.0)"},
     "extensions": {"queues": {"maxPollingInterval": "00:00:01"}},
 }
-
-
-class SilentHandler(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +139,7 @@ def running(what: HostSpec) -> Iterator[HostProcess]:
 
 def post_events(process: HostProcess, function: str, body: Any, **headers: str) -> requests.Response:
     headers = {"aeg-event-type": "Notification"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.post(process.event_grid_url(function), data=json.dumps(body), headers=headers, timeout=30)
+    return requests.post(process.event_grid_url(function), data=json.dumps(body), headers=headers, timeout=HANG)
 
 
 def run_by_hand(process: HostProcess, function: str, text: str = "", key: str | None = None) -> int:
@@ -150,7 +147,7 @@ def run_by_hand(process: HostProcess, function: str, text: str = "", key: str | 
         f"{process.url}/admin/functions/{function}",
         json={"input": text},
         headers={"x-functions-key": process.spec.master_key if key is None else key},
-        timeout=10,
+        timeout=HANG,
     ).status_code
 
 

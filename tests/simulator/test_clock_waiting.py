@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from simulator.clock import Polls, conductor
-from simulator.clock.conductor import Conductor, Due, StuckError
+from simulator.clock import Polls
+from simulator.clock.conductor import Conductor, Due
 from simulator.clock.link import LinkedClock, join
 from simulator.clock.running import RunningClock
 from simulator.clock.waiting import START, WaitingClock
@@ -258,7 +258,7 @@ def test_a_client_that_has_hung_up_is_at_work_again(clock: WaitingClock) -> None
     held.wait()
     assert not end.wait(0.05), "the client is at work, so no time passes"
     clock.sleep(100)
-    assert end.wait(10)
+    assert end.wait(HANG)
     server.join()
 
 
@@ -302,23 +302,6 @@ def test_looks_that_would_find_nothing_are_left_out(clock: WaitingClock) -> None
 )
 def test_looks_come_at_their_moments_and_then_periodically(moment: float, look: float) -> None:
     assert Polls("h", "q", (1.0, 2.0), 10.0).first_from(moment) == look
-
-
-def test_a_hang_says_what_was_being_done(clock: WaitingClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conductor, "_PATIENCE_SECONDS", 0.05)
-    clock.alarm(clock.timestamp() + 60, "the thing that is due", lambda: None)
-    with clock.work("something that never ends"), pytest.raises(StuckError) as stuck:
-        clock.sleep(120)
-    assert "is being done: something that never ends" in str(stuck.value)
-    assert "due: the thing that is due" in str(stuck.value)
-
-
-def test_closing_wakes_those_who_sleep(clock: WaitingClock) -> None:
-    with ThreadPoolExecutor() as pool:
-        with clock.work("so that no time passes"):
-            sleeping = pool.submit(clock.until, lambda: False, WEEK)
-            clock.close()
-        assert sleeping.result(10) is False
 
 
 def test_a_running_clock_is_shared_by_what_is_written_of_it() -> None:

@@ -3,13 +3,19 @@
 Measured on Microsoft.Azure.WebJobs 3.0.48 and Extensions.Storage.Queues 5.3.10 on 2026-11-25.
 """
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
 import requests
 
 from simulator.clock.running import RunningClock
+from simulator.host import process
+from simulator.host.errors import HostError
 from simulator.host.exit_codes import STOPPED
 from tests.patience import HANG
 from tests.simulator.hosting import HOST_JSON, messages_of, post_events, running, spec, storage, wait_until
@@ -141,14 +147,64 @@ def test_a_run_of_a_timer_that_the_workers_restart_cuts_is_recorded_as_failed(tm
 
 
 def test_where_time_runs_on_a_host_that_is_told_to_end_finishes_too(tmp_path: Path) -> None:
-    with storage(RunningClock.starting_now(200)) as store:
-        what = spec(tmp_path, APP, clock=store.clock, settings=store.settings, host_json=CONFIGURATION)
-        with running(what) as host:
-            store.put("work", "89")
-            wait_until(host, lambda: messages_of(host, "Function.on_work.User"))
-            assert host.stop() == STOPPED
-            assert messages_of(host, "Function.on_work.User")[-1] == "ends 89"
-            assert messages_of(host, "Host.Startup")[-1] == "Host stopped"
+    """Its function ends only after the host has heard, however long that takes."""
+    heard = tmp_path / "heard"
+
+    class Watched(RunningClock):
+        def idle(self, what: str) -> AbstractContextManager[None]:
+            heard.touch()
+            return RunningClock.idle(self, what)
+
+    app = """
+        import os
+        import azure.functions as func
+        import toytime
+
+        app = func.FunctionApp()
+
+        @app.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
+        def on_work(message: func.QueueMessage) -> None:
+            while not os.path.exists(message.get_body().decode()):
+                toytime.sleep(0.01)
+    """
+    with (
+        storage(Watched.starting_now()) as store,
+        running(spec(tmp_path, app, clock=store.clock, settings=store.settings)) as host,
+    ):
+        store.put("work", str(heard))
+        wait_until(host, lambda: messages_of(host, "Function.on_work"))
+        assert host.stop() == STOPPED
+        assert "Succeeded" in messages_of(host, "Function.on_work")[-1]
+        assert messages_of(host, "Host.Startup")[-1] == "Host stopped"
+        assert store.bodies("work") == []
+
+
+def test_a_host_that_does_not_hear_is_ended_all_the_same_and_whoever_stops_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = """
+        import os
+        from pathlib import Path
+        import azure.functions as func
+
+        Path(__file__).with_name("pid").write_text(str(os.getpid()), encoding="utf-8")
+        app = func.FunctionApp()
+
+        @app.timer_trigger(arg_name="timer", schedule="0 0 * * * *")
+        def on_timer(timer: func.TimerRequest) -> None: ...
+    """
+    what = spec(tmp_path, app)
+    with running(what) as host:
+        pid = int((what.app / "pid").read_text(encoding="utf-8"))
+        os.kill(pid, signal.SIGSTOP)
+        monkeypatch.setattr(process, "_HEARS_WITHIN", 0.05)
+        with pytest.raises(HostError, match="does not hear"):
+            host.stop()
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        monkeypatch.undo()
+        host.start()
+        assert host.stop() == STOPPED
 
 
 def test_a_host_that_has_nothing_to_finish_ends_at_once(tmp_path: Path) -> None:

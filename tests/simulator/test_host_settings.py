@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 from simulator.host.errors import FunctionInError
 from simulator.host.host_json import MessageEncoding
 from simulator.host.settings import Queues, UndecodableMessageError, resolve
-from tests.simulator.hosting import SilentHandler
+from simulator.host.silence import SilentHandler
 
 STRING = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5;EndpointSuffix=core.chinacloudapi.cn"
 

@@ -15,6 +15,7 @@ import pytest
 from simulator.host.errors import HostError
 from simulator.host.exit_codes import BROKEN
 from simulator.host.process import HostProcess
+from tests.patience import HANG
 from tests.simulator.hosting import HOST_JSON, messages_of, run_by_hand, running, spec, wait_until
 
 STARTS_FOR_EVER = """
@@ -179,7 +180,7 @@ def test_a_host_that_cannot_go_on_ends_instead_of_falling_silent(tmp_path: Path)
     process = HostProcess(spec(tmp_path, GOOD, settings={"SCHEDULE": "01:00:00"}))
     with contextlib.suppress(HostError):  # it may end even before it is ready
         process.start()
-        assert process.wait(10) == BROKEN
+        assert process.wait(HANG) == BROKEN
         process.kill()
     assert "timers.unfinished" in (tmp_path / "host" / "stderr.txt").read_text(encoding="utf-8")
 

@@ -1,25 +1,25 @@
 """Storage fails, and the host with it: what it rides out, what ends it, and how it comes back.
 
-Measured on Microsoft.Azure.WebJobs 3.0.48 and Extensions.Storage.Queues 5.3.10 on 2026-11-25.
+Measured on Microsoft.Azure.WebJobs 3.0.48 and Extensions.Storage.Queues 5.3.10 on 2026-11-25. How long six tries take is drawn
+from 19.8 to 29.8 seconds, which is more than was seen in a few measurements; one draw is made here, since each host has its
+seed, and the pauses themselves are in test_host_storage_calls.py.
 """
 
-import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from simulator.accounts import StorageAccount
 from simulator.azure import FUNCTION, Azure
 from simulator.clock.waiting import WaitingClock
 from simulator.faults import Fault, FaultKind
 from simulator.host.process import HostProcess
 from tests.simulator.hosting import HOST_JSON, messages_of, spec, wait_until
+from tests.simulator.toys import Toys
 
 APP = """
     import logging
@@ -37,26 +37,16 @@ APP = """
         if b"bad" in message.get_body():
             raise ValueError("cannot do this")
 """
+SIX_TRIES = 0.8 * 24.8, 1.2 * 24.8
+"""Seconds, at least and at most: 0.8, 1.6, 3.2, 6.4 and 12.8, each a fifth shorter or longer."""
 QUEUES = {
     "extensions": {"queues": {"maxPollingInterval": "00:00:10", "visibilityTimeout": "00:01:00", "maxDequeueCount": 5}}
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Toys:
-    """A toy app in the simulated Azure."""
-
-    azure: Azure
-    account: StorageAccount
-    host: HostProcess
-
-    @property
-    def now(self) -> float:
-        return self.azure.clock.timestamp()
-
-    def put(self, body: str) -> None:
-        with self.azure.lock:
-            self.account.queues.put("work", base64.b64encode(body.encode()).decode())
+class Troubled(Toys[HostProcess]):
+    """A toy app whose storage fails."""
 
     def fail(self, kind: FaultKind, method: str = "*", status: int = 503, seconds: float | None = None) -> None:
         until = None if seconds is None else self.now + seconds
@@ -64,18 +54,10 @@ class Toys:
         self.azure.faults.add(fault)
 
     def runs(self) -> list[str]:
-        return messages_of(self.host, "Function.on_work.User")
+        return self.texts("on_work")
 
     def has_run_more_often_than(self, times: int) -> bool:
         return len(self.runs()) > times
-
-    def moments(self, text: str) -> list[float]:
-        """When a line was logged that says something."""
-        return [
-            datetime.fromisoformat(line["time"]).timestamp()
-            for line in self.host.log_lines()
-            if text in line["message"]
-        ]
 
     def ended(self) -> list[float]:
         return self.moments("Host is shutting down")
@@ -83,13 +65,9 @@ class Toys:
     def started(self) -> list[float]:
         return self.moments("Host started")
 
-    def left(self) -> int:
-        with self.azure.lock:
-            return len(self.account.queues.messages("work"))
-
 
 @contextmanager
-def toys(folder: Path, *, keyless: bool = False) -> Iterator[Toys]:
+def toys(folder: Path, *, keyless: bool = False) -> Iterator[Troubled]:
     with Azure(WaitingClock.starting()) as azure:
         account = azure.storage_account("toys", keyless=keyless)
         connection = (
@@ -102,7 +80,7 @@ def toys(folder: Path, *, keyless: bool = False) -> Iterator[Toys]:
         host = HostProcess(replace(what, copied_with=("azure.identity", "azure.storage.queue")))
         host.start()
         try:
-            yield Toys(azure, account, host)
+            yield Troubled(azure, account, host)
         finally:
             host.kill()
 
@@ -126,7 +104,7 @@ def test_a_poll_that_is_forbidden_ends_the_host_at_once_and_the_platform_starts_
 
 
 def test_no_connection_for_six_tries_ends_the_host(tmp_path: Path) -> None:
-    """Measured: 21 to 27 seconds."""
+    """Measured: 21 to 27 seconds; the model's range is wider."""
     with toys(tmp_path) as world:
         world.put("hello")
         wait_until(world.host, lambda: world.left() == 0)
@@ -135,7 +113,7 @@ def test_no_connection_for_six_tries_ends_the_host(tmp_path: Path) -> None:
         wait_until(world.host, world.ended)
         tries = world.azure.exchanges[asked:]
         assert len(tries) == 6
-        assert 21 <= (tries[-1].at - tries[0].at).total_seconds() <= 28
+        assert SIX_TRIES[0] <= (tries[-1].at - tries[0].at).total_seconds() <= SIX_TRIES[1]
         assert world.ended() == [tries[-1].at.timestamp()]
 
 
@@ -158,8 +136,9 @@ def test_polls_that_meet_a_failing_service_go_on_for_as_long_as_it_fails(tmp_pat
         world.fail(FaultKind.ANSWER, status=500, method="GET", seconds=600)
         asked = len(world.azure.exchanges)
         world.azure.clock.sleep(599)
-        # Each is tried six times in 25 seconds, and the next comes ten seconds later.
-        assert 6 * 599 / 40 <= len(world.azure.exchanges) - asked <= 6 * 599 / 28
+        # Each is tried six times, and the next comes ten seconds later.
+        shortest, longest = (seconds + 10 for seconds in SIX_TRIES)
+        assert 6 * (599 // longest) <= len(world.azure.exchanges) - asked <= 6 * (599 // shortest + 1)
         world.put("hello again")
         wait_until(world.host, lambda: world.left() == 0)
         assert world.ended() == []
@@ -169,14 +148,16 @@ def test_polls_that_meet_a_failing_service_go_on_for_as_long_as_it_fails(tmp_pat
 def test_a_settlement_that_fails_for_23_seconds_ends_the_host_and_the_message_comes_again_after_ten_minutes(
     tmp_path: Path, body: str, method: str
 ) -> None:
-    """Measured: the host ends after 22 to 24 seconds, the message is seen again 10 minutes after it was taken."""
+    """Measured: the host ends after 22 to 24 seconds, in the model after a few more or less; the message is seen again 10
+    minutes after it was taken.
+    """
     with toys(tmp_path) as world:
         world.fail(FaultKind.ANSWER, method=method, seconds=30)
         world.put(body)
         wait_until(world.host, world.runs)
         taken_at = world.now
         wait_until(world.host, world.ended)
-        assert 20 <= world.now - taken_at <= 28
+        assert SIX_TRIES[0] <= world.now - taken_at <= SIX_TRIES[1]
         assert re.search("could not be settled", " ".join(messages_of(world.host, "Host.General")))
         wait_until(world.host, lambda: len(world.runs()) == 2)
         assert world.runs() == ["dequeued 1", "dequeued 2"]
@@ -191,7 +172,7 @@ def test_a_renewal_that_fails_ends_the_host_too(tmp_path: Path) -> None:
         taken_at = world.now
         world.fail(FaultKind.RESET, method="PUT", seconds=330)
         wait_until(world.host, world.ended)
-        assert 320 <= world.now - taken_at <= 328
+        assert 300 + SIX_TRIES[0] <= world.now - taken_at <= 300 + SIX_TRIES[1]
         wait_until(world.host, lambda: world.left() == 0)
         assert world.now - taken_at == 400, "it is told to end, and finishes what it has"
         wait_until(world.host, lambda: len(world.started()) == 2)

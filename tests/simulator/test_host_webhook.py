@@ -10,15 +10,16 @@ import pytest
 import requests
 
 from simulator.host.process import HostProcess
+from tests.patience import HANG
 from tests.simulator.hosting import Storage, messages_of, post_events, run_by_hand, running, spec, storage, wait_until
 
-APP = """
+APP = f"""
     import json, threading
     from typing import List
     import azure.functions as func
 
     app = func.FunctionApp()
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout={HANG})
 
     @app.event_grid_trigger(arg_name="event")
     @app.queue_output(arg_name="out", queue_name="seen", connection="AzureWebJobsStorage")
@@ -85,7 +86,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 def webhook(host: HostProcess, query: str, **options: Any) -> requests.Response:
     url = f"{host.url}/runtime/webhooks/eventgrid?{query}"
-    return requests.request(options.pop("method", "POST"), url, timeout=10, **options)
+    return requests.request(options.pop("method", "POST"), url, timeout=HANG, **options)
 
 
 def test_an_event_is_accepted_and_its_output_is_on_the_queue(host: HostProcess, store: Storage) -> None:
@@ -208,9 +209,9 @@ def test_admin_routes_take_the_master_key_only(host: HostProcess) -> None:
     assert run_by_hand(host, "on_timer", key=host.spec.event_grid_key) == 401
     assert run_by_hand(host, "on_timer") == 202
     wait_until(host, lambda: any("Succeeded" in text for text in messages_of(host, "Function.on_timer")))
-    status = requests.get(f"{host.url}/admin/host/status", headers={"x-functions-key": "master-key"}, timeout=10)
+    status = requests.get(f"{host.url}/admin/host/status", headers={"x-functions-key": "master-key"}, timeout=HANG)
     assert status.json()["state"] == "Running"
 
 
 def test_an_unknown_path_is_not_found(host: HostProcess) -> None:
-    assert requests.get(f"{host.url}/api/on_event", timeout=10).status_code == 404
+    assert requests.get(f"{host.url}/api/on_event", timeout=HANG).status_code == 404

@@ -104,7 +104,7 @@ def test_ctrl_c_ends_everything_cleanly(bare: Terminal) -> None:
 def test_kill_ends_it_as_cleanly_and_so_does_a_terminal_that_closes(bare: Terminal, number: signal.Signals) -> None:
     assert "Ctrl-C ends everything." in bare.output.read_text(encoding="utf-8")
     bare.process.send_signal(number)
-    assert bare.process.wait(20) == 0
+    assert bare.process.wait(HANG) == 0
     assert not (bare.folder / "running.json").exists()
 
 
@@ -152,7 +152,7 @@ def test_a_reader_that_has_had_enough_gets_no_traceback() -> None:
     listing = subprocess.Popen([sys.executable, "-m", "simulator", "stories"], cwd=ROOT, stdout=-1, stderr=-1)
     assert listing.stdout is not None
     listing.stdout.close()
-    assert listing.wait(20) == 1
+    assert listing.wait(HANG) == 1
     assert listing.stderr is not None
     with listing.stderr:
         assert listing.stderr.read() == b""

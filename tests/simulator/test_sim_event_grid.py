@@ -3,7 +3,7 @@
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from simulator.azure import Azure
 from simulator.clock import TWO_HOURS, OwnClock
 from simulator.clock.running import RunningClock
 from simulator.clock.waiting import WaitingClock
-from simulator.event_grid import RETRY_SECONDS, Schema, Subscription
+from simulator.event_grid import LATE_ANSWER_SECONDS, RETRY_SECONDS, Schema, Subscription
 
 NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
 
@@ -30,6 +30,8 @@ class Webhook:
     received: list[tuple[float, Request]] = field(default_factory=list)
     patience: float = 60.0
     """Simulated seconds."""
+    afterwards: Callable[[], object] = lambda: None
+    """Done before an answer that takes long."""
     released: threading.Event = field(default_factory=threading.Event)
     """Set to let it answer after all."""
 
@@ -41,6 +43,7 @@ class Webhook:
             self.released.wait()
         if status <= 0:
             self.clock.sleep(self.patience)
+            self.afterwards()
             status = 202 if status == 0 else 500
         return Response("", status)
 
@@ -246,3 +249,22 @@ def test_stopping_does_not_wait_for_an_endpoint_that_hangs(webhook: Webhook) -> 
     assert azure.clock.until(lambda: webhook.received)
     azure.stop()
     webhook.released.set()
+
+
+def test_no_time_passes_while_an_endpoint_is_at_work_for_which_nobody_waits_any_more(
+    azure: Azure, webhook: Webhook
+) -> None:
+    happened: list[str] = []
+
+    def work() -> None:
+        threading.Event().wait(0.05)  # Real work, which takes no simulated time.
+        happened.append("the endpoint has ended")
+
+    webhook.statuses, webhook.patience, webhook.afterwards = [0], LATE_ANSWER_SECONDS + 20, work
+    subscribe(azure, webhook, max_attempts=1)
+    azure.vault("contoso").rotate("la-cmk")
+    due = azure.clock.timestamp() + LATE_ANSWER_SECONDS + 21
+    azure.clock.alarm(due, "a thing", lambda: happened.append("a thing that is due later"))
+    azure.clock.sleep(3600)
+    assert happened == ["the endpoint has ended", "a thing that is due later"]
+    assert [attempt.status for attempt in azure.event_grid.attempts] == [None]

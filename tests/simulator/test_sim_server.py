@@ -168,6 +168,29 @@ def test_a_delayed_request_is_served_in_the_end(azure: Azure, patch: Callable[[]
     assert azure.clock.timestamp() - before == 300
 
 
+def test_a_service_has_the_latency_that_is_chosen_whatever_else_goes_wrong_with_it(
+    azure: Azure, patch: Callable[[], requests.Response]
+) -> None:
+    azure.faults.latency = {"*.vault.azure.net": 5.0, "management.*": 0.25, "*": 7.0}
+    before = azure.clock.timestamp()
+    assert patch().ok
+    assert azure.clock.timestamp() - before == 0.25
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, status=503))
+    assert patch().status_code == 503
+    assert azure.clock.timestamp() - before == 0.5
+    azure.faults.latency = {"*.vault.azure.net": 5.0}
+    assert patch().ok
+    assert azure.clock.timestamp() - before == 0.5
+
+
+def test_where_time_runs_a_service_has_its_latency_too() -> None:
+    with Azure(RunningClock.starting_now(100)) as azure:
+        azure.faults.latency = {"127.0.0.1": 20}
+        before = azure.clock.timestamp()
+        requests.get(f"http://127.0.0.1:{azure.server.port}/", timeout=HANG)
+        assert azure.clock.timestamp() - before >= 20
+
+
 @pytest.mark.parametrize(
     ("kind", "body"), [(FaultKind.EMPTY_BODY, b""), (FaultKind.REPLACED_BODY, b'["not", "a", "cluster"]')]
 )

@@ -201,3 +201,18 @@ def test_the_newest_rotation_comes_first(
     else:
         rows = [line.split() for line in shown.partition("keep old version until")[2].splitlines()]
         assert [row[3] for row in rows if len(row) > 4 and row[4] == "succeeded"] == [V3[:8], V2[:8]]
+
+
+@pytest.mark.parametrize(("wanted", "rows"), [(CLUSTER.text, 2), ("law-one", 13)])
+def test_status_of_one_cluster_by_its_id_reads_its_rows_alone_and_no_history(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wanted: str, rows: int
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    fakes.records.put(*(status(cluster_id=cluster_id(f"other-{number}")) for number in range(11)))
+    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    monkeypatch.setattr(fakes.records, "history", None)
+    before = fakes.records.rows_read
+    assert main(["status", "--cluster", wanted]) == 0
+    assert fakes.records.rows_read - before == rows
+    assert "other-1" not in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The timer, the queue's messages that name a key, and the plan."""
 
 import logging
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -13,11 +14,12 @@ from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableErro
 from cmk_rotation.controller.reconcile import reconcile
 from cmk_rotation.controller.survey import survey
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
-from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Listed
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy, Stage
+from tests.patience import HANG
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -112,6 +114,18 @@ def test_a_message_without_a_key_is_rejected() -> None:
     fakes = Fakes()
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW))
     assert len(fakes.log.of(LogEvent.VISIT_REJECTED, logging.WARNING)) == 1
+
+
+def test_scopes_are_listed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes = Fakes(scopes=tuple(must(Scope.parse(f"{SCOPE.text}/resourceGroups/rg-{number}")) for number in range(8)))
+    together, in_scope = threading.Barrier(8), fakes.clusters.in_scope
+
+    def all_at_once(scope: Scope) -> Listed:
+        together.wait(HANG)
+        return in_scope(scope)
+
+    monkeypatch.setattr(fakes.clusters, "in_scope", all_at_once)
+    assert len(survey(fakes.world).empty) == 8
 
 
 def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
@@ -432,6 +446,9 @@ class HangingVaults:
         self.visits_before.append(len(self.fakes.requests.requested))
         self.fakes.clock.now += self.takes
         raise AzureCallError(UNAVAILABLE)
+
+    def current_version(self, key: Key) -> str:
+        return self.fakes.keys.current_version(key)
 
 
 def on_keys_of_their_own(size: int) -> Fakes:

@@ -1,5 +1,7 @@
 """Versions whose order nobody knows."""
 
+from dataclasses import replace
+
 import pytest
 
 from cmk_rotation.decisions.key_rules import order_is_unknown
@@ -28,6 +30,13 @@ from tests.unit.support.worlds import Fakes
 TWIN = version(V3, created_at=CREATED[V2])
 """Of the same second as V2."""
 TIED = (version(V1), version(V2), TWIN)
+
+
+def current(name: str) -> tuple[KeyVersion, ...]:
+    """The tied versions, of which Key Vault names one as the current."""
+    return tuple(replace(one, is_current=one.version == name) for one in TIED)
+
+
 V4 = "4" * 31 + "d"
 
 
@@ -54,25 +63,40 @@ def test_a_tie_with_the_version_in_use_names_both_even_if_that_one_is_not_valid_
 
 @pytest.mark.parametrize("in_use", [V2, V3, V3.upper()])
 @pytest.mark.parametrize("listed", [TIED, TIED[::-1], TIED[1:]])
-@pytest.mark.parametrize("held", [True, False])
-def test_a_cluster_on_one_of_the_newest_versions_is_up_to_date(
-    in_use: str, listed: tuple[KeyVersion, ...], *, held: bool
+def test_a_cluster_on_one_of_the_newest_versions_may_be_behind_all_the_same(
+    in_use: str, listed: tuple[KeyVersion, ...]
 ) -> None:
-    _, decision = settle(observation(cluster=cluster(key_version=in_use, held=held), versions=listed))
-    assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
+    _, decision = settle(observation(cluster=cluster(key_version=in_use), versions=listed))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.ORDER_UNKNOWN)
     assert in_use in decision.message
+
+
+@pytest.mark.parametrize("in_use", [V1, V2, V3])
+@pytest.mark.parametrize("named", [V2, V3])
+@pytest.mark.parametrize("backwards", [True, False])
+def test_the_version_that_key_vault_names_counts_as_the_later_one(in_use: str, named: str, *, backwards: bool) -> None:
+    listed = current(named)[::-1] if backwards else current(named)
+    _, decision = settle(observation(cluster=cluster(key_version=in_use), versions=listed))
+    if in_use == named:
+        assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
+    else:
+        assert (decision.action, decision.target and decision.target.version) == (Action.UPDATE, named)
+
+
+def test_another_version_that_key_vault_names_says_nothing_of_the_tied_ones() -> None:
+    disabled = version(V4, created_at=NOW, enabled=False, is_current=True)
+    assert decided(observation(versions=(*TIED, disabled))).reason is Reason.ORDER_UNKNOWN
 
 
 @pytest.mark.parametrize("rotation", [waiting(to_version=V3), claimed(to_version=V3, claimed_until=NOW - HOUR)])
 def test_a_rotation_to_the_other_one_that_never_took_effect_is_let_go_of(rotation: Rotation) -> None:
-    settled, decision = settle(observation(rotation, cluster=cluster(key_version=V2), versions=TIED))
+    settled, decision = settle(observation(rotation, cluster=cluster(key_version=V2), versions=current(V2)))
     assert (decision.action, decision.reason) == (Action.NOTHING, Reason.UP_TO_DATE)
     assert Stage.SUPERSEDED in {one.stage for one in settled.rotations if one.to_version == V3}
 
 
-@pytest.mark.parametrize("in_use", [V2, V3])
-def test_a_failed_cluster_is_never_up_to_date(in_use: str) -> None:
-    decision = decided(observation(cluster=cluster(key_version=in_use, state="Failed"), versions=TIED))
+def test_a_failed_cluster_is_never_up_to_date() -> None:
+    decision = decided(observation(cluster=cluster(key_version=V2, state="Failed"), versions=current(V2)))
     assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.CLUSTER_FAILED)
 
 
@@ -93,15 +117,15 @@ def test_without_a_tie_the_rule_has_no_opinion(versions: tuple[KeyVersion, ...])
     assert order_is_unknown(observation(versions=versions)) is None
 
 
-def test_a_cluster_that_is_moved_by_hand_to_one_of_the_newest_calls_for_nobody_any_more() -> None:
+def test_key_vault_is_asked_for_its_word_in_this_case_alone_and_a_person_called_where_it_gives_none() -> None:
     fakes = Fakes()
+    fakes.run(HOUR)
+    assert fakes.keys.asked_for_current == 0
     fakes.keys.listed[KEY] = TIED
     fakes.run(HOUR)
     before = fakes.status
-    fakes.clusters.stored |= {one: cluster(key_version=V2) for one in fakes.clusters.stored}
-    fakes.run(3 * DAY)
-    assert (before.reason, fakes.status.reason) == (Reason.ORDER_UNKNOWN, Reason.UP_TO_DATE)
     assert fakes.log.errors == ["cluster.attention"]
-    assert [line.fields["current"] for line in fakes.log.lines if "current" in line.fields][-1] == 1
-    assert [line.fields["behind"] for line in fakes.log.lines if "behind" in line.fields][-1] == 0
-    assert fakes.clusters.sent == []
+    fakes.keys.current = V3
+    fakes.run(HOUR)
+    assert (before.reason, fakes.status.reason) == (Reason.ORDER_UNKNOWN, Reason.UP_TO_DATE)
+    assert [version for _, version in fakes.clusters.patches] == [V2, V3]

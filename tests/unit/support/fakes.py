@@ -20,7 +20,7 @@ from cmk_rotation.domain.azure_resources import (
     Operation,
     UnreadableEntry,
 )
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
+from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.notice import Notice, NoticeKind
@@ -193,7 +193,12 @@ class FakeKeys:
 
     listed: dict[Key, tuple[KeyVersion, ...]] = field(default_factory=dict)
     failure: Failure | None = None
+    current: str | Failure = field(
+        default_factory=lambda: Failure(FailureKind.REFUSED, "Forbidden", "not allowed to get")
+    )
+    """The version that the vault names as the current one, or why it does not."""
     reads: int = 0
+    asked_for_current: int = 0
 
     def versions(self, key: Key) -> tuple[KeyVersion, ...]:
         self.reads += 1
@@ -202,6 +207,13 @@ class FakeKeys:
         if key not in self.listed:
             raise AzureCallError(Failure(FailureKind.NOT_FOUND, "KeyNotFound", "no such key"))
         return self.listed[key]
+
+    def current_version(self, key: Key) -> str:
+        del key
+        self.asked_for_current += 1
+        if isinstance(self.current, Failure):
+            raise AzureCallError(self.current)
+        return self.current
 
 
 type RotationKey = tuple[ClusterId, Key | None, str]
@@ -214,6 +226,8 @@ class FakeRecords:
     effects: Effects
     statuses: dict[ClusterId, ClusterStatus] = field(default_factory=dict)
     rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
+    pins: set[tuple[ClusterId, Pin]] = field(default_factory=set)
+    """The index."""
     unreadable: tuple[str, ...] = ()
     """Rows that somebody else put into the cluster's partition."""
     steps: list[Step] = field(default_factory=list)
@@ -237,16 +251,29 @@ class FakeRecords:
 
     def everything(self) -> Mapping[ClusterId, Record]:
         self.effects.storage_called("everything")
-        ids = {*self.statuses, *(key[0] for key in self.rotations)}
-        return {cluster_id: self._read(cluster_id) for cluster_id in sorted(ids, key=lambda found: found.key)}
+        ids = {*self.statuses, *(key[0] for key in self.rotations), *(pinned for pinned, _ in self.pins)}
+        return {
+            cluster_id: replace(
+                self._read(cluster_id), pins=frozenset(pin for pinned, pin in self.pins if pinned == cluster_id)
+            )
+            for cluster_id in sorted(ids, key=lambda found: found.key)
+        }
 
-    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterable[ClusterStatus]:
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
         self.effects.storage_called("pinning")
-        for status in self.statuses.values():
-            same = status.key == key and (status.key_version or "").lower() == version.lower()
-            if same and status.cluster_id != other_than:
-                self.rows_read += 1
-                yield status
+        named = sorted((one for one, held in self.pins if held == pin), key=lambda found: found.key)
+        self.rows_read += min(len(named), most + 1)
+        return [one for one in named if one != other_than][:most]
+
+    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        for pin in add:
+            self.effects.storage_called("index")
+            self.pins.add((cluster_id, pin))
+            self.effects.happened("index")
+        for pin in remove:
+            self.effects.storage_called("index")
+            self.pins.discard((cluster_id, pin))
+            self.effects.happened("index")
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         return [step for step in self.steps if cluster_id in (None, step.rotation.cluster_id)]
