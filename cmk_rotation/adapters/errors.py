@@ -108,10 +108,10 @@ def patiently[T](call: Callable[[], T]) -> T:
     return call()
 
 
-def storage_error(error: AzureCallError) -> StorageUnavailableError:
-    """The same as an error of the product's own storage."""
+def storage_error(error: AzureCallError, where: str) -> StorageUnavailableError:
+    """The same as an error of the product's own storage, with its place there."""
     unknown = error.failure.kind is FailureKind.UNKNOWN_VERSION
-    return StorageUnavailableError(str(error), Reason.API_VERSION_UNKNOWN if unknown else None)
+    return StorageUnavailableError(f"{where}: {error}", Reason.API_VERSION_UNKNOWN if unknown else None)
 
 
 def unreadable(what: str) -> Failure:

@@ -99,6 +99,7 @@ def _versions(client: KeyClient, name: str) -> Iterator[KeyVersion]:
                 enabled=listed.enabled is True,
                 not_before=not_before,
                 expires_at=None if expires == _LAST else expires,
+                updated_at=listed.updated_on if isinstance(listed.updated_on, datetime) else None,
             )
 
 

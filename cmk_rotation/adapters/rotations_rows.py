@@ -87,6 +87,7 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
+        held=status.held or None,
         unavailableSince=status.unavailable_since,
         busySince=status.busy_since,
         nextVisitAt=visit.at if visit else None,
@@ -97,6 +98,8 @@ def from_status(status: ClusterStatus) -> Row:
         disabledEarlyVersion=alerts.disabled_early_version,
         unreadableRows=alerts.unreadable_rows,
         unreadableAt=alerts.unreadable_at,
+        statusSaid=alerts.status_said,
+        statusAt=alerts.status_at,
         sayingSince=alerts.saying_since,
     )
 
@@ -118,6 +121,7 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         key_version_expires_at=_time(row, "keyVersionExpiresAt"),
         newest_version=_text(row, "newestVersion"),
         cluster_state=_text(row, "clusterState"),
+        held=row.get("held") is True,
         unavailable_since=_time(row, "unavailableSince"),
         busy_since=_time(row, "busySince"),
         next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
@@ -128,6 +132,8 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
             disabled_early_version=_text(row, "disabledEarlyVersion"),
             unreadable_rows=_text(row, "unreadableRows"),
             unreadable_at=_time(row, "unreadableAt"),
+            status_said=_text(row, "statusSaid"),
+            status_at=_time(row, "statusAt"),
             saying_since=_time(row, "sayingSince"),
         ),
         etag=etag,

@@ -18,7 +18,7 @@ from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, tra
 from cmk_rotation.adapters.paging import all_of
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError, ConflictError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.notice import Notice
@@ -117,7 +117,7 @@ class TableRecords:
             for change in changes:
                 patiently(partial(self._change, change))
         except AzureCallError as error:
-            raise storage_error(error) from None
+            raise self._away(error) from None
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         """History, oldest first for each cluster."""
@@ -181,7 +181,7 @@ class TableRecords:
         except AzureCallError as error:
             if error.failure.code == _NO_TABLE:
                 return nothing
-            raise storage_error(error) from None
+            raise self._away(error) from None
 
     def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:
         """Write a row, and insert others, all of them or none. Returns the row's new etag.
@@ -198,7 +198,10 @@ class TableRecords:
                 return str(stored.metadata["etag"])
             if error.failure.code in _CHANGED:
                 raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
-            raise storage_error(error) from None
+            raise self._away(error) from None
+
+    def _away(self, error: AzureCallError) -> StorageUnavailableError:
+        return storage_error(error, f"table {TABLE} of storage account {self._table.account_name}")
 
     def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
         found = self._query(

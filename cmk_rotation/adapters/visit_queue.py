@@ -13,7 +13,7 @@ from cmk_rotation.adapters.audiences import STORAGE, OneAudience
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError
+from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.instants import from_iso, iso
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, to_text
 from cmk_rotation.domain.vocabulary import FailureKind
@@ -58,7 +58,7 @@ class QueueRequests:
         try:
             patiently(lambda: self._send(text, wait))
         except AzureCallError as error:
-            raise storage_error(error) from None
+            raise _away(self._queue, error) from None
 
     def poison_queue(self) -> PoisonQueue:
         """How many messages there are, and since when as far as is written down. There may be no such queue yet."""
@@ -75,7 +75,7 @@ class QueueRequests:
         except AzureCallError as error:
             if error.failure.kind is FailureKind.NOT_FOUND:
                 return PoisonQueue(0)
-            raise storage_error(error) from None
+            raise _away(self._poison, error) from None
 
     def note_poison(self, since: datetime | None) -> None:
         """Write since when into the queue's metadata, which holds nothing else of ours or the host's."""
@@ -87,7 +87,7 @@ class QueueRequests:
         try:
             patiently(write)
         except AzureCallError as error:
-            raise storage_error(error) from None
+            raise _away(self._poison, error) from None
 
     def _send(self, text: str, wait: int) -> None:
         """Send a message. The queue is created when Azure says that there is none, and never asked for before."""
@@ -103,3 +103,7 @@ class QueueRequests:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
             self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+
+
+def _away(queue: QueueClient, error: AzureCallError) -> StorageUnavailableError:
+    return storage_error(error, f"queue {queue.queue_name} of storage account {queue.account_name}")

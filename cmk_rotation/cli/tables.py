@@ -60,7 +60,12 @@ def rotations_text(rotations: Sequence[Rotation]) -> str:
         ]
         for rotation in rotations
     ]
-    failed = [call(rotation.message, rotation.remedy) for rotation in rotations if rotation.stage is Stage.FAILED]
+    last = {rotation.cluster_id: rotation for rotation in sorted(rotations, key=lambda one: one.requested_at)}
+    failed = [
+        call(rotation.message, rotation.remedy)
+        for rotation in rotations
+        if rotation.stage is Stage.FAILED and rotation == last[rotation.cluster_id]  # else the cluster has moved on
+    ]
     note = "\nOther services may use an old version too: see the vault's audit log for wrap and unwrap calls first.\n"
     kept = any(rotation.outcome.keep_old_version_until for rotation in rotations)
     return table(heads, rows) + "".join(failed) + (note if kept else "")

@@ -216,7 +216,7 @@ def _unanswered(world: World, observation: Observation, claim: Rotation, failure
 
 def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:
     end = refused(claim, failure, world.now())
-    world.log(log_events.update_refused(end, claim.attempt.started_at))
+    world.log(log_events.update_refused(end))
     return finish(world, observation, end)
 
 

@@ -41,6 +41,8 @@ class Decision:
     """The version to update to."""
     remedy: str | None = None
     """What to do, where the reason's own remedy would not say enough."""
+    since: datetime | None = None
+    """Since when this has been so, where Azure itself says it."""
     progress: Rotation | None = None
     """The open rotation with what this look learned about it."""
 
@@ -227,9 +229,9 @@ def busy_since(observation: Observation) -> datetime:
     return plausible(stored, latest=observation.now) or since(observation.status, Reason.CLUSTER_BUSY, observation.now)
 
 
-def attention(observation: Observation, reason: Reason, message: str) -> Decision:
+def attention(observation: Observation, reason: Reason, message: str, since: datetime | None = None) -> Decision:
     """Hold, and call a person."""
-    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {message}")
+    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {message}", since=since)
 
 
 def nothing(observation: Observation, reason: Reason, message: str) -> Decision:

@@ -28,6 +28,8 @@ class KeyVersion:
     enabled: bool = True
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    updated_at: datetime | None = None
+    """When it was last changed: enabled, disabled, or given another expiry."""
     is_current: bool = False
     """Whether Key Vault itself names it as the key's current version. Asked only where the newest have no order."""
 

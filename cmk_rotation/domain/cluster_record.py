@@ -32,6 +32,9 @@ class AlertState:
     """The rows that could not be read, by their keys, separated by commas."""
     unreadable_at: datetime | None = None
     """When that was said."""
+    status_said: str | None = None
+    """What `cluster.status` last said."""
+    status_at: datetime | None = None
     saying_since: datetime | None = None
     """When a visit noted here that it says something; None once it has said it."""
 
@@ -54,6 +57,8 @@ class ClusterStatus:
     key_version_expires_at: datetime | None = None
     newest_version: str | None = None
     cluster_state: str | None = None
+    held: bool = False
+    """Whether the operator's tag was on it."""
     unavailable_since: datetime | None = None
     """Since when no look could read everything, whatever the reasons; None once one could."""
     busy_since: datetime | None = None

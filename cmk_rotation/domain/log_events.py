@@ -5,12 +5,13 @@ when (`since`). Fields that are None are left out by whoever writes the line.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
+from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
@@ -34,6 +35,7 @@ class LogEvent(StrEnum):
     UPDATE_REFUSED = "update.refused"
     UPDATE_OVERDUE = "update.overdue"
     ROTATION_FINISHED = "rotation.finished"
+    CLUSTER_STATUS = "cluster.status"
     CLUSTER_ATTENTION = "cluster.attention"
     CLUSTER_RECOVERED = "cluster.recovered"
     CLUSTER_UNREADABLE = "cluster.unreadable"
@@ -59,6 +61,7 @@ def rotation_fields(rotation: Rotation) -> _Fields:
     """The ids that every line about a rotation carries."""
     return {
         "clusterId": rotation.cluster_id.text,
+        "vault": rotation.key.vault if rotation.key else None,
         "keyName": rotation.key_name,
         "fromVersion": rotation.from_version,
         "toVersion": rotation.to_version,
@@ -179,15 +182,15 @@ def update_progress(rotation: Rotation, *, new: bool) -> LogLine:
     return LogLine(LogEvent.UPDATE_PROGRESS, logging.INFO if new else logging.DEBUG, fields)
 
 
-def update_refused(rotation: Rotation, since: datetime | None) -> LogLine:
-    """Azure did not take the update."""
-    call = _call(rotation.message, rotation.remedy, since)
-    return LogLine(LogEvent.UPDATE_REFUSED, logging.ERROR, {**rotation_fields(rotation), **call})
+def update_refused(rotation: Rotation) -> LogLine:
+    """Azure did not take the update. That it failed is said once, by the line that ends it."""
+    return _info(LogEvent.UPDATE_REFUSED, **rotation_fields(rotation), message=rotation.message, remedy=rotation.remedy)
 
 
 def update_overdue(rotation: Rotation, message: str, remedy: str | None, since: datetime) -> LogLine:
-    """The update has not finished within its deadline."""
-    fields = {**rotation_fields(rotation), "reason": Reason.UPDATE_OVERDUE, **_call(message, remedy, since)}
+    """The update has not finished within its deadline: said once, and then daily as `cluster.attention`."""
+    started = {"startedAt": rotation.attempt.started_at}
+    fields = {**rotation_fields(rotation), "reason": Reason.UPDATE_OVERDUE, **_call(message, remedy, since), **started}
     return LogLine(LogEvent.UPDATE_OVERDUE, logging.ERROR, fields)
 
 
@@ -209,6 +212,48 @@ def rotation_finished(rotation: Rotation) -> LogLine:
 
 
 # --- clusters and keys ---
+
+
+SAID_ON_CHANGE = (
+    *(
+        "vault",
+        "keyName",
+        "keyVersion",
+        "newestVersion",
+        "mode",
+        "clusterState",
+        "reason",
+        "held",
+        "stage",
+        "toVersion",
+    ),
+)
+"""The fields of `cluster.status` with whose change it is said anew; all of it is said daily."""
+
+
+def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation]) -> LogLine:
+    """What is so of a cluster. `updating` is its update under way."""
+    ended = [one for one in rotations if one.outcome.finished_at is not None]
+    last = max(ended, key=lambda one: one.outcome.finished_at or one.requested_at, default=None)
+    return _info(
+        LogEvent.CLUSTER_STATUS,
+        clusterId=status.cluster_id.text,
+        vault=status.key.vault if status.key else None,
+        keyName=status.key_name,
+        keyVersion=status.key_version,
+        newestVersion=status.newest_version,
+        mode=status.mode,
+        clusterState=status.cluster_state,
+        reason=status.reason,
+        held=status.held,
+        stage=updating.stage if updating else None,
+        toVersion=updating.to_version if updating else None,
+        startedAt=updating.attempt.started_at if updating else None,
+        attentionSince=status.since if status.alerts.attention_reason else None,
+        keepOldVersionUntil=last.outcome.keep_old_version_until if last else None,
+        lastFinishedAt=last.outcome.finished_at if last else None,
+        message=status.message,
+    )
 
 
 def cluster_attention(about: _Fields, reason: Reason, message: str, remedy: str | None, since: datetime) -> LogLine:

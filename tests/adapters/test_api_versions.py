@@ -23,10 +23,10 @@ from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy
-from simulator import clusters
-from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights import clusters
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.faults import Fault, FaultKind
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)
 KEY = Key("contoso.vault.azure.net", "la-cmk")

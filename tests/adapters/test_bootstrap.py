@@ -10,9 +10,9 @@ from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Mode, Reason, RequestedBy
-from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.topics import Topic
+from simulator.eventgrid.topics import Topic
+from simulator.operationalinsights import clusters
 
 SDKS = ("azure", "msal", "urllib3")
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -12,12 +12,19 @@ from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import Cluster, Listed, Operation
 from cmk_rotation.domain.identifiers import ClusterId, Scope, operation_id
 from cmk_rotation.domain.vocabulary import FailureKind
-from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome
 from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights import clusters
+from simulator.operationalinsights.behaviour import (
+    AcceptedHeaders,
+    AutoModeShows,
+    Behaviour,
+    BusyAnswer,
+    OperationReading,
+    Outcome,
+)
+from simulator.wire.faults import Fault, FaultKind
 
 OTHER_SUBSCRIPTION = "1b1f6471-1bf0-4dda-aec3-cb9272f09590"
 ATTEMPT = "7b7e0b3c-4f0e-4c6f-9b87-000000000001"

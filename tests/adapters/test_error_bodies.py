@@ -9,9 +9,9 @@ from cmk_rotation.domain.azure_resources import OperationError
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
-from simulator import clusters
 from simulator.azure import Azure
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights import clusters
+from simulator.wire.faults import Fault, FaultKind
 
 NOW = "Operation can't be executed now"
 SHAPES = [

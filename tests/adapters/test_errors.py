@@ -27,11 +27,11 @@ from cmk_rotation.domain.notice import Notice, NoticeKind
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
-from simulator import clusters
-from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.faults import Fault, FaultKind
-from simulator.topics import Topic
+from simulator.eventgrid.topics import Topic
+from simulator.operationalinsights import clusters
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -9,8 +9,8 @@ from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from simulator.azure import Azure
-from simulator.faults import Fault, FaultKind
-from simulator.vaults import Network, Vault
+from simulator.keyvault.vaults import Network, Vault
+from simulator.wire.faults import Fault, FaultKind
 
 KEY = Key("contoso.vault.azure.net", "la-cmk")
 

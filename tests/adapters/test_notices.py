@@ -7,7 +7,7 @@ from cmk_rotation.adapters.notice_rows import PARTITION, from_notice, to_notice
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.controller.ports import ConflictError
 from cmk_rotation.domain.notice import Notice, NoticeKind
-from simulator.accounts import StorageAccount
+from simulator.storage.accounts import StorageAccount
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NOTICE = Notice(NoticeKind.UNREADABLE_CLUSTER, "/subscriptions/x/…? # \\", "it shows no properties", AT, AT)

@@ -10,10 +10,10 @@ from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.identifiers import Key, Scope
-from simulator import clusters
-from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights import clusters
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.faults import Fault, FaultKind
 
 KEY = Key("contoso.vault.azure.net", "la-cmk")
 SCOPE = Scope.parse(f"/subscriptions/{SUBSCRIPTION}")

@@ -17,10 +17,10 @@ from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVi
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 
 AT = datetime(2026, 5, 4, 12, 30, 15, 123456, UTC)
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
@@ -104,6 +104,7 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
+    held=True,
     unavailable_since=AT,
     busy_since=AT,
     next_visit=NextVisit(AT, AT),
@@ -114,6 +115,8 @@ FULL_STATUS = replace(
         disabled_early_version="v0",
         unreadable_rows="x|y|z",
         unreadable_at=AT,
+        status_said="what it said",
+        status_at=AT,
         saying_since=AT,
     ),
 )

@@ -22,11 +22,11 @@ from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableErro
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.timing import CLAIM_LASTS, PATCH_TIMEOUT
 from cmk_rotation.domain.vocabulary import FailureKind
-from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.clock.waiting import WaitingClock
 from simulator.clouds import CHINA
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights import clusters
+from simulator.wire.faults import Fault, FaultKind
 
 KEY = Key("contoso.vault.azure.net", "la-cmk")
 EVIL = "evil.example"

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simulator.exchanges import Exchange
+from simulator.wire.exchanges import Exchange
 from tests.e2e.stage import QUEUE, Stage
 
 type Which = Callable[[Exchange], bool]

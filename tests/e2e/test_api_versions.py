@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
+from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import stage
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)

@@ -6,11 +6,11 @@ from typing import Any
 
 from azure.data.tables import TableClient
 
-from simulator.behaviour import Behaviour
 from simulator.clock.running import RunningClock
+from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import stage
 from tests.e2e.worlds import one_cluster
-from tests.simulator.storage_backends import azurite
+from tests.simulator.storage.backends import azurite
 
 
 def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:

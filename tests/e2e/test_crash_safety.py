@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from simulator.azure import FUNCTION
-from simulator.behaviour import Behaviour, Outcome
-from simulator.clusters import Cluster
+from simulator.operationalinsights.behaviour import Behaviour, Outcome
+from simulator.operationalinsights.clusters import Cluster
 from tests.e2e.interleaving import (
     Moment,
     after,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import stage
 
 QUICK = Behaviour(update_seconds=120, retry_after=5)

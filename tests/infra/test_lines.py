@@ -8,8 +8,8 @@ import pytest
 from azure.data.tables import TableClient
 
 from simulator.azure import FUNCTION, SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
-from simulator.clusters import Cluster
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
 from tests.e2e.stage import QUEUE, Stage, stage
 from tests.infra import queries
 from tests.infra.queries import Query

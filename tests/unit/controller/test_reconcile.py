@@ -362,7 +362,7 @@ def test_overlapping_scopes_count_a_cluster_once() -> None:
 
 
 def test_one_line_counts_the_fleet() -> None:
-    fakes = fleet(8)
+    fakes = fleet(9)
     ids = sorted(fakes.clusters.stored, key=lambda found: found.key)
     fakes.clusters.stored |= {
         ids[0]: cluster(id=ids[0], key_version=V2),
@@ -372,12 +372,17 @@ def test_one_line_counts_the_fleet() -> None:
         ids[4]: cluster(id=ids[4], state="Failed"),
         ids[5]: cluster(id=ids[5], held=True),
         ids[6]: cluster(id=ids[6], key_name="other"),
+        ids[8]: cluster(id=ids[8], key_version=V2, held=True),
     }
     fakes.records.put(rotation(cluster_id=ids[3]))
     fakes.reconcile()
-    counts = {name: summary(fakes)[name] for name in ("clusters", "current", "behind", "underWay", "attention")}
-    assert counts == {"clusters": 8, "current": 3, "behind": 4, "underWay": 1, "attention": 2}
-    assert summary(fakes)["visitsRequested"] == 8
+    numbers = ("attention", "underWay", "behind", "held", "current")
+    counts = [int(str(summary(fakes)[name])) for name in numbers]
+    assert counts == [2, 1, 2, 1, 3]
+    assert summary(fakes)["clusters"] == 9 == sum(counts), "each counts once, in the first that applies"
+    assert summary(fakes)["attentionClusters"] == tuple(sorted(one.name for one in (ids[4], ids[6])))
+    assert all(one.name in str(summary(fakes)["message"]) for one in (ids[4], ids[6]))
+    assert summary(fakes)["visitsRequested"] == 9
     assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[0].level == logging.INFO
 
 
@@ -391,12 +396,28 @@ def test_what_only_a_visit_can_see_is_counted_by_what_the_last_one_saw() -> None
     assert summary(fakes)["attention"] == 1
 
 
-def test_an_overdue_update_is_counted_as_under_way_and_as_calling_for_attention() -> None:
+def test_of_many_that_need_a_person_ten_are_named() -> None:
+    fakes = fleet(12)
+    fakes.clusters.stored = {one: cluster(id=one, state="Failed") for one in fakes.clusters.stored}
+    fakes.reconcile()
+    names = summary(fakes)["attentionClusters"]
+    assert isinstance(names, tuple)
+    assert (len(names), names[-1]) == (11, "…")
+
+
+def test_clusters_that_a_failed_scope_hides_count_as_needing_a_person() -> None:
+    fakes = settled()
+    fakes.clusters.scope_failures = {SCOPE: UNAVAILABLE}
+    fakes.reconcile()
+    assert (summary(fakes)["clusters"], summary(fakes)["attention"]) == (1, 1)
+
+
+def test_an_overdue_update_is_counted_as_calling_for_attention() -> None:
     fakes = Fakes()
     fakes.clusters.lasts = 20 * HOUR
     fakes.visit()
     fakes.run(7 * HOUR)
-    assert (summary(fakes)["underWay"], summary(fakes)["attention"]) == (1, 1)
+    assert (summary(fakes)["underWay"], summary(fakes)["attention"]) == (0, 1)
 
 
 def test_fifty_clusters_on_one_key_are_read_with_one_call_to_key_vault_and_all_moved() -> None:
