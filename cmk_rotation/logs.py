@@ -19,6 +19,7 @@ from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.redaction import one_line
 
 _LOGGER = logging.getLogger("cmk_rotation")
+_MORE = re.compile(r"and (\d+) more")
 _FIRST = (
     "message",
     "remedy",
@@ -69,7 +70,7 @@ def _cut(line: dict[str, object]) -> str:
         name = max(lists, key=lambda one: len(json.dumps(lists[one])))
         kept = lists[name][: len(lists[name]) // 2]
         more = len(lists[name]) - len(kept)
-        before = re.fullmatch(r"and (\d+) more", str(lists[name][-1]))
+        before = _MORE.fullmatch(str(lists[name][-1]))
         line = line | {name: [*kept, f"and {more + (int(before[1]) - 1 if before else 0)} more"]}
         text = json.dumps(line, ensure_ascii=False)
     return text

@@ -16,7 +16,7 @@ from simulator.keyvault.keys import Key
 from simulator.keyvault.vaults import Vault
 from simulator.operationalinsights.behaviour import Behaviour, Outcome
 from simulator.operationalinsights.cluster_writes import Deleted
-from simulator.operationalinsights.clusters import FAILED, Cluster, ClusterKey, Operation
+from simulator.operationalinsights.clusters import CLUSTER_VERSIONS, FAILED, Cluster, ClusterKey, Operation
 from simulator.operationalinsights.workspaces import Workspace
 from simulator.storage.accounts import StorageAccount
 from simulator.wire.server import Server
@@ -30,6 +30,8 @@ class Arm:
     """Its own, which may be a wrong one."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     page_size: int = 100
+    cluster_versions: frozenset[str] = CLUSTER_VERSIONS
+    """In which versions of the API clusters can be spoken of."""
     clusters: dict[str, Cluster] = field(default_factory=dict)
     """By id in lower case, as are the workspaces. Taking one out deletes it."""
     workspaces: dict[str, Workspace] = field(default_factory=dict)

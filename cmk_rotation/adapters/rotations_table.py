@@ -1,22 +1,27 @@
 """What is on record, in Azure Table Storage."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
-from cmk_rotation.adapters import index_rows, rotations_rows
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
+from cmk_rotation.adapters import index_rows, notice_rows, rotations_rows
+from cmk_rotation.adapters.audiences import STORAGE, OneAudience
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
+from cmk_rotation.adapters.paging import all_of
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.rotation import Rotation, Step
 
@@ -48,11 +53,19 @@ class TableRecords:
     """`ports.Records` over azure-data-tables."""
 
     def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
-        options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, **TIMEOUTS}
+        options: dict[str, Any] = {
+            "retry_total": 0,
+            "permit_redirects": False,
+            "api_version": storage.api_version,
+            **TIMEOUTS,
+        }
         if storage.connection_string is not None:
-            self._table = TableClient.from_connection_string(storage.connection_string, TABLE, **options)
+            text = storage.connection_string
+            self._table = TableClient.from_connection_string(text, TABLE, transport=Wire(), **options)
         else:
-            self._table = TableClient(storage.table_url or "", TABLE, credential=credential, **options)
+            url, only = storage.table_url or "", credential and OneAudience(credential, STORAGE)
+            wire = Wire(urlsplit(url).hostname or "")
+            self._table = TableClient(url, TABLE, credential=only, transport=wire, **options)
 
     def of_cluster(self, cluster_id: ClusterId) -> Record:
         """What is on record about one cluster. History sorts behind the cluster's row and stays out of the answer."""
@@ -128,9 +141,20 @@ class TableRecords:
         history = [rotations_rows.from_step(step)] if step is not None else []
         return replace(rotation, etag=self._save(rotations_rows.from_rotation(rotation), rotation.etag, history))
 
+    def notices(self) -> Iterator[Notice]:
+        """What was said of what has no row of its own."""
+        for row in self._query("PartitionKey eq @partition", {"partition": notice_rows.PARTITION}):
+            notice = notice_rows.to_notice(row, row.metadata.get("etag"))
+            if notice is not None:
+                yield notice
+
+    def save_notice(self, notice: Notice) -> None:
+        """Write down what was said."""
+        self._save(notice_rows.from_notice(notice), notice.etag)
+
     def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
         """All rows, from all pages, that a query finds."""
-        return self._read(lambda: list(self._table.query_entities(query, parameters=dict(parameters))), [])
+        return self._read(lambda: list(all_of(self._table.query_entities(query, parameters=dict(parameters)))), [])
 
     def _page(
         self, query: str, parameters: Mapping[str, str], token: str | None, size: int
@@ -177,7 +201,7 @@ class TableRecords:
             raise self._away(error) from None
 
     def _away(self, error: AzureCallError) -> StorageUnavailableError:
-        return StorageUnavailableError(f"table {TABLE} of storage account {self._table.account_name}: {error}")
+        return storage_error(error, f"table {TABLE} of storage account {self._table.account_name}")
 
     def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
         found = self._query(

@@ -4,11 +4,14 @@ import math
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
+from cmk_rotation.adapters.audiences import STORAGE, OneAudience
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.instants import from_iso, iso
@@ -36,13 +39,15 @@ class QueueRequests:
             "message_encode_policy": TextBase64EncodePolicy(),  # the host's default for a queue trigger
             "retry_total": 0,
             "permit_redirects": False,
+            "api_version": storage.api_version,
             **TIMEOUTS,
         }
 
         def client(queue: str) -> QueueClient:
             if storage.connection_string is not None:
-                return QueueClient.from_connection_string(storage.connection_string, queue, **options)
-            return QueueClient(storage.queue_url or "", queue, credential=credential, **options)
+                return QueueClient.from_connection_string(storage.connection_string, queue, transport=Wire(), **options)
+            url, only = storage.queue_url or "", credential and OneAudience(credential, STORAGE)
+            return QueueClient(url, queue, credential=only, transport=Wire(urlsplit(url).hostname or ""), **options)
 
         self._queue, self._poison = client(QUEUE), client(POISON_QUEUE)
 
@@ -101,4 +106,4 @@ class QueueRequests:
 
 
 def _away(queue: QueueClient, error: AzureCallError) -> StorageUnavailableError:
-    return StorageUnavailableError(f"queue {queue.queue_name} of storage account {queue.account_name}: {error}")
+    return storage_error(error, f"queue {queue.queue_name} of storage account {queue.account_name}")

@@ -22,6 +22,7 @@ from cmk_rotation.domain import documents
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.redaction import visible
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Action, RequestedBy
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _DONE, _FAILED, _CALLS = 0, 1, 2
 _WATCH_SECONDS = 2.0
+_SPAN = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -90,8 +92,10 @@ def _plan(world: World, options: argparse.Namespace) -> int:
         _complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:
         _complain(f"{scope.text} holds no cluster")
+    for entry in {entry for entries in found.unreadable.values() for entry in entries}:
+        _complain(f"{entry.name} cannot be read: {entry.problem}")
     calls = any(_calls(observation, decision) for observation, decision in planned)
-    return _CALLS if calls or found.failed or found.empty else _DONE
+    return _CALLS if calls or found.failed or found.empty or found.unreadable else _DONE
 
 
 def _calls(seen: Observation | UnreadableCluster, decision: Decision) -> bool:
@@ -154,7 +158,7 @@ def _poison(world: World) -> PoisonQueue | None:
 
 
 def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterStatus], list[Rotation], list[Step]]:
-    """What is on record of the clusters that were asked for, oldest rotation first."""
+    """What is on record of the clusters that were asked for, newest rotation first."""
     records = _records(world, options.cluster)
     if options.cluster and not records:
         _complain(f"nothing is on record about {options.cluster}")
@@ -169,7 +173,7 @@ def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterS
     steps = [step for step in told if step.at >= since]
     return (
         [record.status for _, record in records if record.status is not None],
-        sorted(rotations, key=lambda rotation: rotation.requested_at),
+        sorted(rotations, key=lambda rotation: rotation.requested_at, reverse=True),
         steps,
     )
 
@@ -194,7 +198,7 @@ def _cluster_id(text: str) -> ClusterId:
 
 def _since(text: str) -> datetime:
     """A time, or how long ago."""
-    span = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    span = _SPAN.fullmatch(text)
     if span:
         return clock.utc_now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
@@ -210,8 +214,21 @@ def _print(text: str) -> None:
 
 
 def _print_json(value: object) -> None:
-    _print(json.dumps(value, indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
+    _print(json.dumps(_visible(value), indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
+
+
+def _visible(value: object) -> object:
+    """The same value without what a terminal would obey, for it may be shown by whoever reads it."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {name: _visible(field) for name, field in value.items()}
+        case list():
+            return [_visible(item) for item in value]
+        case _:
+            return value
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(text)}\n")

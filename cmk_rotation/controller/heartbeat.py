@@ -14,6 +14,7 @@ from cmk_rotation.decisions.observation import Decision, Observation, Unreadable
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Cluster
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.remedies import REMEDIES
 from cmk_rotation.domain.timing import POISON_TOLD_AFTER, plausible
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason
@@ -74,7 +75,9 @@ def log_heartbeat(world: World, found: Survey, tally: Tally, began: datetime) ->
     }
     problems = [f"{scope.text} failed ({failure.code}: {failure.message})" for scope, failure in found.failed.items()]
     problems += [f"{scope.text} holds no cluster" for scope in found.empty]
-    remedies = [_CHECK_SCOPES] if problems else []
+    unknown = [one for one in found.failed.values() if one.kind is FailureKind.UNKNOWN_VERSION]
+    remedies = [_CHECK_SCOPES] if len(problems) > len(unknown) else []
+    remedies += [REMEDIES[Reason.API_VERSION_UNKNOWN]] if unknown else []
     if at_risk:
         problems.append(f"this app's own telemetry goes to a workspace linked to {', '.join(at_risk)}")
         remedies.append(_MOVE_TELEMETRY)

@@ -8,7 +8,7 @@ from functools import partial
 from cmk_rotation.controller.observe import unreadable
 from cmk_rotation.controller.ports import AzureCallError, World
 from cmk_rotation.decisions.observation import UnreadableCluster
-from cmk_rotation.domain.azure_resources import Cluster, Failure
+from cmk_rotation.domain.azure_resources import Cluster, Failure, Listed, UnreadableEntry
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.vocabulary import FailureKind
@@ -25,6 +25,8 @@ class Survey:
     clusters: Mapping[ClusterId, Cluster]
     empty: tuple[Scope, ...]
     failed: Mapping[Scope, Failure]
+    unreadable: Mapping[Scope, tuple[UnreadableEntry, ...]]
+    """What the lists hold that cannot be read, of the scopes that have such entries."""
 
 
 def survey(world: World) -> Survey:
@@ -32,18 +34,21 @@ def survey(world: World) -> Survey:
     clusters: dict[ClusterId, Cluster] = {}
     empty: list[Scope] = []
     failed: dict[Scope, Failure] = {}
+    unreadable: dict[Scope, tuple[UnreadableEntry, ...]] = {}
     with ThreadPoolExecutor(min(AT_ONCE, len(world.scopes))) as pool:
         for scope, found in zip(world.scopes, pool.map(partial(_listed, world), world.scopes), strict=True):
             if isinstance(found, Failure):
                 failed[scope] = found
-            elif found:
-                clusters.update((cluster.id, cluster) for cluster in found)
-            else:
+                continue
+            clusters.update((cluster.id, cluster) for cluster in found.clusters)
+            if found.unreadable:
+                unreadable[scope] = found.unreadable
+            elif not found.clusters:
                 empty.append(scope)
-    return Survey(clusters, tuple(empty), failed)
+    return Survey(clusters, tuple(empty), failed, unreadable)
 
 
-def _listed(world: World, scope: Scope) -> list[Cluster] | Failure:
+def _listed(world: World, scope: Scope) -> Listed | Failure:
     try:
         return world.clusters.in_scope(scope)
     except AzureCallError as error:
@@ -51,12 +56,22 @@ def _listed(world: World, scope: Scope) -> list[Cluster] | Failure:
 
 
 def unlisted(world: World, found: Survey, records: Mapping[ClusterId, Record]) -> Iterator[UnreadableCluster]:
-    """The clusters on record that lie in scope but were not listed: gone, or hidden by a scope that failed."""
-    gone = Failure(FailureKind.NOT_FOUND, "NotListed", "the scope no longer lists it")
+    """The clusters on record that lie in scope but were not listed: gone, hidden by a scope that failed, or unreadable."""
     for cluster_id, record in records.items():
         holding = [scope for scope in world.scopes if scope.contains(cluster_id)]
         if cluster_id in found.clusters or not holding:
             continue
-        failure = next((found.failed[scope] for scope in holding if scope in found.failed), gone)
+        failure = next((found.failed[scope] for scope in holding if scope in found.failed), None)
+        failure = failure or _why_unlisted(
+            cluster_id, [one for scope in holding for one in found.unreadable.get(scope, ())]
+        )
         if record.status is not None or any(rotation.outcome.finished_at is None for rotation in record.rotations):
             yield unreadable(world, cluster_id, failure, record)
+
+
+def _why_unlisted(cluster_id: ClusterId, entries: list[UnreadableEntry]) -> Failure:
+    """Why no scope shows a cluster. An entry that names none may be any of those that are missed."""
+    entry = next((entry for entry in entries if entry.cluster_id in {None, cluster_id}), None)
+    if entry is None:
+        return Failure(FailureKind.NOT_FOUND, "NotListed", "the scope no longer lists it")
+    return Failure(FailureKind.UNAVAILABLE, "UnreadableEntry", entry.problem)

@@ -47,8 +47,9 @@ def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
         reason = Reason.CLUSTER_UNREACHABLE
         lasted = unreadable.now - unavailable_since(unreadable)
         return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
-    reason = Reason.CLUSTER_ACCESS_DENIED
-    message = f"{name}: the cluster may not be read ({why})"
+    unknown = failure.kind is FailureKind.UNKNOWN_VERSION
+    reason = Reason.API_VERSION_UNKNOWN if unknown else Reason.CLUSTER_ACCESS_DENIED
+    message = f"{name}: the cluster {'cannot' if unknown else 'may not'} be read ({why})"
     return Decision(Action.ATTENTION, reason, message, remedy=remedy_of(reason, failure))
 
 

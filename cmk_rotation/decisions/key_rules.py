@@ -16,6 +16,12 @@ from cmk_rotation.decisions.observation import (
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
+_REASONS = {
+    FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED,
+    FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND,
+    FailureKind.UNKNOWN_VERSION: Reason.API_VERSION_UNKNOWN,
+}
+
 
 def vault_is_not_in_this_cloud(observation: Observation) -> Decision | None:
     """A vault outside the cloud is never called: its name came from elsewhere, and our token would go there."""
@@ -35,8 +41,7 @@ def key_cannot_be_read(observation: Observation) -> Decision | None:
         reason = Reason.KEY_UNREACHABLE
         lasted = observation.now - unavailable_since(observation)
         return unavailable(reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
-    reasons = {FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED, FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND}
-    reason = reasons.get(failure.kind, Reason.KEY_ACCESS_DENIED)
+    reason = _REASONS.get(failure.kind, Reason.KEY_ACCESS_DENIED)
     return replace(attention(observation, reason, message), remedy=remedy_of(reason, failure))
 
 

@@ -94,6 +94,25 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """An entry in a list of clusters that cannot be read."""
+
+    name: str
+    """Its id as it was listed, on one line and truncated, or that it has none."""
+    problem: str
+    cluster_id: ClusterId | None = None
+    """Which cluster it must be, where that can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The clusters in a scope, and what the list holds beside them."""
+
+    clusters: tuple[Cluster, ...] = ()
+    unreadable: tuple[UnreadableEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OperationError:
     """What Azure said of an operation or a request that failed. The message is on one line and truncated."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Rotation
@@ -38,6 +38,7 @@ class LogEvent(StrEnum):
     CLUSTER_STATUS = "cluster.status"
     CLUSTER_ATTENTION = "cluster.attention"
     CLUSTER_RECOVERED = "cluster.recovered"
+    CLUSTER_UNREADABLE = "cluster.unreadable"
     RECORD_UNREADABLE = "record.unreadable"
     OLD_VERSION_DISABLED_EARLY = "old-version.disabled-early"
     RECONCILE_FINISHED = "reconcile.finished"
@@ -265,6 +266,16 @@ def cluster_recovered(about: _Fields, reason: Reason, message: str, called_for: 
     """What a person was called for is over."""
     over = f"{message} (attention for {called_for} is over)"
     return _info(LogEvent.CLUSTER_RECOVERED, **about, reason=reason, message=over)
+
+
+def cluster_unreadable(entry: UnreadableEntry, since: datetime) -> LogLine:
+    """A scope lists a cluster that cannot be read; the others in it are looked after."""
+    remedy = (
+        "Look at it in the portal, or with `az resource show --ids`: until Azure shows it well, this cluster is not looked "
+        "after. Keep every version of its key enabled. If it stays as it is, open a support request; never delete it."
+    )
+    call = _call(f"a cluster is listed that cannot be read: {entry.name}: {entry.problem}", remedy, since)
+    return LogLine(LogEvent.CLUSTER_UNREADABLE, logging.ERROR, {"clusterId": entry.name, **call})
 
 
 def key_expiring(about: _Fields, reason: Reason, where: str, in_use: KeyVersion, now: datetime) -> LogLine:

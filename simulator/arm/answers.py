@@ -1,6 +1,7 @@
 """Answers in Azure Resource Manager's shapes, shared by what it is made of."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
 GROUP = SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
 EITHER = rf"(?P<scope>{SUBSCRIPTION}(?:/resourceGroups/[^/]+)?)"
 """A subscription or a resource group, to list in."""
+
+
+_CLUSTERS = re.compile(r".*/providers/Microsoft\.OperationalInsights/clusters(?:/[^/]+)?/?", re.IGNORECASE)
 
 
 class ArmError(Exception):
@@ -55,6 +59,19 @@ def check_right(rights: Rights, principal: str, action: str, scope: str) -> None
 def not_found(id_: str) -> ArmError:
     """The answer for a resource that is not there."""
     return ArmError(404, "ResourceNotFound", f"The Resource '{id_}' was not found.")
+
+
+def check_cluster_version(request: Request, known: frozenset[str], region: str) -> None:
+    """Refuse a version that the provider is not registered with, in the words of Azure/azure-cli issue 26639."""
+    version = request.args["api-version"]
+    if _CLUSTERS.fullmatch(request.path) and version not in known:
+        raise ArmError(
+            400,
+            "NoRegisteredProviderFound",
+            f"No registered resource provider found for location '{region}' and API version '{version}' for type "
+            f"'clusters'. The supported api-versions are '{', '.join(sorted(known))}'. The supported locations are "
+            f"'{region}'.",
+        )
 
 
 def check_scope_exists(resource_groups: set[tuple[str, str]], path: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm.answers import SUBSCRIPTION, ArmError, Handler, answer, check_scope_exists
+from simulator.arm.answers import SUBSCRIPTION, ArmError, Handler, answer, check_cluster_version, check_scope_exists
 from simulator.arm.throttle import Throttle
 from simulator.entra import identity
 from simulator.operationalinsights.clusters import RefusedError
@@ -57,6 +57,7 @@ class FrontDoor:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(-\w+)?", request.args.get("api-version", "")):
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise ArmError(400, "MissingApiVersionParameter", message)
+        check_cluster_version(request, self.state.arm.cluster_versions, "westeurope")
         name, left = self._throttle(request, token.principal)
         self.settle()
         for pattern, handler in self.routes.items():

@@ -127,6 +127,11 @@ class IdentityEndpoint:
         """The principal's client id, which a process may name to ask for exactly this identity."""
         return self._client_id_of[principal]
 
+    def resource_id(self, principal: str) -> str:
+        """The ARM id of the principal's identity, by which a process may ask for it too."""
+        group = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-identities"
+        return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{principal}"
+
     def __call__(self, request: Request) -> Response:
         """Answer `GET /msi/token`."""
         sent = request.headers.get("X-IDENTITY-HEADER", "")
@@ -138,18 +143,25 @@ class IdentityEndpoint:
         resource = request.args.get("resource", "")
         if not resource or request.args.get("api-version") != "2019-08-01":
             return _refusal(400, "resource and api-version=2019-08-01 are required")
-        wanted = request.args.get("client_id", self._client_id_of[caller])
-        principal = next((name for name, client_id in self._client_id_of.items() if client_id == wanted), None)
+        principal = self._wanted(request, caller)
         if principal is None:
-            return _refusal(400, "No managed identity was found for the given client id")
+            return _refusal(400, "No managed identity was found for the given client id or resource id")
         answer = {
             "access_token": issue(resource, principal, tenant=self._tenant_of[principal]),
             "expires_on": str(int(time.time()) + LIFETIME),
             "resource": resource,
             "token_type": "Bearer",
-            "client_id": wanted,
+            "client_id": self._client_id_of[principal],
         }
         return Response(json.dumps(answer), content_type="application/json")
+
+    def _wanted(self, request: Request, caller: str) -> str | None:
+        """The identity that is asked for, by its client id or its ARM id; the caller's own if none is named."""
+        if "mi_res_id" in request.args:
+            wanted = request.args["mi_res_id"].lower()
+            return next((name for name in self._client_id_of if self.resource_id(name).lower() == wanted), None)
+        client_id = request.args.get("client_id", self._client_id_of[caller])
+        return next((name for name, id_ in self._client_id_of.items() if id_ == client_id), None)
 
 
 def _refusal(status: int, message: str) -> Response:

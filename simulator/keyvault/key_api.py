@@ -42,6 +42,7 @@ def _route(vault: Vault, request: Request) -> Response:
     _check_network(vault, token)
     if "api-version" not in request.args:
         raise VaultError(400, "BadParameter", "api-version must be specified")
+    _check_version(vault, request.args["api-version"])
     vault.purge_expired()
     parts = request.path.strip("/").split("/")
     action = _ACTIONS.get((request.method, parts[0], len(parts), parts[-1] if len(parts) > 2 else ""))
@@ -52,6 +53,14 @@ def _route(vault: Vault, request: Request) -> Response:
         message = f"Caller is not authorized to perform action on resource. Caller: {token.principal}; Action: {action}"
         raise VaultError(403, "Forbidden", message, "AccessDenied" if vault.access_policies else "ForbiddenByRbac")
     return _deleted_keys(vault, request, parts) if parts[0] == "deletedkeys" else _keys(vault, request, parts)
+
+
+def _check_version(vault: "Vault", version: str) -> None:
+    """Refuse a version that is not known, in the words of Azure/azure-sdk-for-python issue 28595."""
+    if version not in vault.api_versions:
+        latest = vault.api_versions[-1]
+        message = f"The specified version ({version}) is not recognized. Consider using the latest supported version ({latest})."
+        raise VaultError(400, "BadParameter", message)
 
 
 _ACTIONS = {

@@ -8,6 +8,10 @@ CALLER_ADDRESS = "203.0.113.7"
 """From where every client calls, as a vault's firewall sees it: an address of the documentation range, RFC 5737."""
 
 
+API_VERSIONS = ("2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01")
+"""Those of the data plane that are no previews, oldest first."""
+
+
 class PublicAccess(StrEnum):
     """`publicNetworkAccess` of a vault."""
 

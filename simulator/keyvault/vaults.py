@@ -8,7 +8,16 @@ from ipaddress import IPv4Address, IPv4Network
 from simulator.clock import Clock
 from simulator.entra.identity import principal_id
 from simulator.entra.rights import Rights
-from simulator.keyvault.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, PublicAccess, VaultError
+from simulator.keyvault.keys import (
+    API_VERSIONS,
+    CALLER_ADDRESS,
+    DeletedKey,
+    Key,
+    KeyVersion,
+    Network,
+    PublicAccess,
+    VaultError,
+)
 from simulator.operationalinsights.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 
 __all__ = ["DeletedKey", "DeletedVault", "Key", "KeyVersion", "Network", "Permissions", "Vault", "VaultError"]
@@ -57,6 +66,8 @@ class Vault:
     """Keys that can be recovered still."""
     policies: dict[str, Permissions] = field(default_factory=dict)
     """By the principal's object id. They count when rights come from access policies."""
+    api_versions: tuple[str, ...] = API_VERSIONS
+    """What the data plane can be spoken to in, oldest first."""
     location: str = "westeurope"
     sku: str = "premium"
     tags: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,14 @@ from uuid import uuid4
 from simulator.operationalinsights.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
 from simulator.operationalinsights.replication import Replication
 
+CLUSTER_VERSIONS = frozenset(
+    {
+        *("2020-03-01-preview", "2020-08-01", "2020-10-01", "2021-06-01", "2022-10-01"),
+        *("2023-01-01-preview", "2023-09-01", "2025-02-01", "2025-07-01"),
+    }
+)
+"""The API versions of clusters that documents, SDKs and the Azure CLI use; a cloud that lags behind has fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterKey:

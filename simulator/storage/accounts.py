@@ -51,6 +51,11 @@ class StorageAccount:
         self.queues.set_clock(clock)
         self.tables.set_clock(clock)
 
+    def set_newest_version(self, version: str) -> None:
+        """Know no newer version of the API than this, from now on."""
+        self.queues.set_newest_version(version)
+        self.tables.set_newest_version(version)
+
     def refuses(self, principal: str, tenant: str) -> bool:
         """Whether a principal's token would be refused by the queues, if one is needed at all."""
         return self.key is None and not (

@@ -23,6 +23,8 @@ class FaultKind(StrEnum):
     EMPTY_BODY = "empty-body"
     TRUNCATED_BODY = "truncated-body"
     """Promise the whole body, send half of it, cut the connection."""
+    DRIP = "drip"
+    """Send the whole answer, byte by byte."""
     REPLACED_BODY = "replaced-body"
     """Send the fault's body in place of the real one."""
     REPLACED_HEADERS = "replaced-headers"

@@ -6,6 +6,7 @@ production URLs, TLS verification and all, and nothing can reach the Internet. P
 which is where the managed identity endpoint is.
 """
 
+import io
 import socket
 import ssl
 import struct
@@ -249,6 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(response, sent_share=0.5)
                 self._cut()
                 return
+            case FaultKind.DRIP:
+                self._drip(response)
+                return
             case FaultKind.EMPTY_BODY:
                 response.set_data(b"")
             case FaultKind.REPLACED_BODY if fault:
@@ -274,6 +278,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body[: int(len(body) * sent_share)])
         self.wfile.flush()
+
+    def _drip(self, response: Response) -> None:
+        """Send an answer so that the client receives one byte at a time."""
+        answer = io.BytesIO()
+        connection, self.wfile = self.wfile, answer
+        self._send(response)
+        self.wfile = connection
+        for byte in answer.getvalue():
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
 
     def _refuse(self, host: str) -> None:
         with self.server.lock:

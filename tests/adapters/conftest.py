@@ -50,7 +50,7 @@ def arm(credential: ManagedIdentityCredential) -> ArmClusters:
 
 @pytest.fixture
 def keys(credential: ManagedIdentityCredential) -> VaultKeys:
-    return VaultKeys(credential)
+    return VaultKeys(credential, clouds.PUBLIC)
 
 
 @pytest.fixture

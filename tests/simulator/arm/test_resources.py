@@ -22,7 +22,7 @@ GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 
 
 def get(call: Caller, path: str) -> dict[str, object]:
-    answer = call("GET", f"{ARM}{path}{'&' if '?' in path else '?'}api-version=2022-09-01")
+    answer = call("GET", f"{ARM}{path}{'&' if '?' in path else '?'}api-version=2022-10-01")
     assert isinstance(answer, dict)
     return answer
 
@@ -108,7 +108,7 @@ def test_a_list_is_of_what_is_there_and_only_read(call: Caller) -> None:
     for kind in ("KeyVault/vaults", "OperationalInsights/clusters", "OperationalInsights/workspaces"):
         nowhere = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/nowhere/providers/Microsoft.{kind}"
         assert "ResourceGroupNotFound" in str(get(call, nowhere))
-        deleted = call("DELETE", f"{ARM}{GROUP}/providers/Microsoft.{kind}?api-version=2022-09-01")
+        deleted = call("DELETE", f"{ARM}{GROUP}/providers/Microsoft.{kind}?api-version=2022-10-01")
         assert deleted["error"]["code"] == "MethodNotAllowed"
 
 

@@ -14,7 +14,7 @@ from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableErro
 from cmk_rotation.controller.reconcile import reconcile
 from cmk_rotation.controller.survey import survey
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
-from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Listed
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
@@ -120,7 +120,7 @@ def test_scopes_are_listed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None
     fakes = Fakes(scopes=tuple(must(Scope.parse(f"{SCOPE.text}/resourceGroups/rg-{number}")) for number in range(8)))
     together, in_scope = threading.Barrier(8), fakes.clusters.in_scope
 
-    def all_at_once(scope: Scope) -> list[Cluster]:
+    def all_at_once(scope: Scope) -> Listed:
         together.wait(HANG)
         return in_scope(scope)
 
@@ -319,6 +319,21 @@ def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_can
     fakes.run(30 * MINUTE)
     assert fakes.status.reason is Reason.CLUSTER_ACCESS_DENIED
     assert summary(fakes)["attention"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "speaks_of", "not_of"),
+    [
+        (FailureKind.UNKNOWN_VERSION, "ARM_API_VERSION", "CLUSTER_SCOPES"),
+        (FailureKind.REFUSED, "CLUSTER_SCOPES", "ARM_"),
+    ],
+)
+def test_the_remedy_for_a_scope_speaks_of_what_is_wrong(kind: FailureKind, speaks_of: str, not_of: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.scope_failures[SCOPE] = failure(kind)
+    fakes.reconcile()
+    assert speaks_of in str(summary(fakes)["remedy"])
+    assert not_of not in str(summary(fakes)["remedy"])
 
 
 def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -> None:

@@ -18,6 +18,7 @@ from tests.unit.support.builders import (
     KEY,
     MINUTE,
     NOW,
+    REFUSED,
     SECOND,
     UNAVAILABLE,
     V1,
@@ -240,6 +241,16 @@ def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost(
     fakes.run(2 * HOUR)
     assert fakes.rotation.attempt.accepted_at is None
     assert fakes.rotation.outcome.linked_workspaces == (Workspace(WORKSPACE, "Succeeded"),)
+
+
+def test_a_workspace_that_can_be_recovered_stays_with_an_unknown_state() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
+    fakes.clusters.workspaces[WORKSPACE] = REFUSED
+    fakes.visit()
+    fakes.run(HOUR)
+    expected = (Workspace(WORKSPACE, None), Workspace(WORKSPACE + "2", "Succeeded"))
+    assert fakes.rotation.outcome.linked_workspaces == expected
 
 
 def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> None:

@@ -185,6 +185,11 @@ CASES: dict[str, tuple[Observation, Action, Reason]] = {
         Reason.KEY_UNREACHABLE,
     ),
     "the vault's firewall keeps us out": (observation(versions=BLOCKED), Action.ATTENTION, Reason.KEY_VAULT_BLOCKED),
+    "the vault does not know the version of the API": (
+        observation(versions=failure(FailureKind.UNKNOWN_VERSION)),
+        Action.ATTENTION,
+        Reason.API_VERSION_UNKNOWN,
+    ),
     "the right to the key is missing": (observation(versions=REFUSED), Action.ATTENTION, Reason.KEY_ACCESS_DENIED),
     "the key does not exist": (observation(versions=GONE), Action.ATTENTION, Reason.KEY_NOT_FOUND),
     "the key has no versions": (observation(versions=()), Action.ATTENTION, Reason.IN_USE_UNKNOWN),
@@ -583,6 +588,12 @@ def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: FailureKind) ->
     decision = decided(unreadable(rotation(), failure=failure(kind)))
     assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.CLUSTER_ACCESS_DENIED)
     assert "law-one" in decision.message
+
+
+def test_a_cluster_that_is_asked_for_in_an_unknown_version_is_no_missing_right() -> None:
+    decision = decided(unreadable(rotation(), failure=failure(FailureKind.UNKNOWN_VERSION)))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.API_VERSION_UNKNOWN)
+    assert "ARM_API_VERSION" in str(decision.remedy)
 
 
 def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_is_to_be_done() -> None:
