@@ -289,7 +289,8 @@ def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
 def claim_lapsed(claim: Rotation) -> Rotation:
     """Nothing came of the update, if it was sent at all: the cluster is at rest, and not at the target."""
     message = f"{claim.heading}: nothing came of the update that was to be sent"
-    return replace(claim, stage=Stage.WAITING, reason=Reason.VERSION_IS_BEHIND, message=message)
+    attempt = replace(claim.attempt, operation_url=None)
+    return replace(claim, stage=Stage.WAITING, reason=Reason.VERSION_IS_BEHIND, message=message, attempt=attempt)
 
 
 def _turned_away(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:
