@@ -10,8 +10,8 @@ from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.retention import pin_of
-from cmk_rotation.decisions.observation import Decision, Observation, since
-from cmk_rotation.decisions.policy import decide, toward
+from cmk_rotation.decisions.observation import Decision, Observation, since, toward
+from cmk_rotation.decisions.policy import decide
 from cmk_rotation.decisions.update_rules import overdue
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion

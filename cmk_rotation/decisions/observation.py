@@ -16,7 +16,7 @@ from cmk_rotation.domain.azure_resources import (
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.rotation import Rotation, same_rotation
+from cmk_rotation.domain.rotation import Rotation, proposed, same_rotation
 from cmk_rotation.domain.timing import (
     CALL_OUT_AFTER,
     CLOCKS_DIFFER,
@@ -170,9 +170,23 @@ class UnreadableCluster(_Look):
     failure: Failure
 
 
+type Seen = Observation | UnreadableCluster
+
+
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     """Whether the cluster shows the key and the version that the rotation leads to."""
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
+
+
+def toward(observation: Observation, target: KeyVersion, event_id: str | None = None) -> Rotation:
+    """The rotation on record that leads to the target, or a new one."""
+    return observation.toward(target.version) or proposed(
+        observation.cluster,
+        target,
+        by=observation.by,
+        event_id=event_id,
+        now=observation.now,
+    )
 
 
 def confirms(seen: Observation | UnreadableCluster, rotation: Rotation) -> bool | None:
