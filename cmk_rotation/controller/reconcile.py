@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from cmk_rotation.controller.alerts import KEY_IS_DEAD, alerts_due, observation_fields
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
 from cmk_rotation.controller.heartbeat import Tally, counted, log_heartbeat
-from cmk_rotation.controller.notices import log_unreadable
+from cmk_rotation.controller.notices import log_notices
 from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
@@ -61,7 +61,7 @@ def reconcile(world: World) -> None:
             _look_after(world, cluster.id, seen, pinned, tally)
     _let_go(world, records, tally)
     mend_index(world, records)
-    log_unreadable(world, found)
+    log_notices(world, found)
     log_heartbeat(world, found, tally, began)
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
 from cmk_rotation.domain.cluster_record import ClusterStatus
-from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
 
@@ -42,6 +42,7 @@ class LogEvent(StrEnum):
     RECORD_UNREADABLE = "record.unreadable"
     OLD_VERSION_DISABLED_EARLY = "old-version.disabled-early"
     RECONCILE_FINISHED = "reconcile.finished"
+    SCOPE_FAILED = "scope.failed"
     SETTINGS_INVALID = "settings.invalid"
 
 
@@ -311,6 +312,12 @@ def reconcile_finished(
 ) -> LogLine:
     """A run's numbers: INFO; WARNING with a problem that hides nothing; ERROR where clusters, or evidence, may go unseen."""
     return LogLine(LogEvent.RECONCILE_FINISHED, level, {**counts, **_call(message, remedy, since)})
+
+
+def scope_failed(scope: Scope, code: str, why: str, remedy: str, since: datetime) -> LogLine:
+    """A scope could not be listed, or holds no cluster: whatever lies in it is not looked after."""
+    fields = {"scope": scope.text, "code": code, **_call(f"scope {scope.text}: {why} ({code})", remedy, since)}
+    return LogLine(LogEvent.SCOPE_FAILED, logging.ERROR, fields)
 
 
 def settings_invalid(problems: Sequence[str], now: datetime) -> LogLine:

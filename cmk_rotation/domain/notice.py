@@ -10,6 +10,8 @@ class NoticeKind(StrEnum):
 
     UNREADABLE_CLUSTER = "unreadable-cluster"
     """An entry in the list of a scope."""
+    FAILED_SCOPE = "failed-scope"
+    """A scope that cannot be listed, or that holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def test_every_event_that_calls_for_a_person_raises_an_alert() -> None:
         LogEvent.VISIT_FAILED,
         LogEvent.VISIT_LOST,
         LogEvent.RECORD_UNREADABLE,
+        LogEvent.CLUSTER_UNREADABLE,
         LogEvent.VISIT_REJECTED,
         LogEvent.EVENT_REJECTED,
         LogEvent.RECONCILE_FINISHED,

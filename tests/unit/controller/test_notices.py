@@ -1,12 +1,13 @@
 """A cluster that is listed and cannot be read: named, on change and then daily, and its neighbours are looked after."""
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from cmk_rotation.controller.plan import plan
-from cmk_rotation.domain.azure_resources import UnreadableEntry
+from cmk_rotation.domain.azure_resources import Failure, UnreadableEntry
 from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from tests.unit.support.builders import CLUSTER, DAY, HOUR, MINUTE, NOW, SCOPE, cluster, cluster_id, failure, must
@@ -123,3 +124,49 @@ def test_a_scope_that_holds_only_what_cannot_be_read_is_not_empty() -> None:
     fakes.clusters.stored.clear()
     fakes.reconcile()
     assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[-1].fields["emptyScopes"] == 0
+
+
+# --- scopes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        (failure(FailureKind.UNAVAILABLE, code="TooManyRequests"), "asks to be asked less"),
+        (failure(FailureKind.UNAVAILABLE, code="HTTP 503"), "service health"),
+        (failure(FailureKind.UNKNOWN_VERSION), "API_VERSION"),
+        (failure(FailureKind.NOT_FOUND), "misspelt"),
+        (failure(FailureKind.REFUSED), "the function's identity"),
+        (None, "misspelt"),
+    ],
+)
+def test_a_scope_that_failed_or_is_empty_has_a_line_of_its_own_with_what_to_do(
+    found: Failure | None, remedy: str
+) -> None:
+    fakes = Fakes()
+    if found is None:
+        fakes.clusters.stored.clear()
+    else:
+        fakes.clusters.scope_failures = {SCOPE: found}
+    fakes.reconcile()
+    (line,) = fakes.log.of(LogEvent.SCOPE_FAILED)
+    assert line.fields["scope"] == SCOPE.text
+    assert remedy in str(line.fields["remedy"])
+
+
+def test_a_scope_is_named_on_change_and_daily_with_since_when_and_anew_when_it_fails_again() -> None:
+    fakes = Fakes()
+    fakes.clusters.scope_failures = {SCOPE: failure(FailureKind.UNAVAILABLE, code="HTTP 503")}
+    fakes.run(DAY + HOUR)
+    lines = fakes.log.of(LogEvent.SCOPE_FAILED)
+    assert len(lines) == 2
+    assert len({line.fields["since"] for line in lines}) == 1
+    fakes.clusters.scope_failures = {SCOPE: failure(FailureKind.REFUSED, code="AuthorizationFailed")}
+    fakes.run(HOUR)
+    assert len(fakes.log.of(LogEvent.SCOPE_FAILED)) == 3
+    fakes.clusters.scope_failures = {}
+    fakes.run(HOUR)
+    fakes.clusters.scope_failures = {SCOPE: failure(FailureKind.REFUSED, code="AuthorizationFailed")}
+    fakes.run(HOUR)
+    assert len(fakes.log.of(LogEvent.SCOPE_FAILED)) == 4
+    assert len(fakes.log.of(LogEvent.RECONCILE_FINISHED, logging.ERROR)) > 4, "the heartbeat says so each time"

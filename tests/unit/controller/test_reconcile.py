@@ -350,7 +350,7 @@ def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -
 def test_an_empty_scope_is_an_error_since_it_is_probably_mistyped() -> None:
     fakes = Fakes(scopes=(OTHER, GROUP))
     fakes.reconcile()
-    assert fakes.log.errors == ["reconcile.finished"]
+    assert fakes.log.errors == ["scope.failed", "reconcile.finished"]
     assert (summary(fakes)["failedScopes"], summary(fakes)["emptyScopes"]) == (0, 1)
     assert "rg-other holds no cluster" in str(summary(fakes)["message"])
 
