@@ -14,6 +14,7 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from cmk_rotation.adapters import index_rows, notice_rows, rotations_rows
 from cmk_rotation.adapters.audiences import STORAGE, OneAudience
+from cmk_rotation.adapters.columns import Row
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
 from cmk_rotation.adapters.paging import all_of
 from cmk_rotation.adapters.wire import Wire
@@ -183,7 +184,7 @@ class TableRecords:
                 return nothing
             raise self._away(error) from None
 
-    def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:
+    def _save(self, row: Row, etag: str | None, history: Sequence[Row] = ()) -> str:
         """Write a row, and insert others, all of them or none. Returns the row's new etag.
 
         The row is signed with an id of this very write. A write whose answer was lost may have taken effect, and then
@@ -203,7 +204,7 @@ class TableRecords:
     def _away(self, error: AzureCallError) -> StorageUnavailableError:
         return storage_error(error, f"table {TABLE} of storage account {self._table.account_name}")
 
-    def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
+    def _stored(self, row: Row) -> TableEntity | None:
         found = self._query(
             "PartitionKey eq @partition and RowKey eq @row",
             {"partition": str(row["PartitionKey"]), "row": str(row["RowKey"])},
@@ -223,7 +224,7 @@ class TableRecords:
         with translated():
             return change()
 
-    def _write(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row]) -> str:
+    def _write(self, row: Row, etag: str | None, history: Sequence[Row]) -> str:
         """A row that is replaced alone goes in a plain request, which costs a third of a transaction.
 
         An insertion does not: the SDK raises its refusals without Azure's code, which tells a missing table from a lost race.
