@@ -65,6 +65,19 @@ var workspaceName = 'log-${token}'
 var insightsName = 'appi-${token}'
 var tags = { 'azd-env-name': environmentName }
 
+// All that differs by cloud and that environment() does not tell. infra/README.md, Clouds, has the sources.
+var publicCloud = environment().name == 'AzureCloud'
+var cloud = {
+  // By the names that the app has for clouds; any other is described to it.
+  isKnown: contains(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'], environment().name)
+  // Elsewhere the name alone does not do.
+  storageByName: publicCloud
+  // The host's SDK asks for a token of the public cloud in every cloud: elsewhere telemetry arrives only without one.
+  telemetryByIdentity: publicCloud
+  // Others have no such service tag.
+  eventGridTag: publicCloud
+}
+
 // Each once, in whatever casing and however often it was given. azd asks again for what is empty: so `none` is a word.
 var scopeList = split(replace(toLower(clusterScopes), '\n', ','), ',')
 var vaultList = split(replace(toLower(keyVaultIds), '\n', ','), ',')
@@ -96,6 +109,7 @@ module monitoring 'app/monitoring.bicep' = {
     location: location
     tags: tags
     retentionDays: retentionDays
+    telemetryByIdentity: cloud.telemetryByIdentity
     // Known only when the identity is there, and still part of a right's name: a new identity needs a right of its own.
     #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
@@ -140,7 +154,10 @@ module function 'app/function.bicep' = {
     tags: tags
     hostingPlan: hostingPlan
     alwaysReadyInstances: alwaysReadyInstances
-    onlyEventGridInbound: onlyEventGridInbound
+    onlyEventGridInbound: onlyEventGridInbound && cloud.eventGridTag
+    cloudIsKnown: cloud.isKnown
+    storageByName: cloud.storageByName
+    telemetryByIdentity: cloud.telemetryByIdentity
     subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
     identityId: identity.outputs.id
     clientId: identity.outputs.clientId

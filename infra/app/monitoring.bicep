@@ -16,6 +16,9 @@ param tags object
 @description('Days that logs are kept.')
 param retentionDays int
 
+@description('Whether the component takes telemetry from an identity alone.')
+param telemetryByIdentity bool
+
 @description('Object id of the app\'s identity, which sends telemetry.')
 param principalId string
 
@@ -40,8 +43,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
-    // The host's SDK asks for a token of the public cloud in every cloud: elsewhere telemetry arrives only without one.
-    DisableLocalAuth: environment().name == 'AzureCloud'
+    DisableLocalAuth: telemetryByIdentity
   }
 }
 

@@ -17,7 +17,7 @@ param workspaceId string
 
 var appParts = split(functionAppId, '/')
 
-resource app 'Microsoft.Web/sites@2024-04-01' existing = {
+resource app 'Microsoft.Web/sites@2023-12-01' existing = {
   name: last(appParts)
   scope: resourceGroup(appParts[2], appParts[4])
 

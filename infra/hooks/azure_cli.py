@@ -33,9 +33,9 @@ VERSIONS = {
     "Microsoft.Resources/providers": "2021-04-01",
     "Microsoft.Resources/resourceGroups": "2022-09-01",
     "Microsoft.Resources/subscriptions": "2021-01-01",
-    "Microsoft.Web/serverfarms": "2024-04-01",
-    "Microsoft.Web/sites": "2024-04-01",
-    "Microsoft.Web/sites/functions": "2024-04-01",
+    "Microsoft.Web/serverfarms": "2023-12-01",
+    "Microsoft.Web/sites": "2023-12-01",
+    "Microsoft.Web/sites/functions": "2023-12-01",
 }
 """The templates' own, where they name the type: a test holds the two together."""
 

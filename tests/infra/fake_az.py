@@ -32,6 +32,7 @@ EMPTY: dict[str, Any] = {
     "user": "zoë@contoso.com",
     "tenant": "tenant-a",
     "cloud": "AzureCloud",
+    "cloud_told": None,
     "subscriptions": {},
     "resources": {},
     "deleted": [],
@@ -82,6 +83,8 @@ class Fake:
                     "tenantId": tenant,
                     "environmentName": self.state["cloud"],
                 }
+            case ["cloud", "show", *_]:
+                return self.state["cloud_told"]
             case ["bicep", "version", *_]:
                 if not self.state["bicep"]:
                     raise RefusedError("", "", 'Bicep CLI not found. Install it now by running "az bicep install".')

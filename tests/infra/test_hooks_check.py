@@ -322,10 +322,10 @@ def test_api_versions_must_be_known_to_the_cloud(azure: Stage) -> None:
         versions.setdefault(f"{provider}/{kind}", []).append(version)
     azure.state["versions"] = versions
     azure.check(FIRST)
-    azure.state["versions"] = versions | {"Microsoft.Web/sites": ["2023-12-01", "2022-03-01"]}
+    azure.state["versions"] = versions | {"Microsoft.Web/sites": ["2023-01-01", "2022-03-01"]}
     for one in wrong(azure):
         assert "this cloud does not know Microsoft.Web/sites@" in one
-        assert "newest that it has is 2023-12-01" in one
+        assert "newest that it has is 2023-01-01" in one
 
 
 def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure: Stage) -> None:
