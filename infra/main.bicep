@@ -58,12 +58,17 @@ param retentionDays int = 365
 @description('Endpoint of an Event Grid custom topic for finished rotations, if one is wanted. The app\'s identity needs EventGrid Data Sender on it.')
 param outcomeTopicEndpoint string = ''
 
+@description('Tags for everything that is made, as name=value, comma-separated.')
+param extraTags string = ''
+
 var groupName = 'rg-cmk-rotation-${environmentName}'
 var token = uniqueString(toLower(subscription().id), toLower(environmentName), toLower(location))
 var storageName = 'st${token}'
 var workspaceName = 'log-${token}'
 var insightsName = 'appi-${token}'
-var tags = { 'azd-env-name': environmentName }
+var tagPairs = filter(split(extraTags, ','), pair => contains(pair, '='))
+var wantedTags = toObject(tagPairs, pair => trim(split(pair, '=')[0]), pair => trim(split(pair, '=')[1]))
+var tags = union(wantedTags, { 'azd-env-name': environmentName })
 
 // All that differs by cloud and that environment() does not tell. infra/README.md, Clouds, has the sources.
 var publicCloud = environment().name == 'AzureCloud'
@@ -233,3 +238,6 @@ output CLUSTER_SCOPES string = clusterScopes
 
 @description('As given.')
 output KEY_VAULT_IDS string = keyVaultIds
+
+@description('As given.')
+output EXTRA_TAGS string = extraTags

@@ -101,6 +101,7 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01
     parent: zones[place]
     name: name
     location: 'global'
+    tags: tags
     properties: { registrationEnabled: false, virtualNetwork: { id: network.id } }
   }
 ]

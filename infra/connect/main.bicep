@@ -83,10 +83,14 @@ param clusters singleCluster[]
 @description('Key vaults that hold the clusters\' keys.')
 param vaults keyVault[]
 
+@description('Tags for everything that is made and takes tags, by name.')
+param extraTags object
+
 var token = uniqueString(toLower(functionAppId))
 // Ours is what names this function app: in a description, or in a tag. Names are for people.
 var mark = 'cmk-rotation:${toLower(functionAppId)}'
-var tags = { 'cmk-rotation-app': toLower(functionAppId), 'cmk-rotation-environment': environmentName }
+var ourTags = { 'cmk-rotation-app': toLower(functionAppId), 'cmk-rotation-environment': environmentName }
+var tags = union(extraTags, ourTags)
 
 // Each thing once: ids in two casings are one, and so is a region with and without blanks. As texts, because of these it is
 // sure that union takes two equal ones for one.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from environment import NONE, SCOPE_KINDS, VAULT_KINDS, places
+from extra_tags import wrong_tags
 
 PARAMETERS = Path(__file__).resolve().parent.parent / "main.parameters.json"
 UNFIT = re.compile(r'[\r\n"\\]')
@@ -31,7 +32,7 @@ def passed_on() -> list[str]:
 
 def check_values(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each value that would fail later, with one that would not."""
-    return [*_unfit(environ), *_lists(environ), *_outside(environ)]
+    return [*_unfit(environ), *_lists(environ), *_outside(environ), *wrong_tags(environ)]
 
 
 def _unfit(environ: Mapping[str, str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from azure_cli import AzError, Azure, StoppedError, say
 from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
+from extra_tags import extra_tags
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
 from locks import locks
@@ -106,6 +107,7 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "clusters": [
             {"subscription": one.subscription, "group": one.group, "name": one.name} for one in where if one.name
         ],
+        "extraTags": extra_tags(environ),
         "vaults": [
             {
                 "subscription": vault.place.subscription,

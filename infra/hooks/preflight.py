@@ -10,6 +10,7 @@ from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_rights import check_rights, needs
 from check_values import check_values
 from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
+from extra_tags import check_tags_of_others
 from sign_in import azd_account, sign_in
 
 OLDEST_BICEP = (0, 36)
@@ -93,5 +94,6 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     wrong += check_rights(azure, needs(mine, seen, seen_vaults, topics, approving=approving), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
     wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
+    check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)
     wrong += check_region(azure, environ, notes)
     wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)

@@ -46,7 +46,10 @@ class Template:
         self.app = given["functionAppId"].lower()
         self.token = short(self.app)
         self.mark = f"cmk-rotation:{self.app}"
-        self.tags = {"cmk-rotation-app": self.app, "cmk-rotation-environment": given["environmentName"]}
+        self.tags = given["extraTags"] | {
+            "cmk-rotation-app": self.app,
+            "cmk-rotation-environment": given["environmentName"],
+        }
 
     def role(self, subscription: str, kind: str) -> Resource:
         name = guid(subscription, self.token, kind)

@@ -27,6 +27,7 @@ LISTS = (
 )
 OWNER = {"actions": ["*"], "notActions": []}
 NAME_LIMIT = 64
+RESOURCE_DEPTH = "/subscriptions/s/resourceGroups/g/providers/p/t/n".count("/")
 EMPTY: dict[str, Any] = {
     "calls": [],
     "user": "zoë@contoso.com",
@@ -143,6 +144,8 @@ class Fake:
         kind = next((one for one in LISTS if path.endswith(f"/{one}")), None)
         if kind is not None:
             return self._page(self._listed(path.removesuffix(f"/{kind}"), kind, asked.get("$filter", "")), path, asked)
+        if path.endswith("/resources"):
+            return self._page(self._resources(path.removesuffix("/resources"), asked.get("$filter", "")), path, asked)
         if path.endswith("/functions/on_key_event"):
             self.state["polls_until_indexed"] -= 1
             if self.state["polls_until_indexed"] >= 0:
@@ -179,6 +182,17 @@ class Fake:
                 ],
             }
             for name in names
+        ]
+
+    def _resources(self, scope: str, only: str) -> list[Resource]:
+        """All of a scope that lie in a group themselves, or those with a tag."""
+        parts = only.split("'")
+        return [
+            one
+            for id_, one in self.state["resources"].items()
+            if id_.startswith(f"{scope}/")
+            and id_.count("/") == RESOURCE_DEPTH
+            and (not only or (one.get("tags") or {}).get(parts[1]) == parts[3])
         ]
 
     def _listed(self, scope: str, kind: str, only: str) -> list[Resource]:

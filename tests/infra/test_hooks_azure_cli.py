@@ -212,7 +212,8 @@ def test_a_role_is_known_by_its_own_name_however_it_is_listed() -> None:
 def test_what_connect_makes_carries_the_mark_that_the_hook_knows_it_by() -> None:
     main = bicep.read("connect/main.bicep")
     assert main.variables["mark"] == "cmk-rotation:${toLower(functionAppId)}"
-    assert main.variables["tags"][belongings.TAG] == "toLower(functionAppId)"
+    assert main.variables["ourTags"][belongings.TAG] == "toLower(functionAppId)"
+    assert main.variables["tags"] == "union(extraTags, ourTags)"
     for path in bicep.files():
         if path.parent.name != "connect":
             continue

@@ -50,7 +50,7 @@ PLANTED = [
         "    insightsName: monitoring.outputs.workspaceId\n    work",
         _SHORT,
     ),
-    ("main.bicep", "var tags = {", "var late = identity.outputs.id\nvar tags = {", None),
+    ("main.bicep", "var groupName =", "var late = identity.outputs.id\nvar groupName =", None),
     ("main.bicep", "name: 'func-${token}'", "name: identity.outputs.id", _SHORT),
     ("main.bicep", "flex: hostingPlan == 'FlexConsumption'", "flex: empty(identity.outputs.id)", None),
     ("app/network.bicep", "subnet: { id: network::endpoints.id }", "subnet: { id: endpoint.target }", _IDS),
