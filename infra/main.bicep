@@ -58,6 +58,10 @@ param retentionDays int = 365
 @description('Endpoint of an Event Grid custom topic for finished rotations, if one is wanted. The app\'s identity needs EventGrid Data Sender on it.')
 param outcomeTopicEndpoint string = ''
 
+@allowed(['Enabled', 'Disabled', 'SecuredByPerimeter'])
+@description('Public network access of the app\'s storage account. Without it, undelivered events leave no dead letters, and the app needs its network.')
+param storagePublicAccess string = 'Enabled'
+
 @description('Tags for everything that is made, as name=value, comma-separated.')
 param extraTags string = ''
 
@@ -131,7 +135,8 @@ module storage 'app/storage.bicep' = {
     // As above.
     #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
-    publicAccess: !vnetEnabled
+    openToAll: !vnetEnabled
+    publicNetworkAccess: storagePublicAccess
   }
 }
 
@@ -241,3 +246,6 @@ output KEY_VAULT_IDS string = keyVaultIds
 
 @description('As given.')
 output EXTRA_TAGS string = extraTags
+
+@description('As given.')
+output STORAGE_PUBLIC_ACCESS string = storagePublicAccess

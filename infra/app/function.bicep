@@ -168,7 +168,7 @@ var site = {
   functionAppConfig: flex ? flexConfig : null
 }
 
-resource storage 'Microsoft.Storage/storageAccounts@2023-01-01' existing = {
+resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: storageName
 }
 

@@ -60,6 +60,9 @@ param functionAppId string
 @description('ARM id of the storage account that keeps dead letters.')
 param storageAccountId string
 
+@description('Whether Event Grid reaches that account.')
+param deadLetters bool
+
 @minLength(1)
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
@@ -177,6 +180,7 @@ module keyVaults 'vault.bicep' = [
       principalId: principalId
       functionAppId: functionAppId
       storageAccountId: storageAccountId
+      deadLetters: deadLetters
       workspaceId: workspaceId
       actionGroupId: actionGroupId
     }

@@ -30,6 +30,9 @@ param functionAppId string
 @description('ARM id of the storage account that keeps dead letters.')
 param storageAccountId string
 
+@description('Whether Event Grid reaches that account.')
+param deadLetters bool
+
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
 
@@ -69,7 +72,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = if (!reused) {
   }
 }
 
-module deadLetters 'dead-letter-access.bicep' = {
+module deadLetterAccess 'dead-letter-access.bicep' = if (deadLetters) {
   name: 'cmk-rotation-dead-letters-${uniqueString(token, toLower(vault.id))}'
   scope: resourceGroup(storageParts[2], storageParts[4])
   params: {
@@ -89,9 +92,10 @@ module events 'events.bicep' = {
     name: 'cmk-rotation-${token}'
     functionAppId: functionAppId
     storageAccountId: storageAccountId
+    deadLetters: deadLetters
     workspaceId: workspaceId
   }
-  dependsOn: [deadLetters]
+  dependsOn: [deadLetterAccess]
 }
 
 module alerts 'event-alerts.bicep' = {
@@ -111,8 +115,8 @@ module alerts 'event-alerts.bicep' = {
 @description('ARM id of the right.')
 output accessId string = access.id
 
-@description('ARM id of the right to leave dead letters.')
-output deadLetterAccessId string = deadLetters.outputs.id
+@description('ARM id of the right to leave dead letters; empty if there are none.')
+output deadLetterAccessId string = deadLetters ? deadLetterAccess!.outputs.id : ''
 
 @description('ARM id of the system topic if it was made here, else empty.')
 output createdTopicId string = reused ? '' : topic.id

@@ -19,8 +19,10 @@ CHOICES = {
     "MODE": ("observe", "enforce"),
     "HOSTING_PLAN": ("FlexConsumption", "ElasticPremium"),
     "RECONCILE_EVERY_MINUTES": ("5", "10", "15", "20"),
+    "STORAGE_PUBLIC_ACCESS": ("Enabled", "Disabled", "SecuredByPerimeter"),
     **dict.fromkeys(SWITCHES, ("true", "false")),
 }
+SHUT = ("Disabled", "SecuredByPerimeter")
 RANGES = {"ALWAYS_READY_INSTANCES": (0, 40), "RETENTION_DAYS": (30, 730)}
 """The templates' own, as CHOICES are: a test holds them together."""
 
@@ -32,7 +34,7 @@ def passed_on() -> list[str]:
 
 def check_values(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each value that would fail later, with one that would not."""
-    return [*_unfit(environ), *_lists(environ), *_outside(environ), *wrong_tags(environ)]
+    return [*_unfit(environ), *_lists(environ), *_outside(environ), *wrong_tags(environ), *_without_network(environ)]
 
 
 def _unfit(environ: Mapping[str, str]) -> Iterator[str]:
@@ -77,3 +79,12 @@ def _outside(environ: Mapping[str, str]) -> Iterator[str]:
 def _refused(environ: Mapping[str, str], name: str, allowed: Iterable[str]) -> bool:
     value = environ.get(name, "")
     return value != "" and value not in allowed
+
+
+def _without_network(environ: Mapping[str, str]) -> Iterator[str]:
+    """Values with which the app could reach something only through its network, where it has none."""
+    if environ.get("VNET_ENABLED", "") != "true" and environ.get("STORAGE_PUBLIC_ACCESS", "") in SHUT:
+        yield (
+            f"STORAGE_PUBLIC_ACCESS is {environ['STORAGE_PUBLIC_ACCESS']}, and without a network of its own the app would not "
+            "reach its storage: azd env set VNET_ENABLED true"
+        )

@@ -97,6 +97,8 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "principalId": told(environ, "APP_PRINCIPAL_ID"),
         "functionAppId": told(environ, "FUNCTION_APP_ID"),
         "storageAccountId": told(environ, "STORAGE_ACCOUNT_ID"),
+        # Without public access Event Grid may not get in, and whether it does only Azure can tell.
+        "deadLetters": environ.get("STORAGE_PUBLIC_ACCESS", "") in ("", "Enabled"),
         "workspaceId": told(environ, "WORKSPACE_ID"),
         "actionGroupId": told(environ, "ACTION_GROUP_ID"),
         "clusterSubscriptions": list(dict.fromkeys(one.subscription for one in where)),

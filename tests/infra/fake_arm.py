@@ -93,7 +93,8 @@ class Template:
             yield "systemTopics", topic(topic_id, vault_id, tags=self.tags, identity={"principalId": principal})
         contributor = f"/subscriptions/{vault['subscription']}/{AUTHORIZATION}/roleDefinitions/blob-data-contributor"
         container = f"{self.given['storageAccountId']}/blobServices/default/containers/dead-letters"
-        yield "deadLetterAccess", self.right(container, contributor, principal)
+        if self.given["deadLetters"]:
+            yield "deadLetterAccess", self.right(container, contributor, principal)
         yield (
             "eventSubscriptions",
             event_subscription(f"{topic_id}/eventSubscriptions/cmk-rotation-{self.token}", self.app),

@@ -26,7 +26,7 @@ API_VERSIONS = {
     "Microsoft.Network": "2023-04-01",
     "Microsoft.OperationalInsights": "2023-09-01",
     "Microsoft.Resources": "2022-09-01",
-    "Microsoft.Storage": "2023-01-01",
+    "Microsoft.Storage": "2023-05-01",
     "Microsoft.Web": "2023-12-01",
 }
 """Of each type, or of a whole provider, the oldest that has what is used: newer ones come late to clouds such as Azure

@@ -228,7 +228,10 @@ def test_what_connect_makes_carries_the_mark_that_the_hook_knows_it_by() -> None
                 case belongings.TOPICS | belongings.ALERTS:
                     assert resource.body["tags"] == "tags", path
                 case belongings.EVENTS:
-                    assert resource.properties["destination"]["properties"]["resourceId"] == "app::onKeyEvent.id"
+                    variables = bicep.parse(path).variables
+                    assert str(resource.properties).startswith("union(always, ")
+                    assert variables["always"]["destination"] == "destination"
+                    assert variables["destination"]["properties"]["resourceId"] == "app::onKeyEvent.id"
                 case belongings.DIAGNOSTICS:
                     assert resource.properties["workspaceId"] == "workspaceId"
                     assert resource.properties["logAnalyticsDestinationType"] == "Dedicated"

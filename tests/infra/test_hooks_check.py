@@ -180,6 +180,12 @@ def test_the_values_that_the_check_takes_are_those_of_the_template() -> None:
     assert choices | {"CONNECTED_BY_OTHERS": ("true", "false")} == check_values.CHOICES
 
 
+@pytest.mark.parametrize("access", check_values.SHUT)
+def test_storage_without_public_access_needs_the_network(azure: Stage, access: str) -> None:
+    assert "azd env set VNET_ENABLED true" in the_one(azure, STORAGE_PUBLIC_ACCESS=access)
+    azure.check(FIRST | {"STORAGE_PUBLIC_ACCESS": access, "VNET_ENABLED": "true"})
+
+
 def test_an_id_that_is_none_is_named(azure: Stage) -> None:
     found = wrong(azure, CLUSTER_SCOPES="rg-logs", KEY_VAULT_IDS=f"{VAULT}/keys/k")
     assert "'rg-logs' is not the ARM id of a subscription" in found[0]
