@@ -62,6 +62,9 @@ param outcomeTopicEndpoint string = ''
 @description('Public network access of the app\'s storage account. Without it, undelivered events leave no dead letters, and the app needs its network.')
 param storagePublicAccess string = 'Enabled'
 
+@description('ARM id of an Azure Monitor private link scope that is there. With it, the app\'s logs have no public access.')
+param privateLinkScopeId string = ''
+
 @description('Tags for everything that is made, as name=value, comma-separated.')
 param extraTags string = ''
 
@@ -119,6 +122,7 @@ module monitoring 'app/monitoring.bicep' = {
     tags: tags
     retentionDays: retentionDays
     telemetryByIdentity: cloud.telemetryByIdentity
+    publicAccess: empty(privateLinkScopeId)
     // Known only when the identity is there, and still part of a right's name: a new identity needs a right of its own.
     #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
@@ -249,3 +253,9 @@ output EXTRA_TAGS string = extraTags
 
 @description('As given.')
 output STORAGE_PUBLIC_ACCESS string = storagePublicAccess
+
+@description('ARM id of the Application Insights component.')
+output INSIGHTS_ID string = monitoring.outputs.insightsId
+
+@description('As given.')
+output PRIVATE_LINK_SCOPE_ID string = privateLinkScopeId

@@ -19,9 +19,13 @@ param retentionDays int
 @description('Whether the component takes telemetry from an identity alone.')
 param telemetryByIdentity bool
 
+@description('Whether both take and show logs outside a private link scope.')
+param publicAccess bool
+
 @description('Object id of the app\'s identity, which sends telemetry.')
 param principalId string
 
+var access = publicAccess ? 'Enabled' : 'Disabled'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
@@ -32,6 +36,8 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     sku: { name: 'PerGB2018' }
     retentionInDays: retentionDays
     features: { disableLocalAuth: true }
+    publicNetworkAccessForIngestion: access
+    publicNetworkAccessForQuery: access
   }
 }
 
@@ -44,6 +50,8 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
     DisableLocalAuth: telemetryByIdentity
+    publicNetworkAccessForIngestion: access
+    publicNetworkAccessForQuery: access
   }
 }
 
@@ -59,3 +67,6 @@ resource sender 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 @description('ARM id of the workspace.')
 output workspaceId string = workspace.id
+
+@description('ARM id of the component.')
+output insightsId string = insights.id

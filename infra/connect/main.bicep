@@ -68,6 +68,13 @@ param deadLetters bool
 param workspaceId string
 
 @minLength(1)
+@description('ARM id of the Application Insights component.')
+param insightsId string
+
+@description('ARM id of the private link scope that leads to the app\'s logs; empty if they have public access.')
+param privateLinkScopeId string
+
+@minLength(1)
 @description('ARM id of the action group that alerts call.')
 param actionGroupId string
 
@@ -120,6 +127,8 @@ var everyVault = map(vaultTexts, text => {
   topicId: split(text, '|')[4]
   topicPrincipalId: split(text, '|')[5]
 })
+// Of something that may be empty, a loop never takes parts that are not there.
+var linkScopes = filter([privateLinkScopeId], id => !empty(id))
 var vaultSubscriptions = union(map(everyVault, item => item.subscription), [])
 
 module clusterRoles 'cluster-roles.bicep' = [
@@ -188,6 +197,14 @@ module keyVaults 'vault.bicep' = [
   }
 ]
 
+module privateLink 'private-link.bicep' = [
+  for id in linkScopes: {
+    name: 'cmk-rotation-private-link-${token}'
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: { scopeName: last(split(id, '/')), token: token, workspaceId: workspaceId, insightsId: insightsId }
+  }
+]
+
 // What this installation has now. Whatever else carries its mark is what an earlier run made, and the hook removes that.
 @description('Event subscriptions.')
 output eventSubscriptions string[] = [for (item, place) in everyVault: keyVaults[place].outputs.eventSubscriptionId]
@@ -206,6 +223,12 @@ output deadLetterAccess string[] = [for (item, place) in everyVault: keyVaults[p
 
 @description('System topics; empty where one was there before.')
 output systemTopics string[] = [for (item, place) in everyVault: keyVaults[place].outputs.createdTopicId]
+
+@description('The workspace in a private link scope.')
+output workspaceLinks string[] = [for (id, place) in linkScopes: privateLink[place].outputs.workspaceLinkId]
+
+@description('The component in a private link scope.')
+output insightsLinks string[] = [for (id, place) in linkScopes: privateLink[place].outputs.insightsLinkId]
 
 @description('Rights on vaults.')
 output vaultAccess string[] = [for (item, place) in everyVault: keyVaults[place].outputs.accessId]

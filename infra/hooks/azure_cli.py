@@ -27,6 +27,8 @@ VERSIONS = {
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": "2022-06-15",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
     "Microsoft.Insights/metricAlerts": "2018-03-01",
+    "Microsoft.Insights/privateLinkScopes": "2021-07-01-preview",
+    "Microsoft.Insights/privateLinkScopes/scopedResources": "2021-07-01-preview",
     "Microsoft.KeyVault/vaults": "2023-02-01",
     "Microsoft.OperationalInsights/clusters": "2023-09-01",
     "Microsoft.OperationalInsights/workspaces": "2023-09-01",

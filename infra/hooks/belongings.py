@@ -1,8 +1,8 @@
 """What one installation has outside its own resource group, found where Azure lists it now.
 
-Known by the function app's id alone: in descriptions of roles and rights, in tags, as an event subscription's destination;
-and a diagnostic setting by the workspace it writes to. Never by how a name begins, and never by deployment history, which
-knows nothing of a deployment that failed half way.
+Known by the function app's id alone: in descriptions of roles and rights, in tags, as an event subscription's destination; and
+a diagnostic setting by the workspace it writes to, a place in a private link scope by what it leads to. Never by how a name
+begins, and never by deployment history, which knows nothing of a deployment that failed half way.
 """
 
 import re
@@ -20,7 +20,9 @@ TOPICS = "Microsoft.EventGrid/systemTopics"
 EVENTS = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
 DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
 ALERTS = "Microsoft.Insights/metricAlerts"
-REMOVAL_ORDER = (EVENTS, ALERTS, DIAGNOSTICS, TOPICS, ASSIGNMENTS, ROLES)
+LINK_SCOPES = "Microsoft.Insights/privateLinkScopes"
+LINKS = "Microsoft.Insights/privateLinkScopes/scopedResources"
+REMOVAL_ORDER = (LINKS, EVENTS, ALERTS, DIAGNOSTICS, TOPICS, ASSIGNMENTS, ROLES)
 """What hangs on something goes before it."""
 MARK = re.compile(r"cmk-rotation:(/\S+)")
 """How connect/main.bicep writes the function app's id into a description."""
@@ -126,6 +128,12 @@ def _look_through(azure: Azure, mine: Installation, principal: str, subscription
             for alert in azure.pages(f"/subscriptions/{subscription}/providers/{ALERTS}", ALERTS)
             if mine.owns(_tagged(alert))
         ]
+        for scope in azure.pages(f"/subscriptions/{subscription}/providers/{LINK_SCOPES}", LINK_SCOPES):
+            found.ours += [
+                Belonging(link["id"], LINKS)
+                for link in azure.pages(f"{scope['id']}/scopedResources", LINKS)
+                if mine.contains(str(link["properties"].get("linkedResourceId") or ""))
+            ]
         for topic in azure.pages(f"/subscriptions/{subscription}/providers/{TOPICS}", TOPICS):
             if str(topic["properties"].get("topicType")).lower() == "microsoft.keyvault.vaults":
                 found.ours += _at_topic(azure, mine, topic)

@@ -8,6 +8,7 @@ from typing import Any
 from azure_cli import AzError, Azure
 from belongings import AT_ONCE
 from environment import Installation, Place
+from named import Named
 
 TYPE = "Microsoft.Authorization/permissions"
 DEPLOY = "Microsoft.Resources/deployments/write"
@@ -69,6 +70,16 @@ def needs(
         need(Place(topic.subscription, topic.group).id, *AT_A_TOPICS_GROUP)
         need(vault.id, ASSIGN, *([APPROVE] if approving else []))
     return needed
+
+
+def needs_also(needed: Mapping[str, tuple[str, ...]], named: Iterable[Named]) -> dict[str, tuple[str, ...]]:
+    """With what must be allowed at what variables name."""
+    found = dict(needed)
+    for one in named:
+        for place, actions in ((one.id, one.kind.at_it), (one.group, one.kind.at_its_group)):
+            if actions:
+                found[place] = tuple(dict.fromkeys((*found.get(place, ()), *actions)))
+    return found
 
 
 def allows(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:

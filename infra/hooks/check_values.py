@@ -6,6 +6,7 @@ from pathlib import Path
 
 from environment import NONE, SCOPE_KINDS, VAULT_KINDS, places
 from extra_tags import wrong_tags
+from named import wrong_names
 
 PARAMETERS = Path(__file__).resolve().parent.parent / "main.parameters.json"
 UNFIT = re.compile(r'[\r\n"\\]')
@@ -34,7 +35,14 @@ def passed_on() -> list[str]:
 
 def check_values(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each value that would fail later, with one that would not."""
-    return [*_unfit(environ), *_lists(environ), *_outside(environ), *wrong_tags(environ), *_without_network(environ)]
+    return [
+        *_unfit(environ),
+        *_lists(environ),
+        *_outside(environ),
+        *wrong_tags(environ),
+        *wrong_names(environ),
+        *_without_network(environ),
+    ]
 
 
 def _unfit(environ: Mapping[str, str]) -> Iterator[str]:
@@ -83,7 +91,14 @@ def _refused(environ: Mapping[str, str], name: str, allowed: Iterable[str]) -> b
 
 def _without_network(environ: Mapping[str, str]) -> Iterator[str]:
     """Values with which the app could reach something only through its network, where it has none."""
-    if environ.get("VNET_ENABLED", "") != "true" and environ.get("STORAGE_PUBLIC_ACCESS", "") in SHUT:
+    if environ.get("VNET_ENABLED", "") == "true":
+        return
+    if environ.get("PRIVATE_LINK_SCOPE_ID", ""):
+        yield (
+            "PRIVATE_LINK_SCOPE_ID is set, and without a network the app would not reach its own logs: "
+            "azd env set VNET_ENABLED true"
+        )
+    if environ.get("STORAGE_PUBLIC_ACCESS", "") in SHUT:
         yield (
             f"STORAGE_PUBLIC_ACCESS is {environ['STORAGE_PUBLIC_ACCESS']}, and without a network of its own the app would not "
             "reach its storage: azd env set VNET_ENABLED true"

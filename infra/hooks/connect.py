@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError, say
-from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
+from belongings import EVENTS, LINKS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
 from extra_tags import extra_tags
 from indexing import wait_for_function
@@ -100,6 +100,8 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         # Without public access Event Grid may not get in, and whether it does only Azure can tell.
         "deadLetters": environ.get("STORAGE_PUBLIC_ACCESS", "") in ("", "Enabled"),
         "workspaceId": told(environ, "WORKSPACE_ID"),
+        "insightsId": told(environ, "INSIGHTS_ID"),
+        "privateLinkScopeId": environ.get("PRIVATE_LINK_SCOPE_ID", "").strip(),
         "actionGroupId": told(environ, "ACTION_GROUP_ID"),
         "clusterSubscriptions": list(dict.fromkeys(one.subscription for one in where)),
         "subscriptions": [one.subscription for one in where if not one.group],
@@ -191,4 +193,5 @@ def remove_the_rest(azure: Azure, environ: Mapping[str, str], mine: Installation
 
 
 def _stays(one: Belonging, keys: set[str], in_use: set[str]) -> bool:
-    return one.key in keys or (one.type == TOPICS and one.key in in_use)
+    # That the app's logs are in somebody's scope may be the doing of a policy, and goes only with the logs.
+    return one.type == LINKS or one.key in keys or (one.type == TOPICS and one.key in in_use)

@@ -31,6 +31,7 @@ def connected(given: dict[str, Any]) -> Iterator[tuple[str, Resource]]:
     """Every resource of connect/main.bicep with the name of its output, in an order in which Azure may make them."""
     template = Template(given)
     yield from template.for_clusters()
+    yield from template.links()
     roles: dict[str, str] = {}
     for subscription in dict.fromkeys(vault["subscription"] for vault in given["vaults"]):
         made = template.role(subscription, "keys")
@@ -81,6 +82,13 @@ class Template:
         for one in self.given["clusters"]:
             scope = f"{group_of(one)}/providers/Microsoft.OperationalInsights/clusters/{one['name']}"
             yield "clusterAccess", self.right(scope, roles[one["subscription"]])
+
+    def links(self) -> Iterator[tuple[str, Resource]]:
+        scope = self.given["privateLinkScopeId"]
+        for output, what in (("workspaceLinks", "workspace"), ("insightsLinks", "insights")):
+            id_ = f"{scope}/scopedResources/cmk-rotation-{self.token}-{what}"
+            if scope:
+                yield output, {"id": id_, "properties": {"linkedResourceId": self.given[f"{what}Id"]}}
 
     def for_vault(self, vault: dict[str, str], role_id: str) -> Iterator[tuple[str, Resource]]:
         vault_id = f"{group_of(vault)}/providers/Microsoft.KeyVault/vaults/{vault['name']}"

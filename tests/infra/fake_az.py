@@ -22,8 +22,10 @@ LISTS = (
     "providers/microsoft.eventgrid/systemtopics",
     "providers/microsoft.insights/diagnosticsettings",
     "providers/microsoft.insights/metricalerts",
+    "providers/microsoft.insights/privatelinkscopes",
     "providers/microsoft.web/sites",
     "eventsubscriptions",
+    "scopedresources",
 )
 OWNER = {"actions": ["*"], "notActions": []}
 NAME_LIMIT = 64

@@ -74,6 +74,8 @@ def connect(infra: Path = INFRA, **given: Any) -> Deployment:
         "storageAccountId": f"{group(LONGEST)}/providers/Microsoft.Storage/storageAccounts/st1",
         "workspaceId": f"{group(LONGEST)}/providers/Microsoft.OperationalInsights/workspaces/log-1",
         "actionGroupId": f"{group(LONGEST)}/providers/Microsoft.Insights/actionGroups/ag-1",
+        "insightsId": f"{group(LONGEST)}/providers/Microsoft.Insights/components/appi-1",
+        "privateLinkScopeId": "",
         "deadLetters": True,
         "extraTags": {},
     }

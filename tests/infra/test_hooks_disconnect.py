@@ -7,6 +7,7 @@ import removal
 from azure_cli import StoppedError
 from evidence import status_command
 from tests.infra.hook_stage import (
+    ALL_THAT_CAN_BE_CONNECTED,
     FRESH_CHECKOUT,
     KEYS,
     LOGS,
@@ -17,12 +18,13 @@ from tests.infra.hook_stage import (
 )
 
 
-def test_disconnecting_removes_everything_those_that_hang_on_others_first(connected: Stage) -> None:
-    everything = connected.outside(PROD)
-    connected.disconnect(PROD)
-    assert connected.outside(PROD) == set()
-    assert set(connected.state["deleted"]) == everything
-    order = [id_.rsplit("/", 2)[1] for id_ in connected.state["deleted"]]
+def test_disconnecting_removes_everything_those_that_hang_on_others_first(azure: Stage) -> None:
+    azure.connect(ALL_THAT_CAN_BE_CONNECTED)
+    everything = azure.outside(PROD)
+    azure.disconnect(PROD)
+    assert azure.outside(PROD) == set()
+    assert set(azure.state["deleted"]) == everything
+    order = [id_.rsplit("/", 2)[1] for id_ in azure.state["deleted"]]
     assert list(dict.fromkeys(order)) == [kind.rsplit("/", 1)[1].lower() for kind in belongings.REMOVAL_ORDER]
 
 

@@ -17,6 +17,7 @@ WITHOUT_TAGS = {
     "Microsoft.Authorization/roleDefinitions",
     "Microsoft.EventGrid/systemTopics/eventSubscriptions",
     "Microsoft.Insights/diagnosticSettings",
+    "Microsoft.Insights/privateLinkScopes/scopedResources",
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
     "Microsoft.Storage/storageAccounts/blobServices",
     "Microsoft.Storage/storageAccounts/blobServices/containers",
