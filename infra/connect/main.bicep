@@ -93,6 +93,15 @@ param clusters singleCluster[]
 @description('Key vaults that hold the clusters\' keys.')
 param vaults keyVault[]
 
+@description('Name of a role that is there for clusters; empty for one of our own, as with the next two.')
+param clusterRole string
+
+@description('Name of a role that is there for operations.')
+param operationRole string
+
+@description('Name of a role that is there for keys.')
+param keyRole string
+
 @description('Tags for everything that is made and takes tags, by name.')
 param extraTags object
 
@@ -135,7 +144,13 @@ module clusterRoles 'cluster-roles.bicep' = [
   for id in everySubscription: {
     name: 'cmk-rotation-cluster-roles-${token}'
     scope: subscription(id)
-    params: { token: token, mark: mark, principalId: principalId }
+    params: {
+      token: token
+      mark: mark
+      principalId: principalId
+      givenClusterRole: clusterRole
+      givenOperationRole: operationRole
+    }
   }
 ]
 
@@ -143,7 +158,7 @@ module keyRoles 'key-role.bicep' = [
   for id in vaultSubscriptions: {
     name: 'cmk-rotation-key-role-${token}'
     scope: subscription(id)
-    params: { token: token, mark: mark }
+    params: { token: token, mark: mark, givenRole: keyRole }
   }
 ]
 
@@ -151,7 +166,7 @@ module subscriptionAccess 'subscription-access.bicep' = [
   for id in wholeSubscriptions: {
     name: 'cmk-rotation-access-${token}'
     scope: subscription(id)
-    params: { principalId: principalId, token: token, mark: mark }
+    params: { principalId: principalId, token: token, mark: mark, givenRole: clusterRole }
     dependsOn: [clusterRoles]
   }
 ]
@@ -160,7 +175,7 @@ module groupAccess 'group-access.bicep' = [
   for item in everyGroup: {
     name: 'cmk-rotation-group-${token}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { principalId: principalId, token: token, mark: mark }
+    params: { principalId: principalId, token: token, mark: mark, givenRole: clusterRole }
     dependsOn: [clusterRoles]
   }
 ]
@@ -169,7 +184,13 @@ module clusterAccess 'cluster-access.bicep' = [
   for item in everyCluster: {
     name: 'cmk-rotation-cluster-${uniqueString(token, item.name)}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { clusterName: item.name, principalId: principalId, token: token, mark: mark }
+    params: {
+      clusterName: item.name
+      principalId: principalId
+      token: token
+      mark: mark
+      givenRole: clusterRole
+    }
     dependsOn: [clusterRoles]
   }
 ]
@@ -186,6 +207,7 @@ module keyVaults 'vault.bicep' = [
       tags: tags
       token: token
       mark: mark
+      givenRole: keyRole
       principalId: principalId
       functionAppId: functionAppId
       storageAccountId: storageAccountId

@@ -18,6 +18,9 @@ param tags object
 @description('Tells this installation from others.')
 param token string
 
+@description('Name of the role to give for keys; empty for our own.')
+param givenRole string
+
 @description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
 param mark string
 
@@ -39,7 +42,9 @@ param workspaceId string
 @description('ARM id of the action group that alerts call.')
 param actionGroupId string
 
-var roleId = guid(toLower(subscription().id), token, 'keys')
+var roleId = empty(givenRole) ? guid(toLower(subscription().id), token, 'keys') : givenRole
+// Of a right, Azure changes no role: one by another role is another right.
+var kind = empty(givenRole) ? 'keys' : givenRole
 var reused = !empty(existingTopicId)
 var topicId = reused ? existingTopicId : topic.id
 var topicParts = split(topicId, '/')
@@ -51,7 +56,7 @@ resource vault 'Microsoft.KeyVault/vaults@2023-02-01' existing = {
 
 // Has effect where the vault uses Azure RBAC; with access policies the right is Key: List (docs/runbook.md).
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(toLower(vault.id), token, 'keys', principalId)
+  name: guid(toLower(vault.id), token, kind, principalId)
   scope: vault
   properties: {
     principalId: principalId

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from environment import NONE, SCOPE_KINDS, VAULT_KINDS, places
 from extra_tags import wrong_tags
+from given_roles import wrong_roles
 from named import wrong_names
 
 PARAMETERS = Path(__file__).resolve().parent.parent / "main.parameters.json"
@@ -41,6 +42,7 @@ def check_values(environ: Mapping[str, str]) -> list[str]:
         *_outside(environ),
         *wrong_tags(environ),
         *wrong_names(environ),
+        *wrong_roles(environ),
         *_without_network(environ),
     ]
 

@@ -11,6 +11,7 @@ from azure_cli import AzError, Azure, StoppedError, say
 from belongings import EVENTS, LINKS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
 from extra_tags import extra_tags
+from given_roles import given_role
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
 from locks import locks
@@ -111,6 +112,9 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "clusters": [
             {"subscription": one.subscription, "group": one.group, "name": one.name} for one in where if one.name
         ],
+        "clusterRole": given_role(environ, "CLUSTER_ROLE_ID"),
+        "operationRole": given_role(environ, "OPERATION_ROLE_ID"),
+        "keyRole": given_role(environ, "KEY_ROLE_ID"),
         "extraTags": extra_tags(environ),
         "vaults": [
             {

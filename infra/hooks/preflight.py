@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from azure_cli import AzError, Azure, StoppedError, say
 from check_cloud import check_providers, check_region, needed_providers, network_providers
 from check_places import check_locks, check_own_group, check_vault, is_visible
-from check_rights import check_rights, needs, needs_also
+from check_rights import Asked, check_rights, needs, needs_also
 from check_values import check_values
 from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
 from extra_tags import check_tags_of_others
+from given_roles import CLUSTER_ROLES, KEY_ROLES, check_roles, given_role
 from named import Named, check_named, named
 from sign_in import azd_account, sign_in
 
@@ -81,7 +82,11 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
-    approving = environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
+    asked = Asked(
+        approving=environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true",
+        cluster_roles=not all(given_role(environ, one) for one in CLUSTER_ROLES),
+        key_role=not all(given_role(environ, one) for one in KEY_ROLES),
+    )
     wrong, notes = findings.wrong, findings.notes
     wrong += check_own_group(azure, environ, mine, [*where, *keys])
     # What only those who connect must see and may do does not stop a deployer who leaves that to them.
@@ -93,8 +98,10 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
         seen, seen_vaults, topics = [], [], {}
-    needed_rights = needs_also(needs(mine, seen, seen_vaults, topics, approving=approving), theirs)
+    needed_rights = needs_also(needs(mine, seen, seen_vaults, topics, asked), theirs)
     wrong += check_rights(azure, needed_rights, notes)
+    wrong += check_roles(azure, environ, CLUSTER_ROLES, (one.subscription for one in seen), notes)
+    wrong += check_roles(azure, environ, KEY_ROLES, (one.subscription for one in seen_vaults), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
     wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
     check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)

@@ -34,9 +34,9 @@ def connected(given: dict[str, Any]) -> Iterator[tuple[str, Resource]]:
     yield from template.links()
     roles: dict[str, str] = {}
     for subscription in dict.fromkeys(vault["subscription"] for vault in given["vaults"]):
-        made = template.role(subscription, "keys")
+        made = template.roles(subscription, "keys")["keys"]
         roles[subscription] = made["id"]
-        yield "keyRoles", made
+        yield from (("keyRoles", one) for one in [made] if "properties" in one)
     for vault in given["vaults"]:
         yield from template.for_vault(vault, roles[vault["subscription"]])
 
@@ -61,6 +61,16 @@ class Template:
         }
         return {"id": f"/subscriptions/{subscription}/{AUTHORIZATION}/roleDefinitions/{name}", "properties": told}
 
+    def roles(self, subscription: str, *kinds: str) -> dict[str, Resource]:
+        """Our own role of each kind, or where another is given, that one, which is made by nobody here."""
+        given = {"clusters": "clusterRole", "operations": "operationRole", "keys": "keyRole"}
+        made = {kind: self.role(subscription, kind) for kind in kinds}
+        for kind in kinds:
+            if self.given[given[kind]]:
+                id_ = f"/subscriptions/{subscription}/{AUTHORIZATION}/roleDefinitions/{self.given[given[kind]]}"
+                made[kind] = {"id": id_}
+        return made
+
     def right(self, scope: str, role_id: str, whom: str = "") -> Resource:
         principal = whom or self.given["principalId"]
         name = guid(scope.lower(), self.token, role_id.lower(), principal)
@@ -70,11 +80,11 @@ class Template:
     def for_clusters(self) -> Iterator[tuple[str, Resource]]:
         roles: dict[str, str] = {}
         for subscription in self.given["clusterSubscriptions"]:
-            clusters, operations = (self.role(subscription, kind) for kind in ("clusters", "operations"))
-            roles[subscription] = clusters["id"]
-            yield "clusterRoles", clusters
-            yield "operationRoles", operations
-            yield "operationAccess", self.right(f"/subscriptions/{subscription}", operations["id"])
+            of = self.roles(subscription, "clusters", "operations")
+            roles[subscription] = of["clusters"]["id"]
+            yield from (("clusterRoles", one) for one in [of["clusters"]] if "properties" in one)
+            yield from (("operationRoles", one) for one in [of["operations"]] if "properties" in one)
+            yield "operationAccess", self.right(f"/subscriptions/{subscription}", of["operations"]["id"])
         for subscription in self.given["subscriptions"]:
             yield "subscriptionAccess", self.right(f"/subscriptions/{subscription}", roles[subscription])
         for one in self.given["groups"]:

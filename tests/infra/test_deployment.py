@@ -76,6 +76,9 @@ def connect(infra: Path = INFRA, **given: Any) -> Deployment:
         "actionGroupId": f"{group(LONGEST)}/providers/Microsoft.Insights/actionGroups/ag-1",
         "insightsId": f"{group(LONGEST)}/providers/Microsoft.Insights/components/appi-1",
         "privateLinkScopeId": "",
+        "clusterRole": "",
+        "operationRole": "",
+        "keyRole": "",
         "deadLetters": True,
         "extraTags": {},
     }

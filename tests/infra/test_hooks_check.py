@@ -479,7 +479,9 @@ def test_the_readme_names_every_right_of_whoever_deploys() -> None:
     vault = Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")
     every = {
         action
-        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], {}, approving=True).values()
+        for actions in check_rights.needs(
+            mine, [Place(OTHER, "rg-logs")], [vault], {}, check_rights.Asked(approving=True)
+        ).values()
         for action in actions
     }
     assert {action for action in {*every, check_rights.SEE_RIGHTS} if f"`{action}`" not in rights} == set()

@@ -112,11 +112,14 @@ def test_rights_at_every_kind_of_scope_are_those_of_the_cluster_role() -> None:
     for kind in ("subscription", "group", "cluster"):
         assert (
             bicep.read(f"connect/{kind}-access.bicep").variables["roleId"]
-            == "guid(toLower(subscription().id), token, 'clusters')"
+            == "empty(givenRole) ? guid(toLower(subscription().id), token, 'clusters') : givenRole"
         )
     (role,) = (one for one in bicep.read("connect/cluster-roles.bicep").resources if one.symbol == "clusterRole")
     assert role.body["name"] == "guid(toLower(subscription().id), token, 'clusters')"
-    assert bicep.read("connect/vault.bicep").variables["roleId"] == "guid(toLower(subscription().id), token, 'keys')"
+    assert (
+        bicep.read("connect/vault.bicep").variables["roleId"]
+        == "empty(givenRole) ? guid(toLower(subscription().id), token, 'keys') : givenRole"
+    )
     assert (
         bicep.read("connect/key-role.bicep").resources[0].body["name"]
         == "guid(toLower(subscription().id), token, 'keys')"
