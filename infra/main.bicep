@@ -32,6 +32,15 @@ param hostingPlan string = 'FlexConsumption'
 @description('Whether the app reaches storage and vaults through a virtual network and private endpoints: needed when a vault has a firewall, because Functions is not one of its trusted services.')
 param vnetEnabled bool = false
 
+@description('ARM id of a subnet that is there and that the app is to call from, instead of a network of its own; with endpointSubnetId, and vnetEnabled.')
+param appSubnetId string = ''
+
+@description('ARM id of a subnet that is there and that private endpoints are to be in.')
+param endpointSubnetId string = ''
+
+@description('Whether the app\'s own network has private DNS zones of its own. With subnets that are there, there are none.')
+param ownPrivateZones bool = true
+
 @description('Whether the vaults\' owners approve the private endpoints by hand: needed when whoever deploys may not approve them.')
 param vaultOwnersApprove bool = false
 
@@ -96,6 +105,9 @@ var vaultList = split(replace(toLower(keyVaultIds), '\n', ','), ',')
 var scopes = union(filter(map(scopeList, id => trim(id)), id => !empty(id)), [])
 var vaults = union(filter(map(vaultList, id => trim(id)), id => !contains(['', 'none'], id)), [])
 
+var ownNetwork = vnetEnabled && empty(appSubnetId)
+var givenSubnetId = vnetEnabled ? appSubnetId : ''
+
 var groupId = toLower('${subscription().id}/resourceGroups/${groupName}')
 var within = filter(concat(scopes, vaults), id => contains('/${id}/', '${groupId}/'))
 var refusal = 'In the resource group of the app, which azd down deletes with all that is in it: ${join(within, ', ')}'
@@ -144,7 +156,7 @@ module storage 'app/storage.bicep' = {
   }
 }
 
-module network 'app/network.bicep' = if (vnetEnabled) {
+module network 'app/network.bicep' = if (ownNetwork) {
   name: 'network'
   scope: group
   params: {
@@ -152,6 +164,19 @@ module network 'app/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     flex: hostingPlan == 'FlexConsumption'
+  }
+}
+
+module endpoints 'app/endpoints.bicep' = if (vnetEnabled) {
+  name: 'endpoints'
+  scope: group
+  params: {
+    name: 'vnet-${token}'
+    location: location
+    tags: tags
+    subnetId: ownNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
+    ownZones: ownNetwork && ownPrivateZones
+    networkId: ownNetwork ? network!.outputs.id : ''
     storageId: storage.outputs.id
     vaultIds: vaults
     vaultOwnersApprove: vaultOwnersApprove
@@ -172,7 +197,7 @@ module function 'app/function.bicep' = {
     cloudIsKnown: cloud.isKnown
     storageByName: cloud.storageByName
     telemetryByIdentity: cloud.telemetryByIdentity
-    subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
+    subnetId: ownNetwork ? network!.outputs.appSubnetId : givenSubnetId
     identityId: identity.outputs.id
     clientId: identity.outputs.clientId
     storageName: storageName
@@ -183,9 +208,9 @@ module function 'app/function.bicep' = {
     reconcileEveryMinutes: reconcileEveryMinutes
     outcomeTopicEndpoint: outcomeTopicEndpoint
   }
-  // The linter sees that network waits for storage, and not that without a network nothing else would.
+  // The linter sees that endpoints waits for storage, and not that without a network nothing else would.
   #disable-next-line no-unnecessary-dependson
-  dependsOn: [storage]
+  dependsOn: [storage, endpoints]
 }
 
 module actions 'watch/actions.bicep' = {

@@ -35,10 +35,11 @@ def network_providers(environ: Mapping[str, str], *, vaults: bool) -> set[str]:
     """Which providers the app's own network takes, in the app's subscription; `vaults` is whether it has endpoints to any."""
     if environ.get("VNET_ENABLED", "") != "true":
         return set()
-    return {NETWORK, *([FLEX_NETWORK] if _is_flex(environ) else []), *([VAULTS_OWN] if vaults else [])}
+    return {NETWORK, *([FLEX_NETWORK] if is_flex(environ) else []), *([VAULTS_OWN] if vaults else [])}
 
 
-def _is_flex(environ: Mapping[str, str]) -> bool:
+def is_flex(environ: Mapping[str, str]) -> bool:
+    """Whether the app is to run on Flex Consumption."""
     return (environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption") == "FlexConsumption"
 
 
@@ -99,7 +100,7 @@ def _unknown(known: Mapping[str, Mapping[str, Any]], *, used: set[str]) -> list[
 def check_region(azure: Azure, environ: Mapping[str, str], notes: list[str]) -> list[str]:
     """A sentence if Flex Consumption is not offered where the app is to be."""
     region = environ.get("AZURE_LOCATION", "").replace(" ", "").lower()
-    if not region or not _is_flex(environ):
+    if not region or not is_flex(environ):
         return []
     try:
         listed = azure.call("functionapp", "list-flexconsumption-locations")

@@ -16,7 +16,13 @@ LISTS = {
     "CLUSTER_SCOPES": (SCOPE_KINDS, ""),
     "KEY_VAULT_IDS": (VAULT_KINDS, f" ('{NONE}' if every key is in a Managed HSM)"),
 }
-SWITCHES = ("VNET_ENABLED", "VAULT_OWNERS_APPROVE", "ONLY_EVENT_GRID_INBOUND", "CONNECTED_BY_OTHERS")
+SWITCHES = (
+    "VNET_ENABLED",
+    "OWN_PRIVATE_ZONES",
+    "VAULT_OWNERS_APPROVE",
+    "ONLY_EVENT_GRID_INBOUND",
+    "CONNECTED_BY_OTHERS",
+)
 CHOICES = {
     "MODE": ("observe", "enforce"),
     "HOSTING_PLAN": ("FlexConsumption", "ElasticPremium"),
@@ -25,6 +31,7 @@ CHOICES = {
     **dict.fromkeys(SWITCHES, ("true", "false")),
 }
 SHUT = ("Disabled", "SecuredByPerimeter")
+SUBNETS = ("APP_SUBNET_ID", "ENDPOINT_SUBNET_ID")
 RANGES = {"ALWAYS_READY_INSTANCES": (0, 40), "RETENTION_DAYS": (30, 730)}
 """The templates' own, as CHOICES are: a test holds them together."""
 
@@ -93,8 +100,13 @@ def _refused(environ: Mapping[str, str], name: str, allowed: Iterable[str]) -> b
 
 def _without_network(environ: Mapping[str, str]) -> Iterator[str]:
     """Values with which the app could reach something only through its network, where it has none."""
+    subnets = [name for name in SUBNETS if environ.get(name, "")]
+    if len(subnets) == 1:
+        yield f"{subnets[0]} is set alone: {' and '.join(SUBNETS)} are set together, or neither"
     if environ.get("VNET_ENABLED", "") == "true":
         return
+    if subnets:
+        yield f"{' and '.join(subnets)} would have no effect: azd env set VNET_ENABLED true"
     if environ.get("PRIVATE_LINK_SCOPE_ID", ""):
         yield (
             "PRIVATE_LINK_SCOPE_ID is set, and without a network the app would not reach its own logs: "

@@ -20,6 +20,8 @@ class Kind:
     """Whether it is connect that uses it, so that whoever leaves connecting to others needs no right to it."""
 
 
+SUBNETS = "Microsoft.Network/virtualNetworks/subnets"
+JOIN = "Microsoft.Network/virtualNetworks/subnets/join/action"
 KINDS = {
     "PRIVATE_LINK_SCOPE_ID": Kind(
         "Microsoft.Insights/privateLinkScopes",
@@ -30,6 +32,8 @@ KINDS = {
         ),
         by_connect=True,
     ),
+    "APP_SUBNET_ID": Kind(SUBNETS, "a subnet", at_it=(JOIN,)),
+    "ENDPOINT_SUBNET_ID": Kind(SUBNETS, "a subnet", at_it=(JOIN,)),
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
 from check_cloud import check_providers, check_region, needed_providers, network_providers
+from check_network import check_network
 from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_rights import Asked, check_rights, needs, needs_also
 from check_values import check_values
@@ -95,6 +96,7 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     seen_vaults = [one for one in keys if is_visible(azure, one, outside)]
     looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
     theirs = _check_named(azure, environ, mine, findings)
+    wrong += check_network(azure, environ, mine, theirs)
     topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
         seen, seen_vaults, topics = [], [], {}

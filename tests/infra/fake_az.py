@@ -23,6 +23,7 @@ LISTS = (
     "providers/microsoft.insights/diagnosticsettings",
     "providers/microsoft.insights/metricalerts",
     "providers/microsoft.insights/privatelinkscopes",
+    "providers/microsoft.network/privateendpoints",
     "providers/microsoft.web/sites",
     "eventsubscriptions",
     "scopedresources",

@@ -24,6 +24,7 @@ API_VERSIONS = {
     "Microsoft.KeyVault": "2023-02-01",
     "Microsoft.ManagedIdentity": "2023-01-31",
     "Microsoft.Network/privateDnsZones": "2020-06-01",
+    "Microsoft.Network/virtualNetworks": "2023-05-01",
     "Microsoft.Network": "2023-04-01",
     "Microsoft.OperationalInsights": "2023-09-01",
     "Microsoft.Resources": "2022-09-01",

@@ -10,6 +10,7 @@ import check_rights
 import check_values
 from azure_cli import StoppedError
 from environment import Installation, Place
+from named import KINDS
 from tests.infra import bicep
 from tests.infra.bicep import INFRA
 from tests.infra.fake_arm import topic
@@ -484,4 +485,5 @@ def test_the_readme_names_every_right_of_whoever_deploys() -> None:
         ).values()
         for action in actions
     }
+    every |= {action for kind in KINDS.values() for action in (*kind.at_it, *kind.at_its_group)}
     assert {action for action in {*every, check_rights.SEE_RIGHTS} if f"`{action}`" not in rights} == set()

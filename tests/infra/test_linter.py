@@ -53,10 +53,10 @@ PLANTED = [
     ("main.bicep", "var groupName =", "var late = identity.outputs.id\nvar groupName =", None),
     ("main.bicep", "name: 'func-${token}'", "name: identity.outputs.id", _SHORT),
     ("main.bicep", "flex: hostingPlan == 'FlexConsumption'", "flex: empty(identity.outputs.id)", None),
-    ("app/network.bicep", "subnet: { id: network::endpoints.id }", "subnet: { id: endpoint.target }", _IDS),
+    ("app/endpoints.bicep", "subnet: { id: subnetId }", "subnet: { id: endpoint.target }", _IDS),
     (
-        "app/network.bicep",
-        "virtualNetwork: { id: network.id }",
+        "app/endpoints.bicep",
+        "virtualNetwork: { id: networkId }",
         "virtualNetwork: { id: '/subscriptions/${name}' }",
         _IDS,
     ),
