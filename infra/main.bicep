@@ -74,6 +74,15 @@ param storagePublicAccess string = 'Enabled'
 @description('ARM id of an Azure Monitor private link scope that is there. With it, the app\'s logs have no public access.')
 param privateLinkScopeId string = ''
 
+@description('ARM id of a storage account that is there and that is to keep the queries of log alerts, encrypted as it is.')
+param alertsStorageId string = ''
+
+@description('ARM id of a blob container that is there and that is to keep the workbook; none for no workbook.')
+param workbookStorageId string = ''
+
+@description('ARM id of a user-assigned identity that is there and has rights on that storage.')
+param watchIdentityId string = ''
+
 @description('Tags for everything that is made, as name=value, comma-separated.')
 param extraTags string = ''
 
@@ -135,6 +144,8 @@ module monitoring 'app/monitoring.bicep' = {
     retentionDays: retentionDays
     telemetryByIdentity: cloud.telemetryByIdentity
     publicAccess: empty(privateLinkScopeId)
+    alertsStorageId: alertsStorageId
+    identityId: empty(alertsStorageId) ? '' : watchIdentityId
     // Known only when the identity is there, and still part of a right's name: a new identity needs a right of its own.
     #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
@@ -227,16 +238,19 @@ module alerts 'watch/alerts.bicep' = {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     actionGroupId: actions.outputs.id
+    ownStorage: !empty(alertsStorageId)
     reconcileEveryMinutes: reconcileEveryMinutes
   }
 }
 
-module workbook 'watch/workbook.bicep' = {
+module workbook 'watch/workbook.bicep' = if (toLower(workbookStorageId) != 'none') {
   name: 'workbook'
   scope: group
   params: {
     location: location
     tags: tags
+    storageId: workbookStorageId
+    identityId: watchIdentityId
     // Said here instead of taken from monitoring, because the workbook's name is made of it.
     workspaceId: resourceId(
       subscription().subscriptionId,

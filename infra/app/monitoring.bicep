@@ -22,9 +22,16 @@ param telemetryByIdentity bool
 @description('Whether both take and show logs outside a private link scope.')
 param publicAccess bool
 
+@description('ARM id of a storage account that keeps the queries of log alerts; empty for Azure\'s own.')
+param alertsStorageId string
+
+@description('ARM id of an identity that is there, by which the workspace reaches that account; empty for none.')
+param identityId string
+
 @description('Object id of the app\'s identity, which sends telemetry.')
 param principalId string
 
+var linked = !empty(alertsStorageId)
 var access = publicAccess ? 'Enabled' : 'Disabled'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
@@ -32,6 +39,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: workspaceName
   location: location
   tags: tags
+  identity: empty(identityId) ? null : { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
     sku: { name: 'PerGB2018' }
     retentionInDays: retentionDays
@@ -39,6 +47,12 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
     publicNetworkAccessForIngestion: access
     publicNetworkAccessForQuery: access
   }
+}
+
+resource queries 'Microsoft.OperationalInsights/workspaces/linkedStorageAccounts@2023-09-01' = if (linked) {
+  parent: workspace
+  name: 'Alerts'
+  properties: { storageAccountIds: [alertsStorageId] }
 }
 
 resource insights 'Microsoft.Insights/components@2020-02-02' = {

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from check_watch import without_identity
 from environment import NONE, SCOPE_KINDS, VAULT_KINDS, places
 from extra_tags import wrong_tags
 from given_roles import wrong_roles
@@ -50,6 +51,7 @@ def check_values(environ: Mapping[str, str]) -> list[str]:
         *wrong_tags(environ),
         *wrong_names(environ),
         *wrong_roles(environ),
+        *without_identity(environ),
         *_without_network(environ),
     ]
 

@@ -22,6 +22,8 @@ class Kind:
 
 SUBNETS = "Microsoft.Network/virtualNetworks/subnets"
 JOIN = "Microsoft.Network/virtualNetworks/subnets/join/action"
+NO_WORKBOOK = "none"
+"""What WORKBOOK_STORAGE_ID says where there is to be no workbook."""
 KINDS = {
     "PRIVATE_LINK_SCOPE_ID": Kind(
         "Microsoft.Insights/privateLinkScopes",
@@ -33,6 +35,15 @@ KINDS = {
         by_connect=True,
     ),
     "APP_SUBNET_ID": Kind(SUBNETS, "a subnet", at_it=(JOIN,)),
+    "ALERTS_STORAGE_ID": Kind("Microsoft.Storage/storageAccounts", "a storage account"),
+    "WORKBOOK_STORAGE_ID": Kind(
+        "Microsoft.Storage/storageAccounts/blobServices/containers", f"a blob container, nor '{NO_WORKBOOK}'"
+    ),
+    "WATCH_IDENTITY_ID": Kind(
+        "Microsoft.ManagedIdentity/userAssignedIdentities",
+        "a user-assigned identity",
+        at_it=("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",),
+    ),
     "ENDPOINT_SUBNET_ID": Kind(SUBNETS, "a subnet", at_it=(JOIN,)),
 }
 
@@ -70,6 +81,8 @@ def wrong_names(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each id that is none, or of something else."""
     for variable, kind in KINDS.items():
         value = environ.get(variable, "")
+        if variable == "WORKBOOK_STORAGE_ID" and value.lower() == NO_WORKBOOK:
+            continue
         if value and not _pattern(kind.type).fullmatch(value.lower()):
             yield f"{variable}: '{value}' is not the ARM id of {kind.what}. 'az resource show --query id' tells ids."
 

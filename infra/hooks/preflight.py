@@ -10,6 +10,7 @@ from check_network import check_network
 from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_rights import Asked, check_rights, needs, needs_also
 from check_values import check_values
+from check_watch import check_watch
 from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
 from extra_tags import check_tags_of_others
 from given_roles import CLUSTER_ROLES, KEY_ROLES, check_roles, given_role
@@ -97,6 +98,7 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
     theirs = _check_named(azure, environ, mine, findings)
     wrong += check_network(azure, environ, mine, theirs)
+    wrong += check_watch(azure, environ, theirs, notes)
     topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
         seen, seen_vaults, topics = [], [], {}

@@ -19,6 +19,7 @@ WITHOUT_TAGS = {
     "Microsoft.Insights/diagnosticSettings",
     "Microsoft.Insights/privateLinkScopes/scopedResources",
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+    "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts",
     "Microsoft.Storage/storageAccounts/blobServices",
     "Microsoft.Storage/storageAccounts/blobServices/containers",
     "Microsoft.Storage/storageAccounts/queueServices",
