@@ -7,29 +7,12 @@ import pytest
 from extra_tags import extra_tags
 from tests.infra.deployed import Deployment
 from tests.infra.hook_stage import PROD, VAULT, Stage
+from tests.infra.policies import WITHOUT_TAGS
 from tests.infra.test_deployment import PLANS, app, connect
 from tests.infra.test_hooks_check import FIRST, wrong
 
 GIVEN = "Cost Center=4 2, owner = ops@contoso.com ,empty="
 WANTED = {"Cost Center": "4 2", "owner": "ops@contoso.com", "empty": ""}
-WITHOUT_TAGS = {
-    "Microsoft.Authorization/roleAssignments",
-    "Microsoft.Authorization/roleDefinitions",
-    "Microsoft.EventGrid/systemTopics/eventSubscriptions",
-    "Microsoft.Insights/diagnosticSettings",
-    "Microsoft.Insights/privateLinkScopes/scopedResources",
-    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
-    "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts",
-    "Microsoft.Storage/storageAccounts/blobServices",
-    "Microsoft.Storage/storageAccounts/blobServices/containers",
-    "Microsoft.Storage/storageAccounts/queueServices",
-    "Microsoft.Storage/storageAccounts/queueServices/queues",
-    "Microsoft.Storage/storageAccounts/tableServices",
-    "Microsoft.Storage/storageAccounts/tableServices/tables",
-    "Microsoft.Web/sites/basicPublishingCredentialsPolicies",
-    "Microsoft.Web/sites/config",
-}
-"""learn.microsoft.com/azure/azure-resource-manager/management/tag-support"""
 
 
 def untagged(deployment: Deployment, tags: dict[str, str]) -> list[str]:
