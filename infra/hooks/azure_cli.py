@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -36,6 +36,7 @@ VERSIONS = {
     "Microsoft.Network/virtualNetworks/subnets": "2023-05-01",
     "Microsoft.OperationalInsights/clusters": "2023-09-01",
     "Microsoft.OperationalInsights/workspaces": "2023-09-01",
+    "Microsoft.PolicyInsights/checkPolicyRestrictions": "2020-07-01",
     "Microsoft.Resources/providers": "2021-04-01",
     "Microsoft.Resources/resourceGroups": "2022-09-01",
     "Microsoft.Resources/subscriptions": "2021-01-01",
@@ -47,6 +48,7 @@ VERSIONS = {
 }
 """The templates' own, where they name the type: a test holds the two together."""
 
+SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 STATUS_WORDS = {
     "Not Found": 404,
     "Forbidden": 403,
@@ -143,6 +145,13 @@ class Azure:
         """An action."""
         return self._rest("post", path, version_of)
 
+    def ask(self, path: str, version_of: str, body: Mapping[str, Any]) -> Any:
+        """An action with a body, which goes by a file: cmd.exe would take its letters for its own."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "body.json"
+            file.write_text(json.dumps(body), encoding="utf-8")
+            return self._rest("post", path, version_of, more=("--body", f"@{file}"))
+
     def delete(self, path: str, version_of: str) -> None:
         """Ask for a deletion, which may go on after the answer."""
         self._rest("delete", path, version_of)
@@ -170,9 +179,9 @@ class Azure:
             return False
         return True
 
-    def _rest(self, method: str, path: str, version_of: str, query: str = "") -> Any:
+    def _rest(self, method: str, path: str, version_of: str, query: str = "", more: tuple[str, ...] = ()) -> Any:
         query_arguments = [f"api-version={VERSIONS[version_of]}", *([query] if query else [])]
-        return self.call("rest", "--method", method, "--url", path, "--uri-parameters", *query_arguments)
+        return self.call("rest", "--method", method, "--url", path, "--uri-parameters", *query_arguments, *more)
 
     def _follow(self, link: str) -> Any:
         """Read a next page. On Windows az is a batch file, and cmd.exe takes `&` and `%` in an argument for its own: the
@@ -184,6 +193,12 @@ class Azure:
             file = Path(folder) / "query.json"
             file.write_text(json.dumps({unquote(name): unquote(value) for name, _, value in pairs}), encoding="utf-8")
             return self.call("rest", "--method", "get", "--url", address, "--uri-parameters", f"@{file}")
+
+
+def template_parameters(given: Mapping[str, Any]) -> str:
+    """Parameters as the CLI takes them from a file."""
+    values = {name: {"value": value} for name, value in given.items()}
+    return json.dumps({"$schema": SCHEMA, "contentVersion": "1.0.0.0", "parameters": values})
 
 
 def say(what: str) -> None:

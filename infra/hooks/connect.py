@@ -1,13 +1,12 @@
 """Connect the deployed app to clusters and key vaults. `azd` runs this after each deployment of the code."""
 
-import json
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from azure_cli import AzError, Azure, StoppedError, say
+from azure_cli import AzError, Azure, StoppedError, say, template_parameters
 from belongings import EVENTS, LINKS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
 from extra_tags import extra_tags
@@ -19,7 +18,6 @@ from removal import remove, tell
 from sign_in import sign_in
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "connect" / "main.bicep"
-SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 TRIES = 12
 TRY_SECONDS = 60
 """Roles and identities may take ten minutes to be known everywhere."""
@@ -158,9 +156,7 @@ def _deploy_once(azure: Azure, mine: Installation, given: Mapping[str, Any], loc
     name = f"cmk-rotation-connect-{time.time_ns()}"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "parameters.json"
-        values = {name: {"value": value} for name, value in given.items()}
-        told_so = {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "parameters": values}
-        file.write_text(json.dumps(told_so), encoding="utf-8")
+        file.write_text(template_parameters(given), encoding="utf-8")
         answer = azure.call(
             *("deployment", "sub", "create", "--subscription", mine.subscription, "--name", name),
             *("--location", location, "--template-file", str(TEMPLATE), "--parameters", f"@{file}"),

@@ -8,6 +8,7 @@ from azure_cli import AzError, Azure, StoppedError, say
 from check_cloud import check_providers, check_region, needed_providers, network_providers
 from check_network import check_network
 from check_places import check_locks, check_own_group, check_vault, is_visible
+from check_policies import check_policies
 from check_rights import Asked, check_rights, needs, needs_also
 from check_values import check_values
 from check_watch import check_watch
@@ -111,6 +112,9 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)
     wrong += check_region(azure, environ, notes)
     wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)
+    if not wrong:
+        outside_too = None if connected_by_others(environ) else (where, [one for one in looked_at if one is not None])
+        wrong += check_policies(azure, environ, mine, notes, outside_too)
 
 
 def _check_named(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> list[Named]:

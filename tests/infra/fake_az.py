@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.infra import fake_policy
 from tests.infra.fake_arm import RefusedError, Resource, connected
 
 LISTS = (
@@ -50,6 +51,7 @@ EMPTY: dict[str, Any] = {
     "fails_after": None,
     "permissions": {},
     "unregistered": [],
+    "policies": [],
     "versions": {},
     "bicep": "Bicep CLI version 0.49.2 (0123abcd)",
     "flex": ["West Europe", "northeurope"],
@@ -74,7 +76,7 @@ class Fake:
     def _answer(self, arguments: list[str], told: dict[str, str]) -> Any:
         match arguments:
             case ["rest", *_]:
-                return self._rest(told["--method"], told["--url"], query(arguments))
+                return self._rest(told["--method"], told["--url"], query(arguments), told.get("--body", "@")[1:])
             case ["account", "show", *_]:
                 subscription = told.get("--subscription", "").lower()
                 tenant = self.state["subscriptions"].get(subscription, {}).get("tenant", self.state["tenant"])
@@ -95,6 +97,8 @@ class Fake:
                 return self.state["bicep"]
             case ["functionapp", "list-flexconsumption-locations", *_]:
                 return [{"name": name} for name in self.state["flex"]]
+            case ["deployment", "sub", "what-if", *_]:
+                return fake_policy.what_if(self.state, told)
             case ["deployment", "sub", "create", *_]:
                 return self._deploy(told["--name"], told["--parameters"].removeprefix("@"))
             case _:
@@ -103,7 +107,7 @@ class Fake:
     def _signed_in(self, subscription: str) -> bool:
         return subscription in self.state["subscriptions"]
 
-    def _rest(self, method: str, url: str, asked: dict[str, str]) -> Any:
+    def _rest(self, method: str, url: str, asked: dict[str, str], body: str) -> Any:
         path = url.lower().removeprefix("https://management.azure.com").rstrip("/")
         assert "&" not in url, "cmd.exe would take it for the end of the command"
         assert asked["api-version"]
@@ -125,6 +129,8 @@ class Fake:
             return self._get(path, asked)
         if method == "delete":
             return self._delete(path)
+        if path.endswith("/checkpolicyrestrictions"):
+            return fake_policy.answer(self.state, json.loads(Path(body).read_text(encoding="utf-8")))
         assert path.endswith("/syncfunctiontriggers")
         return None
 

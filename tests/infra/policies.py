@@ -28,7 +28,8 @@ WITHOUT_TAGS = {
     "Microsoft.Web/sites/config",
 }
 """learn.microsoft.com/azure/azure-resource-manager/management/tag-support"""
-GROUP = "Microsoft.Resources/resourceGroups"
+GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
+"""As policies call it."""
 NETWORKS = "Microsoft.Network/virtualNetworks"
 STORAGE, WORKSPACES = "Microsoft.Storage/storageAccounts", "Microsoft.OperationalInsights/workspaces"
 COMPONENTS, WORKBOOKS = "Microsoft.Insights/components", "Microsoft.Insights/workbooks"

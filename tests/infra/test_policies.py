@@ -36,7 +36,10 @@ OWN_NETWORK = SET | {"appSubnetId": "", "endpointSubnetId": "", "ownPrivateZones
 def refused(policy: Policy, *deployments: Any) -> set[str]:
     """Types that a policy refuses."""
     everything = [one for deployment in deployments for one in deployment.everything()]
-    return {one.type for one in everything if policy.denies(policies.as_sent(one))}
+    group = {"Microsoft.Resources/resourceGroups": policies.GROUP}
+    return {
+        one.type for one in everything if policy.denies(policies.as_sent(one) | {"type": group.get(one.type, one.type)})
+    }
 
 
 @pytest.mark.parametrize("plan", PLANS)
