@@ -28,6 +28,8 @@ MARK = re.compile(r"cmk-rotation:(/\S+)")
 """How connect/main.bicep writes the function app's id into a description."""
 TAG = "cmk-rotation-app"
 """How it writes it into tags."""
+UNKNOWN_KIND = frozenset({"InvalidResourceType", "NoRegisteredProviderFound"})
+"""Codes by which a cloud says that it does not know a type, or its API version."""
 AT_ONCE = 4
 """Subscriptions that are looked through at once; each question is a process."""
 
@@ -128,12 +130,7 @@ def _look_through(azure: Azure, mine: Installation, principal: str, subscription
             for alert in azure.pages(f"/subscriptions/{subscription}/providers/{ALERTS}", ALERTS)
             if mine.owns(_tagged(alert))
         ]
-        for scope in azure.pages(f"/subscriptions/{subscription}/providers/{LINK_SCOPES}", LINK_SCOPES):
-            found.ours += [
-                Belonging(link["id"], LINKS)
-                for link in azure.pages(f"{scope['id']}/scopedResources", LINKS)
-                if mine.contains(str(link["properties"].get("linkedResourceId") or ""))
-            ]
+        found.ours += _links(azure, mine, subscription)
         for topic in azure.pages(f"/subscriptions/{subscription}/providers/{TOPICS}", TOPICS):
             if str(topic["properties"].get("topicType")).lower() == "microsoft.keyvault.vaults":
                 found.ours += _at_topic(azure, mine, topic)
@@ -158,6 +155,22 @@ def _roles(azure: Azure, mine: Installation, subscription: str) -> list[Belongin
         Belonging(f"{path}/{role['name']}", ROLES, str(role["properties"].get("roleName", "")))
         for role in listed
         if _marked(mine, role["properties"])
+    ]
+
+
+def _links(azure: Azure, mine: Installation, subscription: str) -> list[Belonging]:
+    """What is ours in private link scopes. A cloud that does not know such a thing has none."""
+    try:
+        scopes = list(azure.pages(f"/subscriptions/{subscription}/providers/{LINK_SCOPES}", LINK_SCOPES))
+    except AzError as error:
+        if error.code not in UNKNOWN_KIND:
+            raise
+        return []
+    return [
+        Belonging(link["id"], LINKS)
+        for scope in scopes
+        for link in azure.pages(f"{scope['id']}/scopedResources", LINKS)
+        if mine.contains(str(link["properties"].get("linkedResourceId") or ""))
     ]
 
 

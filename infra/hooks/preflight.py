@@ -108,7 +108,7 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     wrong += check_roles(azure, environ, CLUSTER_ROLES, (one.subscription for one in seen), notes)
     wrong += check_roles(azure, environ, KEY_ROLES, (one.subscription for one in seen_vaults), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
-    wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
+    wrong += check_providers(azure, environ, needed, notes, versions_in=mine.subscription)
     check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)
     wrong += check_region(azure, environ, notes)
     wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)

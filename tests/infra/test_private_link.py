@@ -78,6 +78,21 @@ def test_who_may_not_write_into_the_scope_is_told(azure: Stage) -> None:
     azure.check(FIRST | WITH | {"CONNECTED_BY_OTHERS": "true"})
 
 
+@pytest.mark.parametrize("code", ["NoRegisteredProviderFound", "InvalidResourceType"])
+def test_a_cloud_that_knows_no_such_scope_hinders_nobody(azure: Stage, code: str) -> None:
+    azure.connect(PROD)
+    azure.refuse("get", "/providers/microsoft.insights/privatelinkscopes", code, "Bad Request")
+    azure.connect(PROD)
+    azure.disconnect(PROD)
+    assert azure.outside(PROD) == set()
+
+
+def test_a_version_that_only_those_need_who_have_a_scope_is_looked_at_for_them_alone(azure: Stage) -> None:
+    azure.state["versions"] = {LINK: ["2019-10-17-preview"]}
+    azure.check(FIRST)
+    assert f"this cloud does not know {LINK}@2021-07-01-preview" in the_one(azure, **WITH)
+
+
 def test_a_scope_that_may_not_be_listed_stops_the_removal(azure: Stage) -> None:
     azure.connect(PROD | WITH)
     azure.refuse("get", f"{OTHER}/providers/microsoft.insights/privatelinkscopes", "AuthorizationFailed")
