@@ -32,6 +32,15 @@ param hostingPlan string = 'FlexConsumption'
 @description('Whether the app reaches storage and vaults through a virtual network and private endpoints: needed when a vault has a firewall, because Functions is not one of its trusted services.')
 param vnetEnabled bool = false
 
+@description('ARM id of a subnet that is there and that the app is to call from, instead of a network of its own; with endpointSubnetId, and vnetEnabled.')
+param appSubnetId string = ''
+
+@description('ARM id of a subnet that is there and that private endpoints are to be in.')
+param endpointSubnetId string = ''
+
+@description('Whether the app\'s own network has private DNS zones of its own. With subnets that are there, there are none.')
+param ownPrivateZones bool = true
+
 @description('Whether the vaults\' owners approve the private endpoints by hand: needed when whoever deploys may not approve them.')
 param vaultOwnersApprove bool = false
 
@@ -58,18 +67,55 @@ param retentionDays int = 365
 @description('Endpoint of an Event Grid custom topic for finished rotations, if one is wanted. The app\'s identity needs EventGrid Data Sender on it.')
 param outcomeTopicEndpoint string = ''
 
+@allowed(['Enabled', 'Disabled', 'SecuredByPerimeter'])
+@description('Public network access of the app\'s storage account. Without it, undelivered events leave no dead letters, and the app needs its network.')
+param storagePublicAccess string = 'Enabled'
+
+@description('ARM id of an Azure Monitor private link scope that is there. With it, the app\'s logs have no public access.')
+param privateLinkScopeId string = ''
+
+@description('ARM id of a storage account that is there and that is to keep the queries of log alerts, encrypted as it is.')
+param alertsStorageId string = ''
+
+@description('ARM id of a blob container that is there and that is to keep the workbook; none for no workbook.')
+param workbookStorageId string = ''
+
+@description('ARM id of a user-assigned identity that is there and has rights on that storage.')
+param watchIdentityId string = ''
+
+@description('Tags for everything that is made, as name=value, comma-separated.')
+param extraTags string = ''
+
 var groupName = 'rg-cmk-rotation-${environmentName}'
 var token = uniqueString(toLower(subscription().id), toLower(environmentName), toLower(location))
 var storageName = 'st${token}'
 var workspaceName = 'log-${token}'
 var insightsName = 'appi-${token}'
-var tags = { 'azd-env-name': environmentName }
+var tagPairs = filter(split(extraTags, ','), pair => contains(pair, '='))
+var wantedTags = toObject(tagPairs, pair => trim(split(pair, '=')[0]), pair => trim(split(pair, '=')[1]))
+var tags = union(wantedTags, { 'azd-env-name': environmentName })
+
+// All that differs by cloud and that environment() does not tell. infra/README.md, Clouds, has the sources.
+var publicCloud = environment().name == 'AzureCloud'
+var cloud = {
+  // By the names that the app has for clouds; any other is described to it.
+  isKnown: contains(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'], environment().name)
+  // Elsewhere the name alone does not do.
+  storageByName: publicCloud
+  // The host's SDK asks for a token of the public cloud in every cloud: elsewhere telemetry arrives only without one.
+  telemetryByIdentity: publicCloud
+  // Others have no such service tag.
+  eventGridTag: publicCloud
+}
 
 // Each once, in whatever casing and however often it was given. azd asks again for what is empty: so `none` is a word.
 var scopeList = split(replace(toLower(clusterScopes), '\n', ','), ',')
 var vaultList = split(replace(toLower(keyVaultIds), '\n', ','), ',')
 var scopes = union(filter(map(scopeList, id => trim(id)), id => !empty(id)), [])
 var vaults = union(filter(map(vaultList, id => trim(id)), id => !contains(['', 'none'], id)), [])
+
+var ownNetwork = vnetEnabled && empty(appSubnetId)
+var givenSubnetId = vnetEnabled ? appSubnetId : ''
 
 var groupId = toLower('${subscription().id}/resourceGroups/${groupName}')
 var within = filter(concat(scopes, vaults), id => contains('/${id}/', '${groupId}/'))
@@ -96,6 +142,10 @@ module monitoring 'app/monitoring.bicep' = {
     location: location
     tags: tags
     retentionDays: retentionDays
+    telemetryByIdentity: cloud.telemetryByIdentity
+    publicAccess: empty(privateLinkScopeId)
+    alertsStorageId: alertsStorageId
+    identityId: empty(alertsStorageId) ? '' : watchIdentityId
     // Known only when the identity is there, and still part of a right's name: a new identity needs a right of its own.
     #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
@@ -112,11 +162,12 @@ module storage 'app/storage.bicep' = {
     // As above.
     #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
-    publicAccess: !vnetEnabled
+    openToAll: !vnetEnabled
+    publicNetworkAccess: storagePublicAccess
   }
 }
 
-module network 'app/network.bicep' = if (vnetEnabled) {
+module network 'app/network.bicep' = if (ownNetwork) {
   name: 'network'
   scope: group
   params: {
@@ -124,6 +175,19 @@ module network 'app/network.bicep' = if (vnetEnabled) {
     location: location
     tags: tags
     flex: hostingPlan == 'FlexConsumption'
+  }
+}
+
+module endpoints 'app/endpoints.bicep' = if (vnetEnabled) {
+  name: 'endpoints'
+  scope: group
+  params: {
+    name: 'vnet-${token}'
+    location: location
+    tags: tags
+    subnetId: ownNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
+    ownZones: ownNetwork && ownPrivateZones
+    networkId: ownNetwork ? network!.outputs.id : ''
     storageId: storage.outputs.id
     vaultIds: vaults
     vaultOwnersApprove: vaultOwnersApprove
@@ -140,8 +204,11 @@ module function 'app/function.bicep' = {
     tags: tags
     hostingPlan: hostingPlan
     alwaysReadyInstances: alwaysReadyInstances
-    onlyEventGridInbound: onlyEventGridInbound
-    subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
+    onlyEventGridInbound: onlyEventGridInbound && cloud.eventGridTag
+    cloudIsKnown: cloud.isKnown
+    storageByName: cloud.storageByName
+    telemetryByIdentity: cloud.telemetryByIdentity
+    subnetId: ownNetwork ? network!.outputs.appSubnetId : givenSubnetId
     identityId: identity.outputs.id
     clientId: identity.outputs.clientId
     storageName: storageName
@@ -152,9 +219,9 @@ module function 'app/function.bicep' = {
     reconcileEveryMinutes: reconcileEveryMinutes
     outcomeTopicEndpoint: outcomeTopicEndpoint
   }
-  // The linter sees that network waits for storage, and not that without a network nothing else would.
+  // The linter sees that endpoints waits for storage, and not that without a network nothing else would.
   #disable-next-line no-unnecessary-dependson
-  dependsOn: [storage]
+  dependsOn: [storage, endpoints]
 }
 
 module actions 'watch/actions.bicep' = {
@@ -171,16 +238,19 @@ module alerts 'watch/alerts.bicep' = {
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
     actionGroupId: actions.outputs.id
+    ownStorage: !empty(alertsStorageId)
     reconcileEveryMinutes: reconcileEveryMinutes
   }
 }
 
-module workbook 'watch/workbook.bicep' = {
+module workbook 'watch/workbook.bicep' = if (toLower(workbookStorageId) != 'none') {
   name: 'workbook'
   scope: group
   params: {
     location: location
     tags: tags
+    storageId: workbookStorageId
+    identityId: watchIdentityId
     // Said here instead of taken from monitoring, because the workbook's name is made of it.
     workspaceId: resourceId(
       subscription().subscriptionId,
@@ -216,3 +286,15 @@ output CLUSTER_SCOPES string = clusterScopes
 
 @description('As given.')
 output KEY_VAULT_IDS string = keyVaultIds
+
+@description('As given.')
+output EXTRA_TAGS string = extraTags
+
+@description('As given.')
+output STORAGE_PUBLIC_ACCESS string = storagePublicAccess
+
+@description('ARM id of the Application Insights component.')
+output INSIGHTS_ID string = monitoring.outputs.insightsId
+
+@description('As given.')
+output PRIVATE_LINK_SCOPE_ID string = privateLinkScopeId

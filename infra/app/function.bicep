@@ -19,8 +19,17 @@ param hostingPlan string
 @description('Instances of Flex Consumption that are always ready for visits.')
 param alwaysReadyInstances int
 
-@description('Whether only Event Grid reaches the app from outside; in the public cloud alone.')
+@description('Whether only Event Grid reaches the app from outside.')
 param onlyEventGridInbound bool
+
+@description('Whether the app knows this cloud by name; any other is described to it.')
+param cloudIsKnown bool
+
+@description('Whether the host finds its storage by the account\'s name, or else by addresses.')
+param storageByName bool
+
+@description('Whether telemetry is sent by identity alone.')
+param telemetryByIdentity bool
 
 @description('ARM id of the subnet to call from; empty for none.')
 param subnetId string
@@ -54,9 +63,6 @@ param reconcileEveryMinutes int
 param outcomeTopicEndpoint string
 
 var flex = hostingPlan == 'FlexConsumption'
-var publicCloud = environment().name == 'AzureCloud'
-// The clouds that the app knows by name; any other is described to it.
-var known = contains(['AzureCloud', 'AzureUSGovernment', 'AzureChinaCloud'], environment().name)
 // A cloud's own list; Azure Government's audience is not its ARM host.
 var audience = environment().authentication.audiences[0]
 
@@ -67,10 +73,10 @@ var productSettings = {
   AzureWebJobsStorage__clientId: clientId
   AZURE_CLIENT_ID: clientId
   RECONCILE_SCHEDULE: '0 */${reconcileEveryMinutes} * * * *'
-  AZURE_CLOUD: known ? environment().name : 'Custom'
-  ARM_ENDPOINT: known ? '' : environment().resourceManager
-  ARM_AUDIENCE: known ? '' : audience
-  KEY_VAULT_SUFFIXES: known ? '' : environment().suffixes.keyvaultDns
+  AZURE_CLOUD: cloudIsKnown ? environment().name : 'Custom'
+  ARM_ENDPOINT: cloudIsKnown ? '' : environment().resourceManager
+  ARM_AUDIENCE: cloudIsKnown ? '' : audience
+  KEY_VAULT_SUFFIXES: cloudIsKnown ? '' : environment().suffixes.keyvaultDns
   UPDATE_DEADLINE_HOURS: '6'
   POLL_FLOOR_SECONDS: '5'
   POLL_CEILING_SECONDS: '300'
@@ -81,19 +87,18 @@ var productSettings = {
   OUTCOME_TOPIC_ENDPOINT: outcomeTopicEndpoint
   TELEMETRY_WORKSPACE_ID: workspaceId
 }
-// In the public cloud by the account's name: with addresses alone, the host may start without its storage. Elsewhere the
-// name alone does not do.
-var storageSettings = publicCloud
+// By the account's name where that does: with addresses alone, the host may start without its storage.
+var storageSettings = storageByName
   ? { AzureWebJobsStorage__accountName: storageName }
   : {
       AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
       AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
       AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     }
-// In the public cloud an address and no credential, since the component takes telemetry from an identity alone; elsewhere
-// the host's SDK could not sign in, and whoever knows the address may send telemetry.
+// An address, and no credential where the component takes telemetry from an identity alone; elsewhere whoever knows the
+// address may send telemetry.
 var connectionSettings = { APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString }
-var signInSettings = publicCloud
+var signInSettings = telemetryByIdentity
   ? { APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD' }
   : {}
 // Premium usually keeps its files on a share that only a shared key opens. Run from a package in blob storage, it needs
@@ -107,7 +112,6 @@ var premiumSettings = flex
       WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID: identityId
     }
 
-var closed = onlyEventGridInbound && publicCloud
 var eventGrid = {
   name: 'EventGrid'
   priority: 100
@@ -120,8 +124,8 @@ var commonSite = {
   scmMinTlsVersion: '1.2'
   http20Enabled: true
   // Said also when it is open, so that it can be opened again. `azd deploy` comes by the scm site, which stays open.
-  ipSecurityRestrictions: closed ? [eventGrid] : []
-  ipSecurityRestrictionsDefaultAction: closed ? 'Deny' : 'Allow'
+  ipSecurityRestrictions: onlyEventGridInbound ? [eventGrid] : []
+  ipSecurityRestrictionsDefaultAction: onlyEventGridInbound ? 'Deny' : 'Allow'
   scmIpSecurityRestrictionsUseMain: false
 }
 // Flex Consumption refuses some of these, and some of its stamps refuse even a null in their place.
@@ -164,7 +168,7 @@ var site = {
   functionAppConfig: flex ? flexConfig : null
 }
 
-resource storage 'Microsoft.Storage/storageAccounts@2023-01-01' existing = {
+resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: storageName
 }
 
@@ -172,7 +176,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
 }
 
-resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   name: planName
   location: location
   tags: tags
@@ -182,7 +186,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   properties: flex ? { reserved: true } : { reserved: true, maximumElasticWorkerCount: 3 }
 }
 
-resource app 'Microsoft.Web/sites@2024-04-01' = {
+resource app 'Microsoft.Web/sites@2023-12-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'app' })

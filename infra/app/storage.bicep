@@ -15,8 +15,12 @@ param tags object
 @description('Object id of the app\'s identity.')
 param principalId string
 
-@description('Whether the account answers outside private endpoints.')
-param publicAccess bool
+@description('Whether the account answers everybody outside private endpoints who has a right.')
+param openToAll bool
+
+@allowed(['Enabled', 'Disabled', 'SecuredByPerimeter'])
+@description('Whether the account has an address outside private endpoints at all, or a perimeter decides.')
+param publicNetworkAccess string
 
 // What the host and the app need: packages, leases and secrets; queues and poison queues; records.
 var roles = {
@@ -25,7 +29,7 @@ var roles = {
   'Storage Table Data Contributor': '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2023-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: name
   location: location
   tags: tags
@@ -40,51 +44,51 @@ resource account 'Microsoft.Storage/storageAccounts@2023-01-01' = {
     allowCrossTenantReplication: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: 'Enabled'
+    publicNetworkAccess: publicNetworkAccess
     networkAcls: {
       // Event Grid delivers dead letters as a trusted service even when nobody else may come in from outside.
       bypass: 'AzureServices'
-      defaultAction: publicAccess ? 'Allow' : 'Deny'
+      defaultAction: openToAll ? 'Allow' : 'Deny'
     }
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-01-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   parent: account
   name: 'default'
 }
 
-resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-01-01' = {
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
   parent: blobs
   name: 'app-package'
 }
 
-resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-01-01' = {
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
   parent: blobs
   name: 'dead-letters'
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-01-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
   parent: account
   name: 'default'
 }
 
-resource visits 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-01-01' = {
+resource visits 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: 'cluster-visits'
 }
 
-resource lostVisits 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-01-01' = {
+resource lostVisits 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: 'cluster-visits-poison'
 }
 
-resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-01-01' = {
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' = {
   parent: account
   name: 'default'
 }
 
-resource rotations 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-01-01' = {
+resource rotations 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = {
   parent: tables
   name: 'rotations'
 }

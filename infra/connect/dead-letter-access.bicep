@@ -11,7 +11,7 @@ param mark string
 
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
-resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-01-01' existing = {
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' existing = {
   name: '${storageName}/default/dead-letters'
 }
 

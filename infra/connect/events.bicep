@@ -12,12 +12,15 @@ param functionAppId string
 @description('ARM id of the storage account that keeps dead letters.')
 param storageAccountId string
 
+@description('Whether Event Grid reaches the storage account, to leave there what it could not deliver.')
+param deadLetters bool
+
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
 
 var appParts = split(functionAppId, '/')
 
-resource app 'Microsoft.Web/sites@2024-04-01' existing = {
+resource app 'Microsoft.Web/sites@2023-12-01' existing = {
   name: last(appParts)
   scope: resourceGroup(appParts[2], appParts[4])
 
@@ -30,34 +33,41 @@ resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' existing = {
   name: topicName
 }
 
+var destination = {
+  endpointType: 'AzureFunction'
+  properties: {
+    resourceId: app::onKeyEvent.id
+    maxEventsPerBatch: 1
+    preferredBatchSizeInKilobytes: 64
+  }
+}
+var always = {
+  eventDeliverySchema: 'EventGridSchema'
+  filter: {
+    includedEventTypes: ['Microsoft.KeyVault.KeyNewVersionCreated']
+  }
+  destination: destination
+  retryPolicy: {
+    maxDeliveryAttempts: 30
+    eventTimeToLiveInMinutes: 1440
+  }
+}
+// Event Grid may refuse a subscription whose dead letters it cannot leave. Without them an undelivered event is dropped and
+// counted, and an alert says so.
+var letters = {
+  deadLetterWithResourceIdentity: {
+    identity: { type: 'SystemAssigned' }
+    deadLetterDestination: {
+      endpointType: 'StorageBlob'
+      properties: { resourceId: storageAccountId, blobContainerName: 'dead-letters' }
+    }
+  }
+}
+
 resource delivery 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
   parent: topic
   name: name
-  properties: {
-    eventDeliverySchema: 'EventGridSchema'
-    filter: {
-      includedEventTypes: ['Microsoft.KeyVault.KeyNewVersionCreated']
-    }
-    destination: {
-      endpointType: 'AzureFunction'
-      properties: {
-        resourceId: app::onKeyEvent.id
-        maxEventsPerBatch: 1
-        preferredBatchSizeInKilobytes: 64
-      }
-    }
-    retryPolicy: {
-      maxDeliveryAttempts: 30
-      eventTimeToLiveInMinutes: 1440
-    }
-    deadLetterWithResourceIdentity: {
-      identity: { type: 'SystemAssigned' }
-      deadLetterDestination: {
-        endpointType: 'StorageBlob'
-        properties: { resourceId: storageAccountId, blobContainerName: 'dead-letters' }
-      }
-    }
-  }
+  properties: union(always, deadLetters ? letters : {})
 }
 
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {

@@ -7,13 +7,18 @@ param principalId string
 @description('Tells this installation\'s roles from others.')
 param token string
 
+@description('Name of the role to give; empty for our own.')
+param givenRole string
+
 @description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
 param mark string
 
-var roleId = guid(toLower(subscription().id), token, 'clusters')
+var roleId = empty(givenRole) ? guid(toLower(subscription().id), token, 'clusters') : givenRole
+// Of a right, Azure changes no role: one by another role is another right.
+var kind = empty(givenRole) ? 'clusters' : givenRole
 
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(toLower(resourceGroup().id), token, 'clusters', principalId)
+  name: guid(toLower(resourceGroup().id), token, kind, principalId)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'

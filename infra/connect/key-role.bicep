@@ -4,10 +4,13 @@ targetScope = 'subscription'
 @description('Tells this installation\'s roles from others.')
 param token string
 
+@description('Name of the role that is given instead; empty for one of our own.')
+param givenRole string
+
 @description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
 param mark string
 
-resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (empty(givenRole)) {
   name: guid(toLower(subscription().id), token, 'keys')
   properties: {
     roleName: 'CMK rotation: keys (${uniqueString(toLower(subscription().id), token)})'
@@ -25,5 +28,5 @@ resource role 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   }
 }
 
-@description('ARM id.')
-output id string = role.id
+@description('ARM id; empty if another role is given.')
+output id string = empty(givenRole) ? role.id : ''

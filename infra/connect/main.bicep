@@ -60,9 +60,19 @@ param functionAppId string
 @description('ARM id of the storage account that keeps dead letters.')
 param storageAccountId string
 
+@description('Whether Event Grid reaches that account.')
+param deadLetters bool
+
 @minLength(1)
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
+
+@minLength(1)
+@description('ARM id of the Application Insights component.')
+param insightsId string
+
+@description('ARM id of the private link scope that leads to the app\'s logs; empty if they have public access.')
+param privateLinkScopeId string
 
 @minLength(1)
 @description('ARM id of the action group that alerts call.')
@@ -83,10 +93,23 @@ param clusters singleCluster[]
 @description('Key vaults that hold the clusters\' keys.')
 param vaults keyVault[]
 
+@description('Name of a role that is there for clusters; empty for one of our own, as with the next two.')
+param clusterRole string
+
+@description('Name of a role that is there for operations.')
+param operationRole string
+
+@description('Name of a role that is there for keys.')
+param keyRole string
+
+@description('Tags for everything that is made and takes tags, by name.')
+param extraTags object
+
 var token = uniqueString(toLower(functionAppId))
 // Ours is what names this function app: in a description, or in a tag. Names are for people.
 var mark = 'cmk-rotation:${toLower(functionAppId)}'
-var tags = { 'cmk-rotation-app': toLower(functionAppId), 'cmk-rotation-environment': environmentName }
+var ourTags = { 'cmk-rotation-app': toLower(functionAppId), 'cmk-rotation-environment': environmentName }
+var tags = union(extraTags, ourTags)
 
 // Each thing once: ids in two casings are one, and so is a region with and without blanks. As texts, because of these it is
 // sure that union takes two equal ones for one.
@@ -113,13 +136,21 @@ var everyVault = map(vaultTexts, text => {
   topicId: split(text, '|')[4]
   topicPrincipalId: split(text, '|')[5]
 })
+// Of something that may be empty, a loop never takes parts that are not there.
+var linkScopes = filter([privateLinkScopeId], id => !empty(id))
 var vaultSubscriptions = union(map(everyVault, item => item.subscription), [])
 
 module clusterRoles 'cluster-roles.bicep' = [
   for id in everySubscription: {
     name: 'cmk-rotation-cluster-roles-${token}'
     scope: subscription(id)
-    params: { token: token, mark: mark, principalId: principalId }
+    params: {
+      token: token
+      mark: mark
+      principalId: principalId
+      givenClusterRole: clusterRole
+      givenOperationRole: operationRole
+    }
   }
 ]
 
@@ -127,7 +158,7 @@ module keyRoles 'key-role.bicep' = [
   for id in vaultSubscriptions: {
     name: 'cmk-rotation-key-role-${token}'
     scope: subscription(id)
-    params: { token: token, mark: mark }
+    params: { token: token, mark: mark, givenRole: keyRole }
   }
 ]
 
@@ -135,7 +166,7 @@ module subscriptionAccess 'subscription-access.bicep' = [
   for id in wholeSubscriptions: {
     name: 'cmk-rotation-access-${token}'
     scope: subscription(id)
-    params: { principalId: principalId, token: token, mark: mark }
+    params: { principalId: principalId, token: token, mark: mark, givenRole: clusterRole }
     dependsOn: [clusterRoles]
   }
 ]
@@ -144,7 +175,7 @@ module groupAccess 'group-access.bicep' = [
   for item in everyGroup: {
     name: 'cmk-rotation-group-${token}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { principalId: principalId, token: token, mark: mark }
+    params: { principalId: principalId, token: token, mark: mark, givenRole: clusterRole }
     dependsOn: [clusterRoles]
   }
 ]
@@ -153,7 +184,13 @@ module clusterAccess 'cluster-access.bicep' = [
   for item in everyCluster: {
     name: 'cmk-rotation-cluster-${uniqueString(token, item.name)}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { clusterName: item.name, principalId: principalId, token: token, mark: mark }
+    params: {
+      clusterName: item.name
+      principalId: principalId
+      token: token
+      mark: mark
+      givenRole: clusterRole
+    }
     dependsOn: [clusterRoles]
   }
 ]
@@ -170,13 +207,23 @@ module keyVaults 'vault.bicep' = [
       tags: tags
       token: token
       mark: mark
+      givenRole: keyRole
       principalId: principalId
       functionAppId: functionAppId
       storageAccountId: storageAccountId
+      deadLetters: deadLetters
       workspaceId: workspaceId
       actionGroupId: actionGroupId
     }
     dependsOn: [keyRoles]
+  }
+]
+
+module privateLink 'private-link.bicep' = [
+  for id in linkScopes: {
+    name: 'cmk-rotation-private-link-${token}'
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: { scopeName: last(split(id, '/')), token: token, workspaceId: workspaceId, insightsId: insightsId }
   }
 ]
 
@@ -198,6 +245,12 @@ output deadLetterAccess string[] = [for (item, place) in everyVault: keyVaults[p
 
 @description('System topics; empty where one was there before.')
 output systemTopics string[] = [for (item, place) in everyVault: keyVaults[place].outputs.createdTopicId]
+
+@description('The workspace in a private link scope.')
+output workspaceLinks string[] = [for (id, place) in linkScopes: privateLink[place].outputs.workspaceLinkId]
+
+@description('The component in a private link scope.')
+output insightsLinks string[] = [for (id, place) in linkScopes: privateLink[place].outputs.insightsLinkId]
 
 @description('Rights on vaults.')
 output vaultAccess string[] = [for (item, place) in everyVault: keyVaults[place].outputs.accessId]

@@ -18,6 +18,9 @@ param tags object
 @description('Tells this installation from others.')
 param token string
 
+@description('Name of the role to give for keys; empty for our own.')
+param givenRole string
+
 @description('Says whose this is, in descriptions: hooks/belongings.py knows its own by it, never by a name.')
 param mark string
 
@@ -30,13 +33,18 @@ param functionAppId string
 @description('ARM id of the storage account that keeps dead letters.')
 param storageAccountId string
 
+@description('Whether Event Grid reaches that account.')
+param deadLetters bool
+
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
 
 @description('ARM id of the action group that alerts call.')
 param actionGroupId string
 
-var roleId = guid(toLower(subscription().id), token, 'keys')
+var roleId = empty(givenRole) ? guid(toLower(subscription().id), token, 'keys') : givenRole
+// Of a right, Azure changes no role: one by another role is another right.
+var kind = empty(givenRole) ? 'keys' : givenRole
 var reused = !empty(existingTopicId)
 var topicId = reused ? existingTopicId : topic.id
 var topicParts = split(topicId, '/')
@@ -48,7 +56,7 @@ resource vault 'Microsoft.KeyVault/vaults@2023-02-01' existing = {
 
 // Has effect where the vault uses Azure RBAC; with access policies the right is Key: List (docs/runbook.md).
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(toLower(vault.id), token, 'keys', principalId)
+  name: guid(toLower(vault.id), token, kind, principalId)
   scope: vault
   properties: {
     principalId: principalId
@@ -69,7 +77,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = if (!reused) {
   }
 }
 
-module deadLetters 'dead-letter-access.bicep' = {
+module deadLetterAccess 'dead-letter-access.bicep' = if (deadLetters) {
   name: 'cmk-rotation-dead-letters-${uniqueString(token, toLower(vault.id))}'
   scope: resourceGroup(storageParts[2], storageParts[4])
   params: {
@@ -89,9 +97,10 @@ module events 'events.bicep' = {
     name: 'cmk-rotation-${token}'
     functionAppId: functionAppId
     storageAccountId: storageAccountId
+    deadLetters: deadLetters
     workspaceId: workspaceId
   }
-  dependsOn: [deadLetters]
+  dependsOn: [deadLetterAccess]
 }
 
 module alerts 'event-alerts.bicep' = {
@@ -111,8 +120,8 @@ module alerts 'event-alerts.bicep' = {
 @description('ARM id of the right.')
 output accessId string = access.id
 
-@description('ARM id of the right to leave dead letters.')
-output deadLetterAccessId string = deadLetters.outputs.id
+@description('ARM id of the right to leave dead letters; empty if there are none.')
+output deadLetterAccessId string = deadLetters ? deadLetterAccess!.outputs.id : ''
 
 @description('ARM id of the system topic if it was made here, else empty.')
 output createdTopicId string = reused ? '' : topic.id

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,18 +27,28 @@ VERSIONS = {
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": "2022-06-15",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
     "Microsoft.Insights/metricAlerts": "2018-03-01",
+    "Microsoft.Insights/privateLinkScopes": "2021-07-01-preview",
+    "Microsoft.Insights/privateLinkScopes/scopedResources": "2021-07-01-preview",
     "Microsoft.KeyVault/vaults": "2023-02-01",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "2023-01-31",
+    "Microsoft.Network/privateEndpoints": "2023-04-01",
+    "Microsoft.Network/virtualNetworks": "2023-05-01",
+    "Microsoft.Network/virtualNetworks/subnets": "2023-05-01",
     "Microsoft.OperationalInsights/clusters": "2023-09-01",
     "Microsoft.OperationalInsights/workspaces": "2023-09-01",
+    "Microsoft.PolicyInsights/checkPolicyRestrictions": "2020-07-01",
     "Microsoft.Resources/providers": "2021-04-01",
     "Microsoft.Resources/resourceGroups": "2022-09-01",
     "Microsoft.Resources/subscriptions": "2021-01-01",
-    "Microsoft.Web/serverfarms": "2024-04-01",
-    "Microsoft.Web/sites": "2024-04-01",
-    "Microsoft.Web/sites/functions": "2024-04-01",
+    "Microsoft.Storage/storageAccounts": "2023-05-01",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "2023-05-01",
+    "Microsoft.Web/serverfarms": "2023-12-01",
+    "Microsoft.Web/sites": "2023-12-01",
+    "Microsoft.Web/sites/functions": "2023-12-01",
 }
 """The templates' own, where they name the type: a test holds the two together."""
 
+SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 STATUS_WORDS = {
     "Not Found": 404,
     "Forbidden": 403,
@@ -135,6 +145,13 @@ class Azure:
         """An action."""
         return self._rest("post", path, version_of)
 
+    def ask(self, path: str, version_of: str, body: Mapping[str, Any]) -> Any:
+        """An action with a body, which goes by a file: cmd.exe would take its letters for its own."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "body.json"
+            file.write_text(json.dumps(body), encoding="utf-8")
+            return self._rest("post", path, version_of, more=("--body", f"@{file}"))
+
     def delete(self, path: str, version_of: str) -> None:
         """Ask for a deletion, which may go on after the answer."""
         self._rest("delete", path, version_of)
@@ -162,9 +179,9 @@ class Azure:
             return False
         return True
 
-    def _rest(self, method: str, path: str, version_of: str, query: str = "") -> Any:
+    def _rest(self, method: str, path: str, version_of: str, query: str = "", more: tuple[str, ...] = ()) -> Any:
         query_arguments = [f"api-version={VERSIONS[version_of]}", *([query] if query else [])]
-        return self.call("rest", "--method", method, "--url", path, "--uri-parameters", *query_arguments)
+        return self.call("rest", "--method", method, "--url", path, "--uri-parameters", *query_arguments, *more)
 
     def _follow(self, link: str) -> Any:
         """Read a next page. On Windows az is a batch file, and cmd.exe takes `&` and `%` in an argument for its own: the
@@ -176,6 +193,12 @@ class Azure:
             file = Path(folder) / "query.json"
             file.write_text(json.dumps({unquote(name): unquote(value) for name, _, value in pairs}), encoding="utf-8")
             return self.call("rest", "--method", "get", "--url", address, "--uri-parameters", f"@{file}")
+
+
+def template_parameters(given: Mapping[str, Any]) -> str:
+    """Parameters as the CLI takes them from a file."""
+    values = {name: {"value": value} for name, value in given.items()}
+    return json.dumps({"$schema": SCHEMA, "contentVersion": "1.0.0.0", "parameters": values})
 
 
 def say(what: str) -> None:

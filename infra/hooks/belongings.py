@@ -1,8 +1,8 @@
 """What one installation has outside its own resource group, found where Azure lists it now.
 
-Known by the function app's id alone: in descriptions of roles and rights, in tags, as an event subscription's destination;
-and a diagnostic setting by the workspace it writes to. Never by how a name begins, and never by deployment history, which
-knows nothing of a deployment that failed half way.
+Known by the function app's id alone: in descriptions of roles and rights, in tags, as an event subscription's destination; and
+a diagnostic setting by the workspace it writes to, a place in a private link scope by what it leads to. Never by how a name
+begins, and never by deployment history, which knows nothing of a deployment that failed half way.
 """
 
 import re
@@ -20,12 +20,16 @@ TOPICS = "Microsoft.EventGrid/systemTopics"
 EVENTS = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
 DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
 ALERTS = "Microsoft.Insights/metricAlerts"
-REMOVAL_ORDER = (EVENTS, ALERTS, DIAGNOSTICS, TOPICS, ASSIGNMENTS, ROLES)
+LINK_SCOPES = "Microsoft.Insights/privateLinkScopes"
+LINKS = "Microsoft.Insights/privateLinkScopes/scopedResources"
+REMOVAL_ORDER = (LINKS, EVENTS, ALERTS, DIAGNOSTICS, TOPICS, ASSIGNMENTS, ROLES)
 """What hangs on something goes before it."""
 MARK = re.compile(r"cmk-rotation:(/\S+)")
 """How connect/main.bicep writes the function app's id into a description."""
 TAG = "cmk-rotation-app"
 """How it writes it into tags."""
+UNKNOWN_KIND = frozenset({"InvalidResourceType", "NoRegisteredProviderFound"})
+"""Codes by which a cloud says that it does not know a type, or its API version."""
 AT_ONCE = 4
 """Subscriptions that are looked through at once; each question is a process."""
 
@@ -126,6 +130,7 @@ def _look_through(azure: Azure, mine: Installation, principal: str, subscription
             for alert in azure.pages(f"/subscriptions/{subscription}/providers/{ALERTS}", ALERTS)
             if mine.owns(_tagged(alert))
         ]
+        found.ours += _links(azure, mine, subscription)
         for topic in azure.pages(f"/subscriptions/{subscription}/providers/{TOPICS}", TOPICS):
             if str(topic["properties"].get("topicType")).lower() == "microsoft.keyvault.vaults":
                 found.ours += _at_topic(azure, mine, topic)
@@ -150,6 +155,22 @@ def _roles(azure: Azure, mine: Installation, subscription: str) -> list[Belongin
         Belonging(f"{path}/{role['name']}", ROLES, str(role["properties"].get("roleName", "")))
         for role in listed
         if _marked(mine, role["properties"])
+    ]
+
+
+def _links(azure: Azure, mine: Installation, subscription: str) -> list[Belonging]:
+    """What is ours in private link scopes. A cloud that does not know such a thing has none."""
+    try:
+        scopes = list(azure.pages(f"/subscriptions/{subscription}/providers/{LINK_SCOPES}", LINK_SCOPES))
+    except AzError as error:
+        if error.code not in UNKNOWN_KIND:
+            raise
+        return []
+    return [
+        Belonging(link["id"], LINKS)
+        for scope in scopes
+        for link in azure.pages(f"{scope['id']}/scopedResources", LINKS)
+        if mine.contains(str(link["properties"].get("linkedResourceId") or ""))
     ]
 
 

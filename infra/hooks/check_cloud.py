@@ -14,6 +14,13 @@ ELSEWHERE_OR_PREMIUM = (
     "Take another region ('az functionapp list-flexconsumption-locations' lists them): azd env set AZURE_LOCATION REGION; or: "
     "azd env set HOSTING_PLAN ElasticPremium"
 )
+ONLY_WITH = {
+    "Microsoft.Insights/privateLinkScopes": "PRIVATE_LINK_SCOPE_ID",
+    "Microsoft.Insights/privateLinkScopes/scopedResources": "PRIVATE_LINK_SCOPE_ID",
+    "Microsoft.Network/virtualNetworks": "VNET_ENABLED",
+    "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts": "ALERTS_STORAGE_ID",
+}
+"""Types that nobody needs who has not set a variable: a cloud without them is no hindrance."""
 READY = ("Registered", "Registering")
 AT_VAULTS = frozenset({"Microsoft.EventGrid", "Microsoft.Insights", "Microsoft.KeyVault"})
 AT_CLUSTERS = frozenset({"Microsoft.OperationalInsights"})
@@ -35,10 +42,11 @@ def network_providers(environ: Mapping[str, str], *, vaults: bool) -> set[str]:
     """Which providers the app's own network takes, in the app's subscription; `vaults` is whether it has endpoints to any."""
     if environ.get("VNET_ENABLED", "") != "true":
         return set()
-    return {NETWORK, *([FLEX_NETWORK] if _is_flex(environ) else []), *([VAULTS_OWN] if vaults else [])}
+    return {NETWORK, *([FLEX_NETWORK] if is_flex(environ) else []), *([VAULTS_OWN] if vaults else [])}
 
 
-def _is_flex(environ: Mapping[str, str]) -> bool:
+def is_flex(environ: Mapping[str, str]) -> bool:
+    """Whether the app is to run on Flex Consumption."""
     return (environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption") == "FlexConsumption"
 
 
@@ -55,7 +63,14 @@ def needed_providers(
     return needed
 
 
-def check_providers(azure: Azure, needed: Mapping[str, set[str]], notes: list[str], *, versions_in: str) -> list[str]:
+def unused(environ: Mapping[str, str]) -> set[str]:
+    """Types of the templates of which nothing is made."""
+    return {kind for kind, variable in ONLY_WITH.items() if environ.get(variable, "") in ("", "false")}
+
+
+def check_providers(
+    azure: Azure, environ: Mapping[str, str], needed: Mapping[str, set[str]], notes: list[str], *, versions_in: str
+) -> list[str]:
     """Sentences about providers that are not registered, and API versions that this cloud has not got."""
     wrong: list[str] = []
     for subscription, providers in needed.items():
@@ -67,7 +82,7 @@ def check_providers(azure: Azure, needed: Mapping[str, set[str]], notes: list[st
         known = {str(one["namespace"]).lower(): one for one in listed}
         wrong += _unregistered(subscription, providers, known)
         if subscription == versions_in:
-            wrong += _unknown(known, used={*providers, *AT_VAULTS, *AT_CLUSTERS, *ALWAYS_THERE})
+            wrong += _unknown(known, unused(environ), used={*providers, *AT_VAULTS, *AT_CLUSTERS, *ALWAYS_THERE})
     return wrong
 
 
@@ -80,7 +95,7 @@ def _unregistered(subscription: str, needed: Iterable[str], known: Mapping[str, 
     ]
 
 
-def _unknown(known: Mapping[str, Mapping[str, Any]], *, used: set[str]) -> list[str]:
+def _unknown(known: Mapping[str, Mapping[str, Any]], unused_types: set[str], *, used: set[str]) -> list[str]:
     """What this cloud says that it does not know. A type that it does not list at all may still be there."""
     found: list[str] = []
     for provider, kind, version in sorted(declared()):
@@ -88,7 +103,7 @@ def _unknown(known: Mapping[str, Mapping[str, Any]], *, used: set[str]) -> list[
             str(one["resourceType"]).lower(): one for one in known.get(provider.lower(), {}).get("resourceTypes") or []
         }
         versions = types.get(kind.lower(), {}).get("apiVersions") or [version]
-        if version not in versions and provider in used:
+        if version not in versions and provider in used and f"{provider}/{kind}" not in unused_types:
             found.append(
                 f"this cloud does not know {provider}/{kind}@{version}, which the templates use. The newest that it has is "
                 f"{max(versions)}: try that one in infra/, or wait until the cloud has ours."
@@ -99,7 +114,7 @@ def _unknown(known: Mapping[str, Mapping[str, Any]], *, used: set[str]) -> list[
 def check_region(azure: Azure, environ: Mapping[str, str], notes: list[str]) -> list[str]:
     """A sentence if Flex Consumption is not offered where the app is to be."""
     region = environ.get("AZURE_LOCATION", "").replace(" ", "").lower()
-    if not region or not _is_flex(environ):
+    if not region or not is_flex(environ):
         return []
     try:
         listed = azure.call("functionapp", "list-flexconsumption-locations")

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from azure_cli import AzError, Azure
 from belongings import AT_ONCE
 from environment import Installation, Place
+from named import Named
 
 TYPE = "Microsoft.Authorization/permissions"
 DEPLOY = "Microsoft.Resources/deployments/write"
@@ -23,6 +25,20 @@ AT_A_TOPICS_GROUP = (
     "Microsoft.Insights/diagnosticSettings/write",
     "Microsoft.Insights/metricAlerts/write",
 )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, as far as rights hang on it."""
+
+    approving: bool = False
+    """Whether the deployment approves private endpoints to the vaults."""
+    cluster_roles: bool = True
+    """Whether it makes roles for clusters, or for operations."""
+    key_role: bool = True
+
+
+NOTHING_UNUSUAL = Asked()
 
 
 def check_rights(azure: Azure, needed: Mapping[str, tuple[str, ...]], notes: list[str]) -> list[str]:
@@ -44,12 +60,9 @@ def needs(
     scopes: Iterable[Place],
     vaults: Iterable[Place],
     topics: Mapping[Place, Place],
-    *,
-    approving: bool = False,
+    asked: Asked = NOTHING_UNUSUAL,
 ) -> dict[str, tuple[str, ...]]:
-    """What must be allowed, by ARM id. `topics` are the system topics that vaults have already, wherever they lie; `approving`
-    is whether the deployment approves private endpoints to the vaults.
-    """
+    """What must be allowed, by ARM id. `topics` are the system topics that vaults have already, wherever they lie."""
     needed: dict[str, tuple[str, ...]] = {}
 
     def need(place: str, *actions: str) -> None:
@@ -58,24 +71,34 @@ def needs(
     need(f"/subscriptions/{mine.subscription}", DEPLOY, GROUP, ASSIGN)
     for scope in scopes:
         # The right to follow operations is one on the whole subscription: their address lies below it.
-        need(f"/subscriptions/{scope.subscription}", DEPLOY, ROLE, ASSIGN)
+        need(f"/subscriptions/{scope.subscription}", DEPLOY, *([ROLE] if asked.cluster_roles else []), ASSIGN)
         need(scope.id, ASSIGN)
         if scope.group:
             need(Place(scope.subscription, scope.group).id, DEPLOY)
     for vault in vaults:
-        need(f"/subscriptions/{vault.subscription}", DEPLOY, ROLE)
+        need(f"/subscriptions/{vault.subscription}", DEPLOY, *([ROLE] if asked.key_role else []))
         need(Place(vault.subscription, vault.group).id, DEPLOY, *([] if vault in topics else [NEW_TOPIC]))
         topic = topics.get(vault, vault)
         need(Place(topic.subscription, topic.group).id, *AT_A_TOPICS_GROUP)
-        need(vault.id, ASSIGN, *([APPROVE] if approving else []))
+        need(vault.id, ASSIGN, *([APPROVE] if asked.approving else []))
     return needed
 
 
-def allows(permissions: Iterable[Mapping[str, Any]], action: str) -> bool:
-    """Whether any of the caller's roles allows an action and does not take it back itself."""
+def needs_also(needed: Mapping[str, tuple[str, ...]], named: Iterable[Named]) -> dict[str, tuple[str, ...]]:
+    """With what must be allowed at what variables name."""
+    found = dict(needed)
+    for one in named:
+        for place, actions in ((one.id, one.kind.at_it), (one.group, one.kind.at_its_group)):
+            if actions:
+                found[place] = tuple(dict.fromkeys((*found.get(place, ()), *actions)))
+    return found
+
+
+def allows(permissions: Iterable[Mapping[str, Any]], action: str, *, data: bool = False) -> bool:
+    """Whether any of some roles allows an action, or data action, and does not take it back itself."""
+    yes, no = ("dataActions", "notDataActions") if data else ("actions", "notActions")
     return any(
-        _matches(role.get("actions") or (), action) and not _matches(role.get("notActions") or (), action)
-        for role in permissions
+        _matches(role.get(yes) or (), action) and not _matches(role.get(no) or (), action) for role in permissions
     )
 
 

@@ -4,7 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from check_watch import without_identity
 from environment import NONE, SCOPE_KINDS, VAULT_KINDS, places
+from extra_tags import wrong_tags
+from given_roles import wrong_roles
+from named import wrong_names
 
 PARAMETERS = Path(__file__).resolve().parent.parent / "main.parameters.json"
 UNFIT = re.compile(r'[\r\n"\\]')
@@ -13,13 +17,22 @@ LISTS = {
     "CLUSTER_SCOPES": (SCOPE_KINDS, ""),
     "KEY_VAULT_IDS": (VAULT_KINDS, f" ('{NONE}' if every key is in a Managed HSM)"),
 }
-SWITCHES = ("VNET_ENABLED", "VAULT_OWNERS_APPROVE", "ONLY_EVENT_GRID_INBOUND", "CONNECTED_BY_OTHERS")
+SWITCHES = (
+    "VNET_ENABLED",
+    "OWN_PRIVATE_ZONES",
+    "VAULT_OWNERS_APPROVE",
+    "ONLY_EVENT_GRID_INBOUND",
+    "CONNECTED_BY_OTHERS",
+)
 CHOICES = {
     "MODE": ("observe", "enforce"),
     "HOSTING_PLAN": ("FlexConsumption", "ElasticPremium"),
     "RECONCILE_EVERY_MINUTES": ("5", "10", "15", "20"),
+    "STORAGE_PUBLIC_ACCESS": ("Enabled", "Disabled", "SecuredByPerimeter"),
     **dict.fromkeys(SWITCHES, ("true", "false")),
 }
+SHUT = ("Disabled", "SecuredByPerimeter")
+SUBNETS = ("APP_SUBNET_ID", "ENDPOINT_SUBNET_ID")
 RANGES = {"ALWAYS_READY_INSTANCES": (0, 40), "RETENTION_DAYS": (30, 730)}
 """The templates' own, as CHOICES are: a test holds them together."""
 
@@ -31,7 +44,16 @@ def passed_on() -> list[str]:
 
 def check_values(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each value that would fail later, with one that would not."""
-    return [*_unfit(environ), *_lists(environ), *_outside(environ)]
+    return [
+        *_unfit(environ),
+        *_lists(environ),
+        *_outside(environ),
+        *wrong_tags(environ),
+        *wrong_names(environ),
+        *wrong_roles(environ),
+        *without_identity(environ),
+        *_without_network(environ),
+    ]
 
 
 def _unfit(environ: Mapping[str, str]) -> Iterator[str]:
@@ -76,3 +98,24 @@ def _outside(environ: Mapping[str, str]) -> Iterator[str]:
 def _refused(environ: Mapping[str, str], name: str, allowed: Iterable[str]) -> bool:
     value = environ.get(name, "")
     return value != "" and value not in allowed
+
+
+def _without_network(environ: Mapping[str, str]) -> Iterator[str]:
+    """Values with which the app could reach something only through its network, where it has none."""
+    subnets = [name for name in SUBNETS if environ.get(name, "")]
+    if len(subnets) == 1:
+        yield f"{subnets[0]} is set alone: {' and '.join(SUBNETS)} are set together, or neither"
+    if environ.get("VNET_ENABLED", "") == "true":
+        return
+    if subnets:
+        yield f"{' and '.join(subnets)} would have no effect: azd env set VNET_ENABLED true"
+    if environ.get("PRIVATE_LINK_SCOPE_ID", ""):
+        yield (
+            "PRIVATE_LINK_SCOPE_ID is set, and without a network the app would not reach its own logs: "
+            "azd env set VNET_ENABLED true"
+        )
+    if environ.get("STORAGE_PUBLIC_ACCESS", "") in SHUT:
+        yield (
+            f"STORAGE_PUBLIC_ACCESS is {environ['STORAGE_PUBLIC_ACCESS']}, and without a network of its own the app would not "
+            "reach its storage: azd env set VNET_ENABLED true"
+        )

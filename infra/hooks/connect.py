@@ -1,15 +1,16 @@
 """Connect the deployed app to clusters and key vaults. `azd` runs this after each deployment of the code."""
 
-import json
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from azure_cli import AzError, Azure, StoppedError, say
-from belongings import EVENTS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
+from azure_cli import AzError, Azure, StoppedError, say, template_parameters
+from belongings import EVENTS, LINKS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
 from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
+from extra_tags import extra_tags
+from given_roles import given_role
 from indexing import wait_for_function
 from key_vaults import Vault, look_at, policy_offer
 from locks import locks
@@ -17,7 +18,6 @@ from removal import remove, tell
 from sign_in import sign_in
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "connect" / "main.bicep"
-SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 TRIES = 12
 TRY_SECONDS = 60
 """Roles and identities may take ten minutes to be known everywhere."""
@@ -96,7 +96,11 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "principalId": told(environ, "APP_PRINCIPAL_ID"),
         "functionAppId": told(environ, "FUNCTION_APP_ID"),
         "storageAccountId": told(environ, "STORAGE_ACCOUNT_ID"),
+        # Without public access Event Grid may not get in, and whether it does only Azure can tell.
+        "deadLetters": environ.get("STORAGE_PUBLIC_ACCESS", "") in ("", "Enabled"),
         "workspaceId": told(environ, "WORKSPACE_ID"),
+        "insightsId": told(environ, "INSIGHTS_ID"),
+        "privateLinkScopeId": environ.get("PRIVATE_LINK_SCOPE_ID", "").strip(),
         "actionGroupId": told(environ, "ACTION_GROUP_ID"),
         "clusterSubscriptions": list(dict.fromkeys(one.subscription for one in where)),
         "subscriptions": [one.subscription for one in where if not one.group],
@@ -106,6 +110,10 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "clusters": [
             {"subscription": one.subscription, "group": one.group, "name": one.name} for one in where if one.name
         ],
+        "clusterRole": given_role(environ, "CLUSTER_ROLE_ID"),
+        "operationRole": given_role(environ, "OPERATION_ROLE_ID"),
+        "keyRole": given_role(environ, "KEY_ROLE_ID"),
+        "extraTags": extra_tags(environ),
         "vaults": [
             {
                 "subscription": vault.place.subscription,
@@ -148,9 +156,7 @@ def _deploy_once(azure: Azure, mine: Installation, given: Mapping[str, Any], loc
     name = f"cmk-rotation-connect-{time.time_ns()}"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "parameters.json"
-        values = {name: {"value": value} for name, value in given.items()}
-        told_so = {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "parameters": values}
-        file.write_text(json.dumps(told_so), encoding="utf-8")
+        file.write_text(template_parameters(given), encoding="utf-8")
         answer = azure.call(
             *("deployment", "sub", "create", "--subscription", mine.subscription, "--name", name),
             *("--location", location, "--template-file", str(TEMPLATE), "--parameters", f"@{file}"),
@@ -187,4 +193,5 @@ def remove_the_rest(azure: Azure, environ: Mapping[str, str], mine: Installation
 
 
 def _stays(one: Belonging, keys: set[str], in_use: set[str]) -> bool:
-    return one.key in keys or (one.type == TOPICS and one.key in in_use)
+    # That the app's logs are in somebody's scope may be the doing of a policy, and goes only with the logs.
+    return one.type == LINKS or one.key in keys or (one.type == TOPICS and one.key in in_use)

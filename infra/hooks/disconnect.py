@@ -1,13 +1,13 @@
 """Remove all that this installation has outside its own resource group. `azd` runs this before `down`."""
 
-import os
 from collections.abc import Mapping
 
 from azure_cli import Azure, StoppedError, say
 from belongings import Found, find, tell_by_hand, tell_unseen
 from check_places import not_shown
 from check_rights import SEE_RIGHTS, check_rights
-from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
+from environment import SCOPE_KINDS, VAULT_KINDS, Place, connected_by_others, installation, places
+from evidence import evidence
 from own_group import foreign, tags_of_group
 from removal import Staying, remove, tell
 from sign_in import sign_in
@@ -25,7 +25,7 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
     somebodys = foreign(tags_of_group(azure, mine), mine)
     if somebodys:
         raise StoppedError(somebodys)
-    say(evidence(environ, mine))
+    say(evidence(azure, environ, mine, account.cloud))
     say(f"Looking for what {mine.environment} has outside {mine.group}, as {account} ...")
     where = _looked_after(environ)
     named = {mine.subscription, *(one.subscription for one in where)}
@@ -45,37 +45,6 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
         f"Disconnected from clusters and key vaults: {len(found.ours)} things were found. If you do not go on with 'azd down', "
         "'azd hooks run postdeploy' connects again."
     )
-
-
-def evidence(environ: Mapping[str, str], mine: Installation) -> str:
-    """What `azd down` deletes besides, and how to keep it."""
-    storage = environ.get("STORAGE_ACCOUNT_ID", "").strip() or f"the storage account in {mine.group}"
-    workspace = environ.get("WORKSPACE_ID", "").strip() or f"the workspace in {mine.group}"
-    return (
-        "'azd down' deletes the evidence of all rotations:\n"
-        f"  - the records and dead letters in {storage}: for good\n"
-        f"  - the logs in {workspace}: for good with --purge; else Azure keeps them 14 days, and a workspace of the same\n"
-        "    name that is made meanwhile has them again\n"
-        "To have it first, answer azd's question with no, run this with the app's packages installed (requirements.txt), and\n"
-        "'azd down' again:\n"
-        f"  {status_command(environ)}\n"
-        "infra/README.md, Evidence, says which right that takes, how it is outside the public cloud, and how to keep all of it."
-    )
-
-
-def status_command(environ: Mapping[str, str], *, windows: bool = os.name == "nt") -> str:
-    """What writes the record down, from the folder of azure.yaml, in the shell that the hooks run in."""
-    settings = {
-        "CLUSTER_SCOPES": environ.get("CLUSTER_SCOPES", "").strip() or "SCOPES",
-        "MODE": "observe",
-        "AzureWebJobsStorage__accountName": environ.get("STORAGE_ACCOUNT_ID", "").rstrip("/ ").rpartition("/")[2]
-        or "ACCOUNT",
-    }
-    command = "python3 -m cmk_rotation status --json --history > rotations.json"
-    if windows:
-        given = "".join(f"$env:{name}='{value}'; " for name, value in settings.items())
-        return given + command.replace("python3", "python", 1)
-    return "".join(f"{name}='{value}' " for name, value in settings.items()) + command
 
 
 def _looked_after(environ: Mapping[str, str]) -> list[Place]:

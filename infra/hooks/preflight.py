@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
 from check_cloud import check_providers, check_region, needed_providers, network_providers
+from check_network import check_network
 from check_places import check_locks, check_own_group, check_vault, is_visible
-from check_rights import check_rights, needs
+from check_policies import check_policies
+from check_rights import Asked, check_rights, needs, needs_also
 from check_values import check_values
+from check_watch import check_watch
 from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
+from extra_tags import check_tags_of_others
+from given_roles import CLUSTER_ROLES, KEY_ROLES, check_roles, given_role
+from named import Named, check_named, named
 from sign_in import azd_account, sign_in
 
 OLDEST_BICEP = (0, 36)
@@ -79,7 +85,11 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
-    approving = environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true"
+    asked = Asked(
+        approving=environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true",
+        cluster_roles=not all(given_role(environ, one) for one in CLUSTER_ROLES),
+        key_role=not all(given_role(environ, one) for one in KEY_ROLES),
+    )
     wrong, notes = findings.wrong, findings.notes
     wrong += check_own_group(azure, environ, mine, [*where, *keys])
     # What only those who connect must see and may do does not stop a deployer who leaves that to them.
@@ -87,11 +97,31 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     seen = [one for one in where if is_visible(azure, one, outside)]
     seen_vaults = [one for one in keys if is_visible(azure, one, outside)]
     looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
+    theirs = _check_named(azure, environ, mine, findings)
+    wrong += check_network(azure, environ, mine, theirs)
+    wrong += check_watch(azure, environ, theirs, notes)
     topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
         seen, seen_vaults, topics = [], [], {}
-    wrong += check_rights(azure, needs(mine, seen, seen_vaults, topics, approving=approving), notes)
+    needed_rights = needs_also(needs(mine, seen, seen_vaults, topics, asked), theirs)
+    wrong += check_rights(azure, needed_rights, notes)
+    wrong += check_roles(azure, environ, CLUSTER_ROLES, (one.subscription for one in seen), notes)
+    wrong += check_roles(azure, environ, KEY_ROLES, (one.subscription for one in seen_vaults), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
-    wrong += check_providers(azure, needed, notes, versions_in=mine.subscription)
+    wrong += check_providers(azure, environ, needed, notes, versions_in=mine.subscription)
+    check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)
     wrong += check_region(azure, environ, notes)
     wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)
+    if not wrong:
+        outside_too = None if connected_by_others(environ) else (where, [one for one in looked_at if one is not None])
+        wrong += check_policies(azure, environ, mine, notes, outside_too)
+
+
+def _check_named(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> list[Named]:
+    """The resources that variables name, which are there and must allow what is done with them."""
+    found: list[Named] = []
+    for one in named(environ):
+        others = one.kind.by_connect and connected_by_others(environ)
+        if check_named(azure, mine, one, findings.notes if others else findings.wrong) and not others:
+            found.append(one)
+    return found

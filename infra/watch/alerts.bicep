@@ -16,6 +16,9 @@ param workspaceId string
 @description('ARM id of the action group.')
 param actionGroupId string
 
+@description('Whether the queries are kept in storage that the workspace is linked to.')
+param ownStorage bool
+
 @description('Minutes between two looks at every cluster.')
 param reconcileEveryMinutes int
 
@@ -150,6 +153,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [
       }
       autoMitigate: rule.stateful
       muteActionsDuration: rule.stateful ? null : 'PT30M'
+      checkWorkspaceAlertsStorageConfigured: ownStorage
       // The table has no columns of the app's before its first line.
       skipQueryValidation: true
       actions: { actionGroups: [actionGroupId] }

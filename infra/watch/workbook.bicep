@@ -9,6 +9,12 @@ param tags object
 @description('ARM id of the workspace with the app\'s logs.')
 param workspaceId string
 
+@description('ARM id of a blob container that keeps what the workbook says; empty for Azure\'s own storage.')
+param storageId string
+
+@description('ARM id of an identity that is there, by which that container is reached; empty for none.')
+param identityId string
+
 var tiles = [
   {
     title: 'Which version is each cluster on, and is it the newest?'
@@ -116,10 +122,12 @@ resource workbook 'Microsoft.Insights/workbooks@2022-04-01' = {
   location: location
   tags: tags
   kind: 'shared'
+  identity: empty(storageId) ? null : { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
     displayName: 'CMK rotation'
     category: 'workbook'
     sourceId: workspaceId
+    storageUri: empty(storageId) ? null : storageId
     serializedData: string({
       version: 'Notebook/1.0'
       items: concat([timeRange], items)

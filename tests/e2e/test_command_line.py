@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from disconnect import status_command
+from evidence import PUBLIC, status_command
+from evidence import settings as settings_of
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.operationalinsights.behaviour import Behaviour
 from simulator.wire.faults import Fault, FaultKind
@@ -127,7 +128,7 @@ def test_the_command_that_the_deployments_hook_prints_writes_the_record_down(tmp
         new = story.rotate()
         story.finished(cluster, new)
         known = {"CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}", "STORAGE_ACCOUNT_ID": story.account.resource_id}
-        command = status_command(known, windows=False).removesuffix(" > rotations.json")
+        command = status_command(settings_of(known, PUBLIC, {}), windows=False).removesuffix(" > rotations.json")
         python = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         env = {**story.azure.environment("operator"), **python}
         done = subprocess.run(

@@ -31,11 +31,12 @@ def connected(given: dict[str, Any]) -> Iterator[tuple[str, Resource]]:
     """Every resource of connect/main.bicep with the name of its output, in an order in which Azure may make them."""
     template = Template(given)
     yield from template.for_clusters()
+    yield from template.links()
     roles: dict[str, str] = {}
     for subscription in dict.fromkeys(vault["subscription"] for vault in given["vaults"]):
-        made = template.role(subscription, "keys")
+        made = template.roles(subscription, "keys")["keys"]
         roles[subscription] = made["id"]
-        yield "keyRoles", made
+        yield from (("keyRoles", one) for one in [made] if "properties" in one)
     for vault in given["vaults"]:
         yield from template.for_vault(vault, roles[vault["subscription"]])
 
@@ -46,7 +47,10 @@ class Template:
         self.app = given["functionAppId"].lower()
         self.token = short(self.app)
         self.mark = f"cmk-rotation:{self.app}"
-        self.tags = {"cmk-rotation-app": self.app, "cmk-rotation-environment": given["environmentName"]}
+        self.tags = given["extraTags"] | {
+            "cmk-rotation-app": self.app,
+            "cmk-rotation-environment": given["environmentName"],
+        }
 
     def role(self, subscription: str, kind: str) -> Resource:
         name = guid(subscription, self.token, kind)
@@ -57,6 +61,16 @@ class Template:
         }
         return {"id": f"/subscriptions/{subscription}/{AUTHORIZATION}/roleDefinitions/{name}", "properties": told}
 
+    def roles(self, subscription: str, *kinds: str) -> dict[str, Resource]:
+        """Our own role of each kind, or where another is given, that one, which is made by nobody here."""
+        given = {"clusters": "clusterRole", "operations": "operationRole", "keys": "keyRole"}
+        made = {kind: self.role(subscription, kind) for kind in kinds}
+        for kind in kinds:
+            if self.given[given[kind]]:
+                id_ = f"/subscriptions/{subscription}/{AUTHORIZATION}/roleDefinitions/{self.given[given[kind]]}"
+                made[kind] = {"id": id_}
+        return made
+
     def right(self, scope: str, role_id: str, whom: str = "") -> Resource:
         principal = whom or self.given["principalId"]
         name = guid(scope.lower(), self.token, role_id.lower(), principal)
@@ -66,11 +80,11 @@ class Template:
     def for_clusters(self) -> Iterator[tuple[str, Resource]]:
         roles: dict[str, str] = {}
         for subscription in self.given["clusterSubscriptions"]:
-            clusters, operations = (self.role(subscription, kind) for kind in ("clusters", "operations"))
-            roles[subscription] = clusters["id"]
-            yield "clusterRoles", clusters
-            yield "operationRoles", operations
-            yield "operationAccess", self.right(f"/subscriptions/{subscription}", operations["id"])
+            of = self.roles(subscription, "clusters", "operations")
+            roles[subscription] = of["clusters"]["id"]
+            yield from (("clusterRoles", one) for one in [of["clusters"]] if "properties" in one)
+            yield from (("operationRoles", one) for one in [of["operations"]] if "properties" in one)
+            yield "operationAccess", self.right(f"/subscriptions/{subscription}", of["operations"]["id"])
         for subscription in self.given["subscriptions"]:
             yield "subscriptionAccess", self.right(f"/subscriptions/{subscription}", roles[subscription])
         for one in self.given["groups"]:
@@ -78,6 +92,13 @@ class Template:
         for one in self.given["clusters"]:
             scope = f"{group_of(one)}/providers/Microsoft.OperationalInsights/clusters/{one['name']}"
             yield "clusterAccess", self.right(scope, roles[one["subscription"]])
+
+    def links(self) -> Iterator[tuple[str, Resource]]:
+        scope = self.given["privateLinkScopeId"]
+        for output, what in (("workspaceLinks", "workspace"), ("insightsLinks", "insights")):
+            id_ = f"{scope}/scopedResources/cmk-rotation-{self.token}-{what}"
+            if scope:
+                yield output, {"id": id_, "properties": {"linkedResourceId": self.given[f"{what}Id"]}}
 
     def for_vault(self, vault: dict[str, str], role_id: str) -> Iterator[tuple[str, Resource]]:
         vault_id = f"{group_of(vault)}/providers/Microsoft.KeyVault/vaults/{vault['name']}"
@@ -90,7 +111,8 @@ class Template:
             yield "systemTopics", topic(topic_id, vault_id, tags=self.tags, identity={"principalId": principal})
         contributor = f"/subscriptions/{vault['subscription']}/{AUTHORIZATION}/roleDefinitions/blob-data-contributor"
         container = f"{self.given['storageAccountId']}/blobServices/default/containers/dead-letters"
-        yield "deadLetterAccess", self.right(container, contributor, principal)
+        if self.given["deadLetters"]:
+            yield "deadLetterAccess", self.right(container, contributor, principal)
         yield (
             "eventSubscriptions",
             event_subscription(f"{topic_id}/eventSubscriptions/cmk-rotation-{self.token}", self.app),

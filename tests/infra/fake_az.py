@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.infra import fake_policy
 from tests.infra.fake_arm import RefusedError, Resource, connected
 
 LISTS = (
@@ -22,16 +23,21 @@ LISTS = (
     "providers/microsoft.eventgrid/systemtopics",
     "providers/microsoft.insights/diagnosticsettings",
     "providers/microsoft.insights/metricalerts",
+    "providers/microsoft.insights/privatelinkscopes",
+    "providers/microsoft.network/privateendpoints",
     "providers/microsoft.web/sites",
     "eventsubscriptions",
+    "scopedresources",
 )
 OWNER = {"actions": ["*"], "notActions": []}
 NAME_LIMIT = 64
+RESOURCE_DEPTH = "/subscriptions/s/resourceGroups/g/providers/p/t/n".count("/")
 EMPTY: dict[str, Any] = {
     "calls": [],
     "user": "zoë@contoso.com",
     "tenant": "tenant-a",
     "cloud": "AzureCloud",
+    "cloud_told": None,
     "subscriptions": {},
     "resources": {},
     "deleted": [],
@@ -45,6 +51,7 @@ EMPTY: dict[str, Any] = {
     "fails_after": None,
     "permissions": {},
     "unregistered": [],
+    "policies": [],
     "versions": {},
     "bicep": "Bicep CLI version 0.49.2 (0123abcd)",
     "flex": ["West Europe", "northeurope"],
@@ -69,7 +76,7 @@ class Fake:
     def _answer(self, arguments: list[str], told: dict[str, str]) -> Any:
         match arguments:
             case ["rest", *_]:
-                return self._rest(told["--method"], told["--url"], query(arguments))
+                return self._rest(told["--method"], told["--url"], query(arguments), told.get("--body", "@")[1:])
             case ["account", "show", *_]:
                 subscription = told.get("--subscription", "").lower()
                 tenant = self.state["subscriptions"].get(subscription, {}).get("tenant", self.state["tenant"])
@@ -82,12 +89,16 @@ class Fake:
                     "tenantId": tenant,
                     "environmentName": self.state["cloud"],
                 }
+            case ["cloud", "show", *_]:
+                return self.state["cloud_told"]
             case ["bicep", "version", *_]:
                 if not self.state["bicep"]:
                     raise RefusedError("", "", 'Bicep CLI not found. Install it now by running "az bicep install".')
                 return self.state["bicep"]
             case ["functionapp", "list-flexconsumption-locations", *_]:
                 return [{"name": name} for name in self.state["flex"]]
+            case ["deployment", "sub", "what-if", *_]:
+                return fake_policy.what_if(self.state, told)
             case ["deployment", "sub", "create", *_]:
                 return self._deploy(told["--name"], told["--parameters"].removeprefix("@"))
             case _:
@@ -96,7 +107,7 @@ class Fake:
     def _signed_in(self, subscription: str) -> bool:
         return subscription in self.state["subscriptions"]
 
-    def _rest(self, method: str, url: str, asked: dict[str, str]) -> Any:
+    def _rest(self, method: str, url: str, asked: dict[str, str], body: str) -> Any:
         path = url.lower().removeprefix("https://management.azure.com").rstrip("/")
         assert "&" not in url, "cmd.exe would take it for the end of the command"
         assert asked["api-version"]
@@ -118,6 +129,8 @@ class Fake:
             return self._get(path, asked)
         if method == "delete":
             return self._delete(path)
+        if path.endswith("/checkpolicyrestrictions"):
+            return fake_policy.answer(self.state, json.loads(Path(body).read_text(encoding="utf-8")))
         assert path.endswith("/syncfunctiontriggers")
         return None
 
@@ -140,6 +153,8 @@ class Fake:
         kind = next((one for one in LISTS if path.endswith(f"/{one}")), None)
         if kind is not None:
             return self._page(self._listed(path.removesuffix(f"/{kind}"), kind, asked.get("$filter", "")), path, asked)
+        if path.endswith("/resources"):
+            return self._page(self._resources(path.removesuffix("/resources"), asked.get("$filter", "")), path, asked)
         if path.endswith("/functions/on_key_event"):
             self.state["polls_until_indexed"] -= 1
             if self.state["polls_until_indexed"] >= 0:
@@ -176,6 +191,17 @@ class Fake:
                 ],
             }
             for name in names
+        ]
+
+    def _resources(self, scope: str, only: str) -> list[Resource]:
+        """All of a scope that lie in a group themselves, or those with a tag."""
+        parts = only.split("'")
+        return [
+            one
+            for id_, one in self.state["resources"].items()
+            if id_.startswith(f"{scope}/")
+            and id_.count("/") == RESOURCE_DEPTH
+            and (not only or (one.get("tags") or {}).get(parts[1]) == parts[3])
         ]
 
     def _listed(self, scope: str, kind: str, only: str) -> list[Resource]:

@@ -47,8 +47,8 @@ _SITE_CONFIG = {
     "scmIpSecurityRestrictionsUseMain",
     "scmMinTlsVersion",
 }
-"""Of Microsoft.Web/sites@2024-04-01, as far as they are used: both were held against the models of azure-mgmt-web 8.0.0. In a
-`union` the compiler does not look at names."""
+"""Of Microsoft.Web/sites@2023-12-01, as far as they are used: both were held against the models of that version in
+azure-mgmt-web 7.3.1. In a `union` the compiler does not look at names."""
 
 
 def faults(deployment: Deployment, *, group: str | None = None) -> list[str]:

@@ -19,6 +19,8 @@ CLUSTER = f"{LOGS}/providers/Microsoft.OperationalInsights/clusters/Cluster-A"
 KEYS = f"/subscriptions/{OTHER}/resourceGroups/rg-keys"
 VAULT = f"{KEYS}/providers/Microsoft.KeyVault/vaults/contoso"
 SECOND_VAULT = f"{KEYS}/providers/Microsoft.KeyVault/vaults/fabrikam"
+HUB = f"/subscriptions/{OTHER}/resourceGroups/rg-hub"
+LINK_SCOPE = f"{HUB}/providers/Microsoft.Insights/privateLinkScopes/Hub"
 THEIR_TOPIC = f"{KEYS}/providers/Microsoft.EventGrid/systemTopics/theirs"
 
 
@@ -34,6 +36,7 @@ def environ(name: str = "prod", subscription: str = SUBSCRIPTION, **more: str) -
         "APP_PRINCIPAL_ID": f"identity-of-{name}-in-{subscription[:4]}",
         "STORAGE_ACCOUNT_ID": f"{group}/providers/Microsoft.Storage/storageAccounts/st{name}",
         "WORKSPACE_ID": f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-{name}",
+        "INSIGHTS_ID": f"{group}/providers/Microsoft.Insights/components/appi-{name}",
         "ACTION_GROUP_ID": f"{group}/providers/Microsoft.Insights/actionGroups/ag-{name}",
         "CLUSTER_SCOPES": f"{CLUSTER}, {LOGS},/subscriptions/{SUBSCRIPTION.upper()}",
         "KEY_VAULT_IDS": VAULT,
@@ -42,6 +45,7 @@ def environ(name: str = "prod", subscription: str = SUBSCRIPTION, **more: str) -
 
 PROD = environ()
 """Of the app that is there from the start."""
+ALL_THAT_CAN_BE_CONNECTED = PROD | {"PRIVATE_LINK_SCOPE_ID": LINK_SCOPE}
 FRESH_CHECKOUT = ("AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID")
 """What azd knows of an environment that was only chosen again: no outputs."""
 
@@ -69,11 +73,14 @@ class Stage:
     def outside(self, *apps: Mapping[str, str]) -> set[str]:
         """What connect made for some apps that is there now."""
         marks = [app["FUNCTION_APP_ID"].lower() for app in apps]
+        ours = [app[name] for app in apps for name in ("WORKSPACE_ID", "INSIGHTS_ID")]
         workspaces = [app["WORKSPACE_ID"] for app in apps]
         return {
             id_
             for id_, one in self.resources.items()
-            if any(self._names(one, mark) for mark in marks) or one["properties"].get("workspaceId") in workspaces
+            if any(self._names(one, mark) for mark in marks)
+            or one["properties"].get("workspaceId") in workspaces
+            or one["properties"].get("linkedResourceId") in ours
         }
 
     def _names(self, one: dict[str, Any], mark: str) -> bool:
@@ -145,8 +152,8 @@ def stage(**state: Any) -> Stage:
     """A tenant in which nothing is connected yet, with the app `prod` deployed."""
     subscriptions = {one: {"tenant": "tenant-a"} for one in (SUBSCRIPTION, OTHER)}
     found = Stage(Fake(json.loads(json.dumps({"subscriptions": subscriptions} | state))))
-    for group in (LOGS, KEYS):
-        found.add(group)
+    for one in (LOGS, KEYS, HUB, LINK_SCOPE):
+        found.add(one)
     found.add(CLUSTER, properties={})
     for vault in (VAULT, SECOND_VAULT):
         found.add(vault, location="northeurope", properties={"enableRbacAuthorization": True})

@@ -18,19 +18,22 @@ API_VERSIONS = {
     "Microsoft.Insights/components": "2020-02-02",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
     "Microsoft.Insights/metricAlerts": "2018-03-01",
+    "Microsoft.Insights/privateLinkScopes": "2021-07-01-preview",
     "Microsoft.Insights/scheduledQueryRules": "2022-06-15",
     "Microsoft.Insights/workbooks": "2022-04-01",
     "Microsoft.KeyVault": "2023-02-01",
     "Microsoft.ManagedIdentity": "2023-01-31",
     "Microsoft.Network/privateDnsZones": "2020-06-01",
+    "Microsoft.Network/virtualNetworks": "2023-05-01",
     "Microsoft.Network": "2023-04-01",
     "Microsoft.OperationalInsights": "2023-09-01",
     "Microsoft.Resources": "2022-09-01",
-    "Microsoft.Storage": "2023-01-01",
-    "Microsoft.Web": "2024-04-01",
+    "Microsoft.Storage": "2023-05-01",
+    "Microsoft.Web": "2023-12-01",
 }
 """Of each type, or of a whole provider, the oldest that has what is used: newer ones come late to clouds such as Azure
-Government, and a template that names one fails there. `diagnosticSettings` has none that is stable and has all."""
+Government, and a template that names one fails there. `diagnosticSettings` has none that is stable and has
+all; of `privateLinkScopes` an older compiler does not know the stable one."""
 
 
 def known(kind: str) -> str:

@@ -74,6 +74,13 @@ def connect(infra: Path = INFRA, **given: Any) -> Deployment:
         "storageAccountId": f"{group(LONGEST)}/providers/Microsoft.Storage/storageAccounts/st1",
         "workspaceId": f"{group(LONGEST)}/providers/Microsoft.OperationalInsights/workspaces/log-1",
         "actionGroupId": f"{group(LONGEST)}/providers/Microsoft.Insights/actionGroups/ag-1",
+        "insightsId": f"{group(LONGEST)}/providers/Microsoft.Insights/components/appi-1",
+        "privateLinkScopeId": "",
+        "clusterRole": "",
+        "operationRole": "",
+        "keyRole": "",
+        "deadLetters": True,
+        "extraTags": {},
     }
     return deploy(infra / "connect/main.bicep", asked | LOOKED_AFTER | given)
 
@@ -309,17 +316,20 @@ def test_records_are_in_several_zones_where_the_region_has_them() -> None:
 
 
 def test_the_app_waits_for_its_storage_with_and_without_a_network() -> None:
-    """Otherwise only network does, which is not always there; the linter thinks that it is."""
+    """Otherwise only endpoints does, which is not always there; the linter thinks that it is."""
     (module,) = [module for module in bicep.read("main.bicep").modules if module.symbol == "function"]
-    assert module.body["dependsOn"] == ["storage"]
-    assert "#disable-next-line no-unnecessary-dependson\n  dependsOn: [storage]" in bicep.read("main.bicep").text
+    assert module.body["dependsOn"] == ["storage", "endpoints"]
+    assert (
+        "#disable-next-line no-unnecessary-dependson\n  dependsOn: [storage, endpoints]"
+        in bicep.read("main.bicep").text
+    )
 
 
 def test_there_is_an_endpoint_for_each_service_of_the_storage_and_each_vault_made_one_at_a_time() -> None:
     endpoints = app(vnetEnabled=True, keyVaultIds=LISTS["lines"]).all(ENDPOINTS)
     groups = [told["groupIds"] for told in map(connection, endpoints)]
     assert groups == [["blob"], ["queue"], ["table"], ["vault"], ["vault"]]
-    assert "@batchSize(1)\nresource privateEndpoints " in bicep.read("app/network.bicep").text
+    assert "@batchSize(1)\nresource privateEndpoints " in bicep.read("app/endpoints.bicep").text
     assert app(vnetEnabled=False).all(ENDPOINTS) == []
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from azure_cli import GONE, AzError
 from tests.infra import bicep
 from tests.infra.bicep import INFRA, ROOT
 from tests.infra.fake_arm import connected
-from tests.infra.hook_stage import VAULT, environ, stage
+from tests.infra.hook_stage import ALL_THAT_CAN_BE_CONNECTED, VAULT, environ, stage
 
 HOOKS = INFRA / "hooks"
 PROGRAM = HOOKS / "connections.py"
@@ -185,17 +186,19 @@ def test_api_versions_are_those_of_the_templates() -> None:
     assert len(known) >= 9
 
 
+def made_by_connect() -> Iterator[tuple[bicep.Resource, bicep.File]]:
+    """Each resource of connect/, and the file that makes it."""
+    for path in bicep.files():
+        if path.parent.name == "connect" and path.name != "main.bicep":
+            file = bicep.parse(path)
+            yield from ((resource, file) for resource in file.resources if not resource.existing)
+
+
 def test_everything_that_connect_makes_can_be_found_and_removed_and_the_fake_makes_the_same() -> None:
-    made = {
-        resource.type
-        for path in bicep.files()
-        if path.parent.name == "connect" and path.name != "main.bicep"
-        for resource in bicep.parse(path).resources
-        if not resource.existing
-    }
+    made = {resource.type for resource, _ in made_by_connect()}
     assert made == set(belongings.REMOVAL_ORDER)
     azure = stage()
-    azure.connect(environ())
+    azure.connect(ALL_THAT_CAN_BE_CONNECTED)
     makes = list(connected(azure.state["parameters"]))
     assert {output for output, _ in makes} == bicep.read("connect/main.bicep").outputs.keys()
     assert {belongings.belonging(one["id"]).type for _, one in makes} == made
@@ -212,31 +215,33 @@ def test_a_role_is_known_by_its_own_name_however_it_is_listed() -> None:
 def test_what_connect_makes_carries_the_mark_that_the_hook_knows_it_by() -> None:
     main = bicep.read("connect/main.bicep")
     assert main.variables["mark"] == "cmk-rotation:${toLower(functionAppId)}"
-    assert main.variables["tags"][belongings.TAG] == "toLower(functionAppId)"
-    for path in bicep.files():
-        if path.parent.name != "connect":
-            continue
-        for resource in bicep.parse(path).resources:
-            if resource.existing:
-                continue
-            match resource.type:
-                case belongings.ASSIGNMENTS:
-                    assert resource.properties["description"] == "mark", path
-                case belongings.ROLES:
-                    assert resource.properties["description"].endswith(" ${mark}"), path
-                case belongings.TOPICS | belongings.ALERTS:
-                    assert resource.body["tags"] == "tags", path
-                case belongings.EVENTS:
-                    assert resource.properties["destination"]["properties"]["resourceId"] == "app::onKeyEvent.id"
-                case belongings.DIAGNOSTICS:
-                    assert resource.properties["workspaceId"] == "workspaceId"
-                    assert resource.properties["logAnalyticsDestinationType"] == "Dedicated"
-                case kind:
-                    raise AssertionError(kind)
+    assert main.variables["ourTags"][belongings.TAG] == "toLower(functionAppId)"
+    assert main.variables["tags"] == "union(extraTags, ourTags)"
+    for resource, file in made_by_connect():
+        match resource.type:
+            case belongings.ASSIGNMENTS:
+                assert resource.properties["description"] == "mark", file.path
+            case belongings.ROLES:
+                assert resource.properties["description"].endswith(" ${mark}"), file.path
+            case belongings.TOPICS | belongings.ALERTS:
+                assert resource.body["tags"] == "tags", file.path
+            case belongings.EVENTS:
+                variables = file.variables
+                assert str(resource.properties).startswith("union(always, ")
+                assert variables["always"]["destination"] == "destination"
+                assert variables["destination"]["properties"]["resourceId"] == "app::onKeyEvent.id"
+            case belongings.DIAGNOSTICS:
+                assert resource.properties["workspaceId"] == "workspaceId"
+                assert resource.properties["logAnalyticsDestinationType"] == "Dedicated"
+            case belongings.LINKS:
+                assert resource.properties["linkedResourceId"] in {"workspaceId", "insightsId"}
+            case kind:
+                raise AssertionError(kind)
 
 
 def test_names_follow_from_ids_in_lower_case_and_fit() -> None:
-    lower = {"token", "principalId", "storageBlobDataContributor", "item.name", "'clusters'", "'operations'", "'keys'"}
+    kinds = {"'clusters'", "'operations'", "'keys'", "kind"}
+    lower = {"token", "principalId", "storageBlobDataContributor", "item.name", *kinds}
     for path in bicep.files():
         if path.parent.name != "connect":
             continue

@@ -10,6 +10,7 @@ import check_rights
 import check_values
 from azure_cli import StoppedError
 from environment import Installation, Place
+from named import KINDS
 from tests.infra import bicep
 from tests.infra.bicep import INFRA
 from tests.infra.fake_arm import topic
@@ -180,6 +181,12 @@ def test_the_values_that_the_check_takes_are_those_of_the_template() -> None:
     assert choices | {"CONNECTED_BY_OTHERS": ("true", "false")} == check_values.CHOICES
 
 
+@pytest.mark.parametrize("access", check_values.SHUT)
+def test_storage_without_public_access_needs_the_network(azure: Stage, access: str) -> None:
+    assert "azd env set VNET_ENABLED true" in the_one(azure, STORAGE_PUBLIC_ACCESS=access)
+    azure.check(FIRST | {"STORAGE_PUBLIC_ACCESS": access, "VNET_ENABLED": "true"})
+
+
 def test_an_id_that_is_none_is_named(azure: Stage) -> None:
     found = wrong(azure, CLUSTER_SCOPES="rg-logs", KEY_VAULT_IDS=f"{VAULT}/keys/k")
     assert "'rg-logs' is not the ARM id of a subscription" in found[0]
@@ -322,10 +329,10 @@ def test_api_versions_must_be_known_to_the_cloud(azure: Stage) -> None:
         versions.setdefault(f"{provider}/{kind}", []).append(version)
     azure.state["versions"] = versions
     azure.check(FIRST)
-    azure.state["versions"] = versions | {"Microsoft.Web/sites": ["2023-12-01", "2022-03-01"]}
+    azure.state["versions"] = versions | {"Microsoft.Web/sites": ["2023-01-01", "2022-03-01"]}
     for one in wrong(azure):
         assert "this cloud does not know Microsoft.Web/sites@" in one
-        assert "newest that it has is 2023-12-01" in one
+        assert "newest that it has is 2023-01-01" in one
 
 
 def test_the_rights_that_the_readme_names_are_needed_each_where_it_is_used(azure: Stage) -> None:
@@ -473,7 +480,10 @@ def test_the_readme_names_every_right_of_whoever_deploys() -> None:
     vault = Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")
     every = {
         action
-        for actions in check_rights.needs(mine, [Place(OTHER, "rg-logs")], [vault], {}, approving=True).values()
+        for actions in check_rights.needs(
+            mine, [Place(OTHER, "rg-logs")], [vault], {}, check_rights.Asked(approving=True)
+        ).values()
         for action in actions
     }
+    every |= {action for kind in KINDS.values() for action in (*kind.at_it, *kind.at_its_group)}
     assert {action for action in {*every, check_rights.SEE_RIGHTS} if f"`{action}`" not in rights} == set()

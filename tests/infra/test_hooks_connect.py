@@ -72,6 +72,20 @@ def test_connecting_gives_the_template_exactly_its_parameters_each_thing_once(az
         assert declared.count(": string") == len(given[items][0])
 
 
+@pytest.mark.parametrize(
+    ("access", "letters"), [("", True), ("Enabled", True), ("Disabled", False), ("SecuredByPerimeter", False)]
+)
+def test_dead_letters_are_asked_for_where_event_grid_gets_in(azure: Stage, access: str, *, letters: bool) -> None:
+    azure.connect(PROD | {"STORAGE_PUBLIC_ACCESS": access})
+    assert azure.state["parameters"]["deadLetters"] is letters
+    assert any("dead-letters" in id_ for id_ in azure.outside(PROD)) is letters
+
+
+def test_a_right_to_leave_dead_letters_goes_when_event_grid_is_shut_out(connected: Stage) -> None:
+    connected.connect(PROD | {"STORAGE_PUBLIC_ACCESS": "Disabled"})
+    assert not any("dead-letters" in id_ for id_ in connected.outside(PROD))
+
+
 def test_connecting_makes_what_the_readme_names(azure: Stage) -> None:
     azure.connect(PROD)
     assert kinds(azure.outside(PROD)) == ALL

@@ -5,8 +5,9 @@ import pytest
 import belongings
 import removal
 from azure_cli import StoppedError
-from disconnect import status_command
+from evidence import status_command
 from tests.infra.hook_stage import (
+    ALL_THAT_CAN_BE_CONNECTED,
     FRESH_CHECKOUT,
     KEYS,
     LOGS,
@@ -17,12 +18,13 @@ from tests.infra.hook_stage import (
 )
 
 
-def test_disconnecting_removes_everything_those_that_hang_on_others_first(connected: Stage) -> None:
-    everything = connected.outside(PROD)
-    connected.disconnect(PROD)
-    assert connected.outside(PROD) == set()
-    assert set(connected.state["deleted"]) == everything
-    order = [id_.rsplit("/", 2)[1] for id_ in connected.state["deleted"]]
+def test_disconnecting_removes_everything_those_that_hang_on_others_first(azure: Stage) -> None:
+    azure.connect(ALL_THAT_CAN_BE_CONNECTED)
+    everything = azure.outside(PROD)
+    azure.disconnect(PROD)
+    assert azure.outside(PROD) == set()
+    assert set(azure.state["deleted"]) == everything
+    order = [id_.rsplit("/", 2)[1] for id_ in azure.state["deleted"]]
     assert list(dict.fromkeys(order)) == [kind.rsplit("/", 1)[1].lower() for kind in belongings.REMOVAL_ORDER]
 
 
@@ -162,16 +164,11 @@ def test_what_azd_down_deletes_is_said_before_with_how_to_keep_it(
         PROD["WORKSPACE_ID"],
         "--purge",
         "14 days",
-        status_command(PROD, windows=False),
+        "AzureWebJobsStorage__accountName='stprod' python3 -m cmk_rotation status --json --history > rotations.json",
     ):
         assert part in said
 
 
 def test_the_record_is_written_down_by_a_command_for_the_shell_that_the_hooks_run_in() -> None:
-    account = PROD["STORAGE_ACCOUNT_ID"].rpartition("/")[2]
-    assert f"AzureWebJobsStorage__accountName='{account}' python3 -m cmk_rotation" in status_command(
-        PROD, windows=False
-    )
-    assert f"$env:AzureWebJobsStorage__accountName='{account}'; python -m cmk_rotation" in status_command(
-        PROD, windows=True
-    )
+    assert status_command({"A": "b c", "D": "e"}, windows=False).startswith("A='b c' D='e' python3 -m cmk_rotation ")
+    assert status_command({"A": "b c"}, windows=True).startswith("$env:A='b c'; python -m cmk_rotation ")

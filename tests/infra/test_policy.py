@@ -112,11 +112,14 @@ def test_rights_at_every_kind_of_scope_are_those_of_the_cluster_role() -> None:
     for kind in ("subscription", "group", "cluster"):
         assert (
             bicep.read(f"connect/{kind}-access.bicep").variables["roleId"]
-            == "guid(toLower(subscription().id), token, 'clusters')"
+            == "empty(givenRole) ? guid(toLower(subscription().id), token, 'clusters') : givenRole"
         )
     (role,) = (one for one in bicep.read("connect/cluster-roles.bicep").resources if one.symbol == "clusterRole")
     assert role.body["name"] == "guid(toLower(subscription().id), token, 'clusters')"
-    assert bicep.read("connect/vault.bicep").variables["roleId"] == "guid(toLower(subscription().id), token, 'keys')"
+    assert (
+        bicep.read("connect/vault.bicep").variables["roleId"]
+        == "empty(givenRole) ? guid(toLower(subscription().id), token, 'keys') : givenRole"
+    )
     assert (
         bicep.read("connect/key-role.bicep").resources[0].body["name"]
         == "guid(toLower(subscription().id), token, 'keys')"
@@ -132,7 +135,7 @@ def test_storage_takes_no_keys_no_strangers_and_no_plain_text() -> None:
     assert told["supportsHttpsTrafficOnly"] is True
     assert told["minimumTlsVersion"] == "TLS1_2"
     assert told["networkAcls"]["bypass"] == "AzureServices"
-    assert told["networkAcls"]["defaultAction"] == "publicAccess ? 'Allow' : 'Deny'"
+    assert told["networkAcls"]["defaultAction"] == "openToAll ? 'Allow' : 'Deny'"
 
 
 def test_telemetry_takes_no_keys_in_the_public_cloud() -> None:
@@ -262,6 +265,24 @@ def test_a_system_topic_is_the_vaults_and_has_an_identity() -> None:
 def test_storage_is_closed_to_the_public_where_the_app_has_a_network() -> None:
     accounts = [app(vnetEnabled=network).the("Microsoft.Storage/storageAccounts") for network in (False, True)]
     assert [account.properties["networkAcls"]["defaultAction"] for account in accounts] == ["Allow", "Deny"]
+
+
+def test_what_event_grid_may_not_reach_it_is_not_asked_to_leave_letters_in() -> None:
+    without, letters = connect(deadLetters=False), connect()
+    events = "Microsoft.EventGrid/systemTopics/eventSubscriptions"
+    for one, other in zip(without.all(events), letters.all(events), strict=True):
+        assert one.properties == {k: v for k, v in other.properties.items() if k != "deadLetterWithResourceIdentity"}
+    rights = [len(found.all("Microsoft.Authorization/roleAssignments")) for found in (without, letters)]
+    assert rights[1] - rights[0] == 2
+    assert set(without.outputs["deadLetterAccess"]) == {""}
+
+
+@pytest.mark.parametrize("access", ["Enabled", "Disabled", "SecuredByPerimeter"])
+def test_storage_has_the_public_access_that_is_asked_for(access: str) -> None:
+    deployment = app(vnetEnabled=True, storagePublicAccess=access)
+    told = deployment.the("Microsoft.Storage/storageAccounts").properties
+    assert (told["publicNetworkAccess"], told["networkAcls"]["defaultAction"]) == (access, "Deny")
+    assert deployment.outputs["STORAGE_PUBLIC_ACCESS"] == access
 
 
 def test_event_grid_failures_raise_an_alert_each() -> None:

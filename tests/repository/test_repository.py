@@ -47,8 +47,9 @@ def test_the_deploy_workflow_gives_every_parameter_of_azd_and_the_same_defaults(
     parameters = json.loads((ROOT / "infra/main.parameters.json").read_text(encoding="utf-8"))["parameters"]
     wanted = {
         "AZURE_SUBSCRIPTION_ID": "${{ vars.AZURE_SUBSCRIPTION_ID }}",
-        "CONNECTED_BY_OTHERS": "${{ vars.CONNECTED_BY_OTHERS || 'false' }}",  # the hooks' alone
+        "CONNECTED_BY_OTHERS": "${{ vars.CONNECTED_BY_OTHERS || 'false' }}",  # the hooks' alone, as the roles are
     }
+    wanted |= {name: f"${{{{ vars.{name} }}}}" for name in ("CLUSTER_ROLE_ID", "OPERATION_ROLE_ID", "KEY_ROLE_ID")}
     for entry in parameters.values():
         name, _, default = entry["value"].removeprefix("${").removesuffix("}").partition("=")
         wanted[name] = f"${{{{ vars.{name} || '{default}' }}}}" if default else f"${{{{ vars.{name} }}}}"

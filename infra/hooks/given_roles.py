@@ -1,0 +1,88 @@
+"""Roles that are there already, given to the app instead of roles of our own: for where nobody may make one."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from azure_cli import AzError, Azure
+from check_rights import allows
+from environment import SCOPE_KINDS, places
+
+TYPE = "Microsoft.Authorization/roleDefinitions"
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+OPERATIONS = "Microsoft.OperationalInsights/locations/operationStatuses/read"
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a role must allow."""
+
+    actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+
+
+CLUSTER_ROLES = {
+    "CLUSTER_ROLE_ID": Needed(
+        (
+            "Microsoft.OperationalInsights/clusters/read",
+            "Microsoft.OperationalInsights/clusters/write",
+            OPERATIONS,
+            "Microsoft.OperationalInsights/workspaces/read",
+        )
+    ),
+    "OPERATION_ROLE_ID": Needed((OPERATIONS,)),
+}
+KEY_ROLES = {"KEY_ROLE_ID": Needed(data_actions=("Microsoft.KeyVault/vaults/keys/read",))}
+"""As the templates' own: a test holds them together."""
+
+
+def given_role(environ: Mapping[str, str], variable: str) -> str:
+    """The name of a role, which is a GUID; empty for one of our own."""
+    return environ.get(variable, "").strip().lower()
+
+
+def wrong_roles(environ: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each value that is no role's name, and for two rights that Azure would take for one."""
+    for variable in (*CLUSTER_ROLES, *KEY_ROLES):
+        value = given_role(environ, variable)
+        if value and not GUID.fullmatch(value):
+            yield f"{variable}: '{value}' is no role's GUID: az role definition list --name ROLE --query [].name"
+    clusters, operations = (given_role(environ, variable) for variable in CLUSTER_ROLES)
+    whole = [one.subscription for one in places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0] if not one.group]
+    if clusters and clusters == operations and whole:
+        yield (
+            f"CLUSTER_ROLE_ID and OPERATION_ROLE_ID are one role, and Azure gives it only once at the subscription {whole[0]}: "
+            "take another for operations, such as Log Analytics Reader"
+        )
+
+
+def check_roles(
+    azure: Azure,
+    environ: Mapping[str, str],
+    roles: Mapping[str, Needed],
+    subscriptions: Iterable[str],
+    notes: list[str],
+) -> list[str]:
+    """Sentences about given roles that are not there, or do not allow what the app does."""
+    wrong: list[str] = []
+    broad: list[str] = []
+    where = sorted(set(subscriptions))
+    for variable, needed in roles.items():
+        name = given_role(environ, variable)
+        for subscription in where if GUID.fullmatch(name) else ():
+            try:
+                role = azure.get(f"/subscriptions/{subscription}/providers/{TYPE}/{name}", TYPE)["properties"]
+            except AzError as error:
+                wrong.append(
+                    f"{variable}: there is no role {name} to be had in subscription {subscription}: {error.short}"
+                )
+                continue
+            permissions = role.get("permissions") or []
+            missing = [one for one in needed.actions if not allows(permissions, one)]
+            missing += [one for one in needed.data_actions if not allows(permissions, one, data=True)]
+            if missing:
+                wrong.append(f"{variable}: the role '{role.get('roleName')}' does not allow {', '.join(missing)}")
+            elif str(role.get("type")) == "BuiltInRole":
+                broad.append(f"{variable}: '{role.get('roleName')}' may allow the app more than it needs.")
+    notes += dict.fromkeys(broad)
+    return list(dict.fromkeys(wrong))

@@ -1,0 +1,131 @@
+"""Roles that are there already, in place of our own."""
+
+from typing import Any
+
+import pytest
+
+import given_roles
+from tests.infra import bicep
+from tests.infra.faults import faults
+from tests.infra.hook_stage import KEYS, OTHER, PROD, SUBSCRIPTION, Stage
+from tests.infra.test_deployment import connect
+from tests.infra.test_hooks_check import FIRST, the_one, wrong
+
+CLUSTERS, OPERATIONS, READ_KEYS = (f"{one}0000000-0000-0000-0000-000000000000" for one in "abc")
+GIVEN = {"CLUSTER_ROLE_ID": CLUSTERS.upper(), "OPERATION_ROLE_ID": OPERATIONS, "KEY_ROLE_ID": f" {READ_KEYS}"}
+ROLES, RIGHTS = "Microsoft.Authorization/roleDefinitions", "Microsoft.Authorization/roleAssignments"
+
+
+@pytest.fixture
+def with_roles(azure: Stage) -> Stage:
+    """The roles can be had in both subscriptions."""
+    for subscription in (SUBSCRIPTION, OTHER):
+        add(azure, subscription, CLUSTERS, actions=["Microsoft.OperationalInsights/*"])
+        add(azure, subscription, OPERATIONS, actions=["*/read"])
+        add(azure, subscription, READ_KEYS, dataActions=["Microsoft.KeyVault/vaults/*/read"])
+    return azure
+
+
+def add(azure: Stage, subscription: str, name: str, **permissions: list[str]) -> None:
+    told = {"type": "BuiltInRole", "roleName": f"Role {name[0]}", "permissions": [permissions]}
+    azure.add(f"/subscriptions/{subscription}/providers/{ROLES}/{name}", properties=told)
+
+
+def test_no_role_is_made_where_all_are_given() -> None:
+    deployment = connect(clusterRole=CLUSTERS, operationRole=OPERATIONS, keyRole=READ_KEYS)
+    assert deployment.all(ROLES) == []
+    assert faults(deployment) == []
+    given = {str(one.properties["roleDefinitionId"]).rpartition("/")[2] for one in deployment.all(RIGHTS)}
+    assert given >= {CLUSTERS, OPERATIONS, READ_KEYS}
+    assert len(given) == 4, "and the one for dead letters"
+    assert {role for name in ("clusterRoles", "operationRoles", "keyRoles") for role in deployment.outputs[name]} == {
+        ""
+    }
+
+
+@pytest.mark.parametrize("given", [{"clusterRole": CLUSTERS}, {"operationRole": OPERATIONS}, {"keyRole": READ_KEYS}])
+def test_a_right_by_another_role_is_another_right_and_all_others_stay(given: dict[str, Any]) -> None:
+    """Azure refuses to change the role of a right."""
+    ours, other = ({one.id: one.properties for one in found.all(RIGHTS)} for found in (connect(), connect(**given)))
+    assert len(ours) == len(other)
+    (role,) = given.values()
+    new = {id_: told for id_, told in other.items() if id_ not in ours}
+    assert new != {}
+    assert all(str(told["roleDefinitionId"]).endswith(role) for told in new.values())
+    assert {id_: ours[id_] for id_ in ours.keys() & other.keys()} == {
+        id_: other[id_] for id_ in ours.keys() & other.keys()
+    }
+
+
+def test_what_the_check_wants_of_a_role_is_what_our_own_allows() -> None:
+    wanted = {**given_roles.CLUSTER_ROLES, **given_roles.KEY_ROLES}
+    own = [
+        one for path in ("connect/cluster-roles.bicep", "connect/key-role.bicep") for one in bicep.read(path).resources
+    ]
+    for needed, role in zip(wanted.values(), (one for one in own if one.type == ROLES), strict=True):
+        (allowed,) = role.properties["permissions"]
+        assert (list(needed.actions), list(needed.data_actions)) == (allowed["actions"], allowed["dataActions"])
+
+
+def test_connecting_gives_the_roles_on_and_removes_our_own(connected: Stage) -> None:
+    own = {id_ for id_ in connected.outside(PROD) if "/roledefinitions/" in id_}
+    assert len(own) == 5
+    connected.connect(PROD | GIVEN)
+    given: dict[str, Any] = connected.state["parameters"]
+    assert (given["clusterRole"], given["operationRole"], given["keyRole"]) == (CLUSTERS, OPERATIONS, READ_KEYS)
+    assert own & connected.outside(PROD) == set()
+    rights = {id_ for id_ in connected.outside(PROD) if "/roleassignments/" in id_}
+    assert len(rights) == 7
+    connected.disconnect(PROD)
+    assert connected.outside(PROD) == set()
+
+
+def test_the_check_is_content_with_roles_that_allow_enough(
+    with_roles: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_roles.check(FIRST | GIVEN)
+    assert "'Role a' may allow the app more than it needs" in capsys.readouterr().out
+
+
+def test_who_may_make_no_roles_needs_no_right_to(with_roles: Stage) -> None:
+    no = {"actions": ["*"], "notActions": [f"{ROLES}/write"]}
+    with_roles.state["permissions"] = {f"/subscriptions/{one}": [no] for one in (SUBSCRIPTION, OTHER)}
+    with_roles.check(FIRST | GIVEN)
+    for variable in GIVEN:
+        assert any(f"{ROLES}/write" in one for one in wrong(with_roles, **GIVEN | {variable: ""})), variable
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "permissions", "missing"),
+    [
+        ("CLUSTER_ROLE_ID", CLUSTERS, {"actions": ["*/read"]}, "Microsoft.OperationalInsights/clusters/write"),
+        ("OPERATION_ROLE_ID", OPERATIONS, {"actions": ["*"], "notActions": ["*/read"]}, given_roles.OPERATIONS),
+        ("KEY_ROLE_ID", READ_KEYS, {"actions": ["*"]}, "Microsoft.KeyVault/vaults/keys/read"),
+    ],
+)
+def test_a_role_that_allows_too_little_is_named(
+    with_roles: Stage, variable: str, name: str, permissions: dict[str, list[str]], missing: str
+) -> None:
+    add(with_roles, OTHER, name, **permissions)
+    found = the_one(with_roles, **GIVEN)
+    assert found.startswith(f"{variable}: the role 'Role {name[0]}' does not allow ")
+    assert missing in found
+
+
+def test_a_role_that_is_not_there_is_named(with_roles: Stage) -> None:
+    del with_roles.resources[f"/subscriptions/{OTHER}/providers/{ROLES}/{READ_KEYS}".lower()]
+    assert f"KEY_ROLE_ID: there is no role {READ_KEYS} to be had in subscription {OTHER}" in the_one(
+        with_roles, **GIVEN
+    )
+
+
+def test_who_leaves_the_connecting_to_others_leaves_the_roles_to_them(azure: Stage) -> None:
+    azure.check(FIRST | GIVEN | {"CONNECTED_BY_OTHERS": "true"})
+
+
+def test_a_name_is_no_guid_and_one_role_cannot_be_given_twice_at_one_place(with_roles: Stage) -> None:
+    assert "is no role's GUID" in the_one(with_roles, **GIVEN | {"KEY_ROLE_ID": "Key Vault Reader"})
+    add(with_roles, OTHER, CLUSTERS, actions=["*"])
+    both = GIVEN | {"OPERATION_ROLE_ID": CLUSTERS}
+    assert "are one role" in the_one(with_roles, **both)
+    with_roles.check(FIRST | both | {"CLUSTER_SCOPES": KEYS})
