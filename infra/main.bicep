@@ -67,6 +67,15 @@ param retentionDays int = 365
 @description('Endpoint of an Event Grid custom topic for finished rotations, if one is wanted. The app\'s identity needs EventGrid Data Sender on it.')
 param outcomeTopicEndpoint string = ''
 
+@description('API version to speak to Azure Resource Manager in, where the cloud does not know the app\'s own.')
+param armApiVersion string = ''
+
+@description('API version to speak to Key Vault and Managed HSM in, likewise.')
+param keyVaultApiVersion string = ''
+
+@description('API version to speak to queues and tables in, likewise.')
+param storageApiVersion string = ''
+
 @allowed(['Enabled', 'Disabled', 'SecuredByPerimeter'])
 @description('Public network access of the app\'s storage account. Without it, undelivered events leave no dead letters, and the app needs its network.')
 param storagePublicAccess string = 'Enabled'
@@ -218,6 +227,9 @@ module function 'app/function.bicep' = {
     mode: mode
     reconcileEveryMinutes: reconcileEveryMinutes
     outcomeTopicEndpoint: outcomeTopicEndpoint
+    armApiVersion: armApiVersion
+    keyVaultApiVersion: keyVaultApiVersion
+    storageApiVersion: storageApiVersion
   }
   // The linter sees that endpoints waits for storage, and not that without a network nothing else would.
   #disable-next-line no-unnecessary-dependson

@@ -62,6 +62,15 @@ param reconcileEveryMinutes int
 @description('Endpoint of a custom topic for finished rotations; empty for none.')
 param outcomeTopicEndpoint string
 
+@description('API version to speak to Azure Resource Manager in; empty for the app\'s own.')
+param armApiVersion string
+
+@description('API version to speak to Key Vault and Managed HSM in, likewise.')
+param keyVaultApiVersion string
+
+@description('API version to speak to queues and tables in, likewise.')
+param storageApiVersion string
+
 var flex = hostingPlan == 'FlexConsumption'
 // A cloud's own list; Azure Government's audience is not its ARM host.
 var audience = environment().authentication.audiences[0]
@@ -85,6 +94,9 @@ var productSettings = {
   KEEP_OLD_VERSION_HOURS: '24'
   EXPIRY_WARNING_DAYS: '30'
   OUTCOME_TOPIC_ENDPOINT: outcomeTopicEndpoint
+  ARM_API_VERSION: armApiVersion
+  KEY_VAULT_API_VERSION: keyVaultApiVersion
+  STORAGE_API_VERSION: storageApiVersion
   TELEMETRY_WORKSPACE_ID: workspaceId
 }
 // By the account's name where that does: with addresses alone, the host may start without its storage.

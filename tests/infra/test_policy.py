@@ -32,8 +32,8 @@ HOST_SETTINGS = {
     "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
 }
 """What the Functions host reads (learn.microsoft.com/azure/azure-functions/functions-app-settings)."""
-NOT_SET = {"AzureWebJobsStorage"}
-"""It would hold a key."""
+NOT_SET = {"AzureWebJobsStorage", "AzureWebJobsStorage__managedIdentityResourceId"}
+"""The first would hold a key; the second says what the identity's client id says already."""
 
 
 def guids(text: str) -> set[str]:
