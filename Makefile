@@ -11,7 +11,7 @@ KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
 CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/controller/*
 
 demo: .venv/made
-	@$(BIN)/python -m simulator.demo
+	@$(BIN)/python -m simulator.playground.demo
 
 test: .venv/made $(AZURITE) $(KUSTO)
 	@AZURITE="$$PWD/$(AZURITE)" $(BIN)/python -m pytest -n 4 --dist worksteal

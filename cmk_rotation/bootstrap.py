@@ -15,6 +15,7 @@ from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Settings
 from cmk_rotation.config.settings import read as read_settings
 from cmk_rotation.controller.ports import World
@@ -27,13 +28,10 @@ def world(
     settings: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None
 ) -> World:
     """The outside world as the settings have it, seen by whoever signs in. Nothing is called yet."""
-    # The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster,
-    # no reason and no remedy. Our own line says what came of a call.
-    logging.getLogger("azure").setLevel(logging.ERROR)
     topic = settings.outcome_topic_endpoint
     return World(
         clusters=ArmClusters(credential, settings.cloud),
-        keys=VaultKeys(credential),
+        keys=VaultKeys(credential, settings.cloud),
         records=TableRecords(settings.storage, storage_credential or credential),
         requests=QueueRequests(settings.storage, storage_credential or credential),
         outcomes=TopicOutcomes(topic, settings.app_name, credential) if topic else None,
@@ -55,10 +53,14 @@ def function_world() -> World:
 
     Raises `InvalidSettingsError`, and does so again at the next call: only a world is kept.
     """
+    _quiet_the_sdks()
     settings = read_settings(os.environ)
     credential = _managed_identity(settings.client_id)
-    own = settings.storage.client_id
-    return world(settings, credential, _managed_identity(own) if own else credential)
+    own = settings.storage
+    apart = own.client_id or own.identity_resource_id
+    return world(
+        settings, credential, _managed_identity(own.client_id, own.identity_resource_id) if apart else credential
+    )
 
 
 def operator_world() -> World:
@@ -68,6 +70,7 @@ def operator_world() -> World:
     """
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and the function needs none of it
 
+    _quiet_the_sdks()
     settings = read_settings(os.environ)
     authority = {"authority": settings.cloud.authority_host} if settings.cloud.authority_host else {}
     # MSAL would ask the public cloud whether it knows the authority of another one.
@@ -75,5 +78,19 @@ def operator_world() -> World:
     return world(settings, DefaultAzureCredential(disable_instance_discovery=unknown, **authority))
 
 
-def _managed_identity(client_id: str | None) -> ManagedIdentityCredential:
-    return ManagedIdentityCredential(client_id=client_id, retry_total=2, **TIMEOUTS)
+def _quiet_the_sdks() -> None:
+    """Before any of them is used: a credential says at INFO that it was made.
+
+    The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster, no
+    reason and no remedy. Our own line says what came of a call. urllib3, below them, logs each URL at DEBUG with its query,
+    which is the signature of an operation's.
+    """
+    for name in ("azure", "msal", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _managed_identity(client_id: str | None, resource_id: str | None = None) -> ManagedIdentityCredential:
+    named = {"resource_id": resource_id} if resource_id else None
+    return ManagedIdentityCredential(
+        client_id=client_id, identity_config=named, retry_total=2, transport=Wire(), **TIMEOUTS
+    )

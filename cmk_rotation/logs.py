@@ -7,6 +7,7 @@ Application Insights.
 import json
 import logging
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
@@ -18,6 +19,7 @@ from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.redaction import one_line
 
 _LOGGER = logging.getLogger("cmk_rotation")
+_MORE = re.compile(r"and (\d+) more")
 _FIRST = (
     "message",
     "remedy",
@@ -35,6 +37,8 @@ _FIRST = (
     "correlationId",
 )
 """The order in which a person reads a line. Fields that are not named here follow in alphabetical order."""
+LONGEST_LINE = 16_000
+"""Characters."""
 _ORDER = {name: place for place, name in enumerate(_FIRST)}
 
 
@@ -46,13 +50,30 @@ def write(line: LogLine, /) -> None:
     """
     if not _LOGGER.isEnabledFor(line.level):
         return
+    now = clock.utc_now()
     known = {name: value for name, value in line.fields.items() if value is not None}
     if line.level >= logging.WARNING:
-        honest = {"message": line.event.value, "remedy": "None is on record for this line.", "since": clock.utc_now()}
+        honest = {"message": line.event.value, "remedy": "None is on record for this line.", "since": now}
         known = honest | known
     names = sorted(known, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
-    shown = {"event": line.event.value} | {name: _shown(known[name]) for name in names}
-    _LOGGER.log(line.level, "%s", json.dumps(shown, ensure_ascii=False))
+    shown = {"event": line.event.value, "at": iso(now)} | {name: _shown(known[name]) for name in names}
+    _LOGGER.log(line.level, "%s", _cut(shown))
+
+
+def _cut(line: dict[str, object]) -> str:
+    """The line as JSON, its longest list cut until it is short enough: Azure cuts at 32,768, and half a line is no JSON."""
+    text = json.dumps(line, ensure_ascii=False)
+    while len(text) > LONGEST_LINE:
+        lists = {name: value for name, value in line.items() if isinstance(value, list) and len(value) > 1}
+        if not lists:
+            break
+        name = max(lists, key=lambda one: len(json.dumps(lists[one])))
+        kept = lists[name][: len(lists[name]) // 2]
+        more = len(lists[name]) - len(kept)
+        before = _MORE.fullmatch(str(lists[name][-1]))
+        line = line | {name: [*kept, f"and {more + (int(before[1]) - 1 if before else 0)} more"]}
+        text = json.dumps(line, ensure_ascii=False)
+    return text
 
 
 def _shown(value: object) -> object:

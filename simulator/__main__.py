@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simulator.play.acts import HELP
-from simulator.play.control import KEY_HEADER
-from simulator.play.fleet import OPERATOR, PRINCIPALS
-from simulator.play.state import FOLDER, Running
-from simulator.play.stories import STORIES
-from simulator.play.up import up
-from simulator.play.world import Options
+from simulator.playground.acts import HELP
+from simulator.playground.control import KEY_HEADER
+from simulator.playground.fleet import OPERATOR, PRINCIPALS
+from simulator.playground.state import FOLDER, Running
+from simulator.playground.stories import STORIES
+from simulator.playground.up import up
+from simulator.playground.world import Options
 from simulator.terminal import say, show_what_can_be_shown
 
 _NOT_UP = "No playground is up here. Start one in another terminal: python -m simulator up"

@@ -8,28 +8,28 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
-from simulator import identity
-from simulator.accounts import StorageAccount
-from simulator.arm import Arm
-from simulator.authorization import Authorization
-from simulator.behaviour import Behaviour
+from simulator.arm.authorization import Authorization
+from simulator.arm.clusters import Clusters
+from simulator.arm.front_door import FrontDoor
+from simulator.arm.resources import Resources
+from simulator.arm.storage_accounts import StorageAccounts
+from simulator.arm.system_topics import SystemTopics
+from simulator.arm.vaults import VaultResources
+from simulator.arm.workspaces import Workspaces
 from simulator.clock import OwnClock
 from simulator.clouds import PUBLIC, Cloud
-from simulator.cluster_bodies import Workspace
-from simulator.clusters import FAILED, Cluster, ClusterKey
-from simulator.event_grid import EventGrid
-from simulator.exchanges import Exchange
-from simulator.faults import Faults
-from simulator.other_resources import OtherResources
-from simulator.resources import Resources
-from simulator.rights import Rights
-from simulator.server import Server
-from simulator.tenants import HOME, Tenants
-from simulator.topics import Topic
-from simulator.vault_resources import VaultResources
-from simulator.vaults import Key, Vault
+from simulator.entra.tenants import HOME
+from simulator.eventgrid.topics import Topic
+from simulator.keyvault.keys import Key
+from simulator.keyvault.vaults import Vault
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster, ClusterKey
+from simulator.operationalinsights.workspaces import Workspace
+from simulator.state import State
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Faults
 
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 RESOURCE_GROUP = "rg-Logs"
@@ -38,43 +38,32 @@ FUNCTION = "function"
 """The principal that the product's function app runs as."""
 
 
-class Azure:
+class Azure(State):
     """One cloud. Use it as a context manager, and give `environment()` to the processes that are to live in it.
 
     What a story or test does to it directly takes effect between two requests when done under `lock`.
     """
 
     def __init__(self, clock: OwnClock, cloud: Cloud = PUBLIC) -> None:
-        self.clock = clock
-        self.cloud = cloud
-        self.rights = Rights(clock)
-        self.tenants = Tenants()
-        self.server = Server(clock)
-        self.event_grid = EventGrid(clock)
-        self.identities = identity.IdentityEndpoint()
-        self.vaults: dict[str, Vault] = {}
-        """By host."""
-        self.topics: dict[str, Topic] = {}
-        self.arm = Arm(
-            cloud.arm_host,
-            cloud.arm_audiences,
-            clock,
-            self.rights,
-            self.tenants,
-            self._key_refusal,
-            self.newest_version,
-            self._serve_region,
-        )
-        self.accounts: dict[str, StorageAccount] = {}
-        self.subscription_names: dict[str, str] = {}
-        """Display names by id in lower case."""
+        super().__init__(clock, cloud)
+        workspaces = Workspaces(self)
+        clusters = Clusters(self, workspaces)
+        authorization = Authorization(self)
+        self.front_door = FrontDoor(self, clusters.settle)
+        for provider in (
+            workspaces,
+            clusters,
+            Resources(self),
+            VaultResources(self),
+            StorageAccounts(self),
+            SystemTopics(self),
+            authorization,
+        ):
+            self.front_door.routes |= provider.routes()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.server.hosts["127.0.0.1"] = self.identities
-        self.server.hosts[cloud.arm_host] = self.arm
-        authorization = Authorization(self)
+        self.server.hosts[cloud.arm_host] = self.front_door
         self.server.hosts[cloud.graph_host] = authorization.graph
-        for provider in (Resources(self), VaultResources(self), OtherResources(self), authorization):
-            self.arm.routes |= provider.routes()
         self.identities.add(FUNCTION)
         self.arm.resource_groups.add((SUBSCRIPTION, RESOURCE_GROUP.lower()))
         clock.watch_queues(self._visible_from)
@@ -164,25 +153,7 @@ class Azure:
         resource_group: str = RESOURCE_GROUP,
     ) -> Vault:
         """Make an empty vault or Managed HSM."""
-        suffix = self.cloud.hsm_suffix if hsm else self.cloud.vault_suffix
-        kind = "managedHSMs" if hsm else "vaults"
-        group = f"/subscriptions/{subscription}/resourceGroups/{resource_group}"
-        vault = Vault(
-            name=name,
-            host=f"{name}.{suffix}".lower(),
-            resource_id=f"{group}/providers/Microsoft.KeyVault/{kind}/{name}",
-            audience=f"https://{suffix}",
-            login_host=self.cloud.login_host,
-            clock=self.clock,
-            rights=self.rights,
-            announce=self._announce,
-            tenant=self.tenants.of(group),
-            tenant_of=self.tenants.of,
-            hsm=hsm,
-        )
-        self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
-        self.vaults[vault.host] = self.server.hosts[vault.host] = vault
-        return vault
+        return self.make_vault(name, subscription, resource_group, hsm=hsm)
 
     def vault(self, name: str) -> Vault:
         """A vault by its name."""
@@ -205,11 +176,8 @@ class Azure:
         cluster = Cluster(name, subscription, resource_group, location, key)
         self.arm.clusters[cluster.id.lower()] = cluster
         self.arm.resource_groups.add((subscription.lower(), resource_group.lower()))
-        self._serve_region(location)
+        self.serve_region(location)
         return cluster
-
-    def _serve_region(self, region: str) -> None:
-        self.server.hosts[f"{region}.{self.cloud.arm_host}"] = self.arm
 
     def pinned(self, vault: str, name: str) -> ClusterKey:
         """The newest version of a key, as a cluster would be told to use it."""
@@ -256,20 +224,6 @@ class Azure:
             self.accounts[name] = account
         return self.accounts[name]
 
-    def _key_refusal(self, cluster: Cluster, key: ClusterKey) -> str | None:
-        vault = self._vault_at(key)
-        if vault is None:
-            return FAILED
-        return vault.refusal(cluster, key)
-
-    def newest_version(self, key: ClusterKey) -> str:
-        """The version of a key that was made last; empty if there is no such key."""
-        vault = self._vault_at(key)
-        return vault.keys[key.name.lower()].newest.version if vault and key.name.lower() in vault.keys else ""
-
-    def _vault_at(self, key: ClusterKey) -> Vault | None:
-        return self.vaults.get((urlsplit(key.vault_uri).hostname or "").lower())
-
     def _visible_from(self, host: str, queue: str) -> float | None:
         """Since or from when a look at a queue is not in vain: it may find a message, or trouble."""
         with self.lock:
@@ -279,20 +233,3 @@ class Azure:
             refused = account.refuses(FUNCTION, HOME)
             trouble = self.faults.awaits("GET", host, f"/{queue}/messages", self.clock.timestamp())
             return -math.inf if refused or trouble else account.queues.visible_from(queue)
-
-    def _announce(self, vault: Vault, event: str, key: Key | None) -> None:
-        if vault.hsm:
-            return  # Managed HSM has no Event Grid notifications.
-        version = key.newest if key else None
-        name = key.name if key else vault.name
-        data = {
-            # The schema is the same for a vault; what its id looks like there is not published.
-            "Id": f"{vault.uri}keys/{name}/{version.version}" if version else vault.uri,
-            "VaultName": vault.name,
-            "ObjectType": "Key" if key else "Vault",
-            "ObjectName": name,
-            "Version": version.version if version else None,
-            "NBF": version.not_before if version else None,
-            "EXP": version.expires if version else None,
-        }
-        self.event_grid.publish(vault.resource_id, f"Microsoft.KeyVault.{event}", name, data)

@@ -1,30 +1,41 @@
-"""Dedicated clusters in Azure Resource Manager (REST API version 2025-07-01)."""
+"""Dedicated clusters in Azure Resource Manager."""
 
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import policies
 from azure.core.rest import HttpRequest
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLoggingPolicy
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 
+from cmk_rotation.adapters import cluster_answers as answers
+from cmk_rotation.adapters.audiences import OneAudience
 from cmk_rotation.adapters.errors import (
     TIMEOUTS,
     UNREADABLE,
-    by_status,
     patiently,
-    retry_after,
     translated,
     unreadable,
 )
+from cmk_rotation.adapters.paging import all_of
+from cmk_rotation.adapters.refusals import of_read, of_update, of_workspace
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, Operation, OperationError
+from cmk_rotation.domain.azure_resources import (
+    Accepted,
+    Cluster,
+    Failure,
+    Listed,
+    Operation,
+    OperationError,
+    UnreadableEntry,
+)
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.redaction import one_line, without_query_of
 from cmk_rotation.domain.timing import PATCH_TIMEOUT
@@ -33,28 +44,19 @@ from cmk_rotation.domain.vocabulary import FailureKind
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpResponse
 
 _PATCH_TIMEOUTS: Mapping[str, Any] = {
     "connection_timeout": TIMEOUTS["connection_timeout"],
     "read_timeout": PATCH_TIMEOUT / timedelta(seconds=1) - TIMEOUTS["connection_timeout"],
 }
 _TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
-_MAY_BE_BUSY = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
-# The documented wordings of "not now" (the tables of errors in Azure Monitor's articles on dedicated clusters and
-# customer-managed keys). "Not now" and "not like this" share the status 400, and no codes are published.
-_BUSY_WORDS = re.compile(
-    r"(?:can.?t|cannot) be executed now|wait for the async(?:hronous)? operation|async(?:hronous)? operation is in "
-    r"(?:progress|a state)|another operation|operation (?:is )?(?:already )?in progress",
-    re.IGNORECASE,
-)
-_BUSY_CODES = frozenset({"anotheroperationinprogress", "operationinprogress", "conflictingconcurrentwritenotallowed"})
 _WORKSPACE_ID = re.compile(
     r"/subscriptions/([0-9a-f-]{36})/resourceGroups/([^/?#]+)"
     r"/providers/Microsoft\.OperationalInsights/workspaces/([^/?#]+)/?",
     re.IGNORECASE,
 )
-_HOLD_TAG, _HOLD = "cmk-rotation", "hold"
+# An operation's URL comes with its version; one that is not known is as good as an operation that is not there.
+_OF_OPERATIONS = {FailureKind.UNKNOWN_VERSION: FailureKind.NOT_FOUND}
 
 
 class ArmClusters:
@@ -65,30 +67,42 @@ class ArmClusters:
             functools.partial(_client, credential, cloud)
         )
 
-    def in_scope(self, scope: Scope) -> list[Cluster]:
-        """All clusters in a scope, from all pages of the list."""
+    def in_scope(self, scope: Scope) -> Listed:
+        """All clusters in a scope, from all pages of the list, and what it holds that cannot be read."""
         cluster_id, group = scope.cluster, scope.resource_group
-        if cluster_id is not None:
-            return [self.get(cluster_id)]
 
-        def read() -> list[Cluster]:
-            with translated():
+        def read() -> list[Cluster | UnreadableEntry]:
+            with translated(of_read):
                 clusters = self._client(scope.subscription).clusters
-                found = clusters.list_by_resource_group(group, **TIMEOUTS) if group else clusters.list(**TIMEOUTS)
-                return [_cluster(item) for item in found]
+                options: Mapping[str, Any] = {"cls": answers.entries, **TIMEOUTS}
+                found = clusters.list_by_resource_group(group, **options) if group else clusters.list(**options)
+                return [answers.entry(item) for item in all_of(found)]
 
-        return patiently(read)
+        listed = patiently(read) if cluster_id is None else [self._look_at(cluster_id)]
+        return Listed(
+            tuple(one for one in listed if isinstance(one, Cluster)),
+            tuple(one for one in listed if isinstance(one, UnreadableEntry)),
+        )
 
     def get(self, cluster_id: ClusterId) -> Cluster:
-        """One cluster. An answer about another one is no answer."""
+        """One cluster."""
+        found = self._look_at(cluster_id)
+        if isinstance(found, UnreadableEntry):
+            raise AzureCallError(unreadable(found.problem))
+        return found
 
-        def read() -> Cluster:
-            with translated():
+    def _look_at(self, cluster_id: ClusterId) -> Cluster | UnreadableEntry:
+        """One cluster, or what is wrong with the answer about it. An answer about another one is no answer."""
+
+        def read() -> Cluster | UnreadableEntry:
+            with translated(of_read):
                 clusters = self._client(cluster_id.subscription).clusters
-                cluster = _cluster(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
-            if cluster.id != cluster_id:
-                raise AzureCallError(unreadable(f"asked for {cluster_id.name}, got {cluster.id.name}"))
-            return cluster
+                found = answers.entry(clusters.get(cluster_id.resource_group, cluster_id.name, **TIMEOUTS))
+            if isinstance(found, UnreadableEntry):
+                return replace(found, cluster_id=cluster_id)
+            if found.id != cluster_id:
+                raise AzureCallError(unreadable(f"asked for {cluster_id.name}, got {found.id.name}"))
+            return found
 
         return patiently(read)
 
@@ -99,7 +113,7 @@ class ArmClusters:
         def note(response: "PipelineResponse[Any, Any]") -> None:
             answer = response.http_response
             if answer.status_code in _TAKEN:
-                taken.append(_accepted(answer.headers))
+                taken.append(answers.accepted(answer.headers))
 
         properties: dict[str, object] = {
             "keyVaultUri": cluster.key_vault_uri,
@@ -110,7 +124,7 @@ class ArmClusters:
             properties["keyRsaSize"] = cluster.key_rsa_size
         body: dict[str, Any] = {"properties": {"keyVaultProperties": properties}}
         try:
-            with translated(_kind_of_refusal):
+            with translated(of_update):
                 self._client(cluster.id.subscription).clusters.begin_update(
                     cluster.id.resource_group,
                     cluster.id.name,
@@ -134,13 +148,14 @@ class ArmClusters:
         # The SDK formats the URL as a template; a brace in a signature is not one of its fields.
         request = HttpRequest("GET", url.replace("{", "%7B").replace("}", "%7D"))
         try:
-            with translated():
+            with translated(of_read):
                 response = self._client(cluster_id.subscription).send_request(request, **TIMEOUTS)
                 response.raise_for_status()
-                found = _operation(response)
+                found = answers.operation(response)
         except AzureCallError as error:
             failure = error.failure
-            kind = FailureKind.REFUSED if failure.code == UNREADABLE else failure.kind
+            kind = _OF_OPERATIONS.get(failure.kind, failure.kind)
+            kind = FailureKind.REFUSED if failure.code == UNREADABLE else kind
             raise AzureCallError(
                 Failure(kind, clean(failure.code), clean(failure.message), failure.retry_after)
             ) from None
@@ -155,9 +170,9 @@ class ArmClusters:
         subscription, group, name = found.groups()
 
         def read() -> str:
-            with translated():
+            with translated(of_workspace):
                 workspace = self._client(subscription.lower()).workspaces.get(group, name, **TIMEOUTS)
-                state = _text(_mapping(_mapping(workspace).get("properties")).get("provisioningState"))
+                state = answers.workspace_state(workspace)
             if state is None:
                 raise AzureCallError(unreadable("the workspace shows no provisioningState"))
             return state
@@ -175,94 +190,17 @@ def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> L
         credential,
         subscription,
         cloud.arm_endpoint,
+        transport=Wire(cloud.arm_host),
+        api_version=cloud.arm_api_version,
         policies=[
             policies.RequestIdPolicy(),
             policies.HeadersPolicy(),
             policies.UserAgentPolicy(base_user_agent="cmk-rotation"),
             policies.ProxyPolicy(),
             policies.ContentDecodePolicy(),
-            ARMChallengeAuthenticationPolicy(credential, cloud.arm_scope),
+            ARMChallengeAuthenticationPolicy(OneAudience(credential, cloud.arm_scope), cloud.arm_scope),
             policies.CustomHookPolicy(),
             policies.DistributedTracingPolicy(),
             ARMHttpLoggingPolicy(),
         ],
     )
-
-
-def _kind_of_refusal(error: HttpResponseError, code: str, message: str) -> FailureKind:
-    """What it means that ARM did not take an update."""
-    if error.status_code in _MAY_BE_BUSY and (code.lower() in _BUSY_CODES or _BUSY_WORDS.search(message)):
-        return FailureKind.BUSY
-    if error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return FailureKind.THROTTLED
-    return by_status(error)
-
-
-def _accepted(headers: Mapping[str, str]) -> Accepted:
-    return Accepted(
-        operation_url=headers.get("Azure-AsyncOperation") or headers.get("Location"),
-        correlation_id=headers.get("x-ms-correlation-request-id"),
-        retry_after=retry_after(headers),
-    )
-
-
-def _cluster(item: object) -> Cluster:
-    """Read a cluster, tolerant of what is missing, but not of one that cannot be named: it would be lost unseen."""
-    model = _mapping(item)
-    cluster_id = ClusterId.parse(model.get("id"))
-    if cluster_id is None:
-        raise ValueError(f"not the id of a cluster: {one_line(model.get('id'))}")
-    properties = _mapping(model.get("properties"))
-    if not properties or not isinstance(properties.get("keyVaultProperties"), Mapping | None):
-        # Taken for a cluster without a key, it would end an update and call off an alarm.
-        raise ValueError(f"{cluster_id.name} shows no properties that can be read")
-    key = _mapping(properties.get("keyVaultProperties"))
-    size = key.get("keyRsaSize")
-    linked = properties.get("associatedWorkspaces")
-    workspaces = (_mapping(entry).get("resourceId") for entry in (linked if isinstance(linked, list) else ()))
-    return Cluster(
-        id=cluster_id,
-        state=_text(properties.get("provisioningState")) or "unknown",
-        key_vault_uri=_text(key.get("keyVaultUri")),
-        key_name=_text(key.get("keyName")),
-        key_version=_text(key.get("keyVersion")),
-        key_rsa_size=size if isinstance(size, int) else None,
-        held=_held(_mapping(model.get("tags"))),
-        workspace_ids=tuple(id_ for id_ in workspaces if isinstance(id_, str)),
-    )
-
-
-def _held(tags: Mapping[str, object]) -> bool:
-    return any(
-        name.strip().lower() == _HOLD_TAG and str(value).strip().lower() == _HOLD for name, value in tags.items()
-    )
-
-
-def _operation(response: "HttpResponse") -> Operation:
-    """Read a status document. Its error is nested as ARM's others are, or, as older samples have it, flat.
-
-    A URL that came as `Location` may answer 202 and nothing else while the operation runs
-    (learn.microsoft.com/azure/azure-resource-manager/management/async-operations).
-    """
-    wait = retry_after(response.headers)
-    if response.status_code == HTTPStatus.ACCEPTED and not response.content:
-        return Operation("InProgress", retry_after=wait)
-    fields = _mapping(response.json())
-    status = _text(fields.get("status"))
-    if status is None:
-        raise ValueError("the operation shows no status")
-    outer = _mapping(fields.get("error"))
-    inner = _mapping(outer.get("error")) or outer
-    error = OperationError(
-        code=one_line(inner.get("code") or "unknown", 100),
-        message=one_line(inner.get("message") or "Azure gave no reason."),
-    )
-    return Operation(one_line(status, 100), error if inner else None, wait)
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 
+from cmk_rotation.adapters.audiences import EVENT_GRID, OneAudience
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class TopicOutcomes:
     """`ports.Outcomes` over azure-eventgrid."""
 
     def __init__(self, endpoint: str, app_name: str, credential: "TokenCredential") -> None:
-        self._client = EventGridPublisherClient(endpoint, credential)
+        self._client = EventGridPublisherClient(endpoint, OneAudience(credential, EVENT_GRID))
         self._source = f"/cmk-rotation/{app_name}"
 
     def publish(self, *, id: str, subject: str, time: datetime, data: Mapping[str, object]) -> None:  # noqa: A002 - CloudEvents' own word

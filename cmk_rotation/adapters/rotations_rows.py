@@ -12,34 +12,29 @@ from its announcement.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
+from cmk_rotation.adapters import columns
+from cmk_rotation.adapters.columns import LONGEST_TEXT, Row
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, vault_host
-from cmk_rotation.domain.instants import from_iso, iso
+from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import OPEN, KeyMode, Reason, RequestedBy, Stage
-
-type Row = Mapping[str, object]
 
 STATUS_ROW = "~cluster"
 HISTORY = "~history|"
 HISTORY_END = "~history}"
 """The first row key after all history: `}` follows `|`."""
-_MOST_TIMES = 9_999
-_LONGEST_TEXT = 16 * 1024
-"""Characters. A string property ends at 64 KiB of UTF-16, where a character takes two bytes or four."""
 _UNSAFE = re.compile(r"[^a-z0-9.-]")
 """Everything but what vaults, keys and versions are made of: a row key must not hold slashes and the like."""
 _ROTATION_KEY = re.compile(
     r"(?:~history\|[^|]+\|)?(?P<vault>[^|~]+)\|(?P<key>[^|]+)\|(?P<version>[^|]+)(?:\|\d+\|[^|]+)?"
 )
 """The key of a rotation, or of a line of its history."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _REASON_OF = {
     Stage.WAITING: Reason.CLUSTER_BUSY,
@@ -71,7 +66,7 @@ def rotation_key(rotation: Rotation) -> str:
 def from_status(status: ClusterStatus) -> Row:
     """The row of a cluster."""
     visit, alerts = status.next_visit, status.alerts
-    return _row(
+    return columns.row(
         PartitionKey=partition(status.cluster_id),
         RowKey=STATUS_ROW,
         clusterId=status.cluster_id.text,
@@ -87,6 +82,7 @@ def from_status(status: ClusterStatus) -> Row:
         keyVersionExpiresAt=status.key_version_expires_at,
         newestVersion=status.newest_version,
         clusterState=status.cluster_state,
+        held=status.held or None,
         unavailableSince=status.unavailable_since,
         busySince=status.busy_since,
         nextVisitAt=visit.at if visit else None,
@@ -97,38 +93,43 @@ def from_status(status: ClusterStatus) -> Row:
         disabledEarlyVersion=alerts.disabled_early_version,
         unreadableRows=alerts.unreadable_rows,
         unreadableAt=alerts.unreadable_at,
+        statusSaid=alerts.status_said,
+        statusAt=alerts.status_at,
         sayingSince=alerts.saying_since,
     )
 
 
 def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatus:
     """The status that a row holds. A reason that cannot be read is `cluster-unreachable` until the next look."""
-    due = _time(row, "nextVisitAt")
+    due = columns.time(row, "nextVisitAt")
     return ClusterStatus(
         cluster_id=cluster_id,
-        mode=_word(row, "mode", KeyMode),
-        reason=_word(row, "reason", Reason) or Reason.CLUSTER_UNREACHABLE,
-        since=_time(row, "since") or _NEVER,
-        message=_text(row, "message") or "",
-        remedy=_text(row, "remedy"),
-        looked_at=_time(row, "lookedAt") or _NEVER,
-        key_vault_uri=_text(row, "keyVaultUri"),
-        key_name=_text(row, "keyName"),
-        key_version=_text(row, "keyVersion"),
-        key_version_expires_at=_time(row, "keyVersionExpiresAt"),
-        newest_version=_text(row, "newestVersion"),
-        cluster_state=_text(row, "clusterState"),
-        unavailable_since=_time(row, "unavailableSince"),
-        busy_since=_time(row, "busySince"),
-        next_visit=NextVisit(due, _time(row, "nextVisitAskedAt")) if due else None,
+        mode=columns.word(row, "mode", KeyMode),
+        reason=columns.word(row, "reason", Reason) or Reason.CLUSTER_UNREACHABLE,
+        since=columns.time(row, "since") or _NEVER,
+        message=columns.text(row, "message") or "",
+        remedy=columns.text(row, "remedy"),
+        looked_at=columns.time(row, "lookedAt") or _NEVER,
+        key_vault_uri=columns.text(row, "keyVaultUri"),
+        key_name=columns.text(row, "keyName"),
+        key_version=columns.text(row, "keyVersion"),
+        key_version_expires_at=columns.time(row, "keyVersionExpiresAt"),
+        newest_version=columns.text(row, "newestVersion"),
+        cluster_state=columns.text(row, "clusterState"),
+        held=row.get("held") is True,
+        unavailable_since=columns.time(row, "unavailableSince"),
+        busy_since=columns.time(row, "busySince"),
+        next_visit=NextVisit(due, columns.time(row, "nextVisitAskedAt")) if due else None,
         alerts=AlertState(
-            attention_reason=_word(row, "attentionReason", Reason),
-            attention_at=_time(row, "attentionAt"),
-            expiry_warned_at=_time(row, "expiryWarnedAt"),
-            disabled_early_version=_text(row, "disabledEarlyVersion"),
-            unreadable_rows=_text(row, "unreadableRows"),
-            unreadable_at=_time(row, "unreadableAt"),
-            saying_since=_time(row, "sayingSince"),
+            attention_reason=columns.word(row, "attentionReason", Reason),
+            attention_at=columns.time(row, "attentionAt"),
+            expiry_warned_at=columns.time(row, "expiryWarnedAt"),
+            disabled_early_version=columns.text(row, "disabledEarlyVersion"),
+            unreadable_rows=columns.text(row, "unreadableRows"),
+            unreadable_at=columns.time(row, "unreadableAt"),
+            status_said=columns.text(row, "statusSaid"),
+            status_at=columns.time(row, "statusAt"),
+            saying_since=columns.time(row, "sayingSince"),
         ),
         etag=etag,
     )
@@ -138,7 +139,7 @@ def from_rotation(rotation: Rotation) -> Row:
     """The row of a rotation."""
     attempt, outcome = rotation.attempt, rotation.outcome
     error = attempt.operation_error
-    return _row(
+    return columns.row(
         PartitionKey=partition(rotation.cluster_id),
         RowKey=rotation_key(rotation),
         clusterId=rotation.cluster_id.text,
@@ -163,6 +164,7 @@ def from_rotation(rotation: Rotation) -> Row:
         finishedAt=outcome.finished_at,
         secondsToVerify=rotation.seconds_to_verify,
         keepOldVersionUntil=outcome.keep_old_version_until,
+        oldVersionPinnedBy=",".join(outcome.old_version_pinned_by),
         operationId=attempt.operation_id,
         operationUrl=attempt.operation_url,
         operationStatus=attempt.operation_status,
@@ -192,23 +194,23 @@ def _rotation(row: Row, cluster_id: ClusterId, etag: str | None = None) -> Rotat
     found = _ROTATION_KEY.fullmatch(str(row.get("RowKey")))
     if found is None:
         return None
-    stage = _word(row, "stage", Stage) or Stage.FAILED
+    stage = columns.word(row, "stage", Stage) or Stage.FAILED
     return Rotation(
         cluster_id=cluster_id,
         key_vault_uri=_agreeing(row, "keyVaultUri", found["vault"]) or f"https://{found['vault']}",
         key_name=_agreeing(row, "keyName", found["key"]) or found["key"],
-        from_version=_text(row, "fromVersion"),
+        from_version=columns.text(row, "fromVersion"),
         to_version=_agreeing(row, "toVersion", found["version"]) or found["version"],
-        to_version_created_at=_time(row, "toVersionCreatedAt"),
+        to_version_created_at=columns.time(row, "toVersionCreatedAt"),
         stage=stage,
-        reason=_word(row, "reason", Reason) or _REASON_OF[stage],
-        message=_text(row, "message") or "",
-        requested_at=_time(row, "requestedAt") or _NEVER,
-        requested_by=_word(row, "requestedBy", RequestedBy) or RequestedBy.RECONCILE,
-        event_id=_text(row, "eventId"),
-        remedy=_text(row, "remedy"),
-        cluster_state=_text(row, "clusterState"),
-        attempts=_count(row, "attempts"),
+        reason=columns.word(row, "reason", Reason) or _REASON_OF[stage],
+        message=columns.text(row, "message") or "",
+        requested_at=columns.time(row, "requestedAt") or _NEVER,
+        requested_by=columns.word(row, "requestedBy", RequestedBy) or RequestedBy.RECONCILE,
+        event_id=columns.text(row, "eventId"),
+        remedy=columns.text(row, "remedy"),
+        cluster_state=columns.text(row, "clusterState"),
+        attempts=columns.count(row, "attempts"),
         attempt=_to_attempt(row, stage),
         outcome=_to_outcome(row, stage),
         etag=etag,
@@ -216,33 +218,36 @@ def _rotation(row: Row, cluster_id: ClusterId, etag: str | None = None) -> Rotat
 
 
 def _to_attempt(row: Row, stage: Stage) -> Attempt:
-    error_code, error_message = _text(row, "operationErrorCode"), _text(row, "operationErrorMessage")
+    error_code, error_message = columns.text(row, "operationErrorCode"), columns.text(row, "operationErrorMessage")
     return Attempt(
-        id=_text(row, "attemptId"),
-        started_at=_time(row, "startedAt"),
-        claimed_until=_time(row, "claimedUntil") if stage in OPEN else None,
-        rests_until=_time(row, "restsUntil"),
-        sends=_count(row, "sends"),
-        accepted_at=_time(row, "acceptedAt"),
-        correlation_id=_text(row, "correlationId"),
-        operation_id=_text(row, "operationId"),
-        operation_url=_text(row, "operationUrl"),
-        operation_status=_text(row, "operationStatus"),
+        id=columns.text(row, "attemptId"),
+        started_at=columns.time(row, "startedAt"),
+        claimed_until=columns.time(row, "claimedUntil") if stage in OPEN else None,
+        rests_until=columns.time(row, "restsUntil"),
+        sends=columns.count(row, "sends"),
+        accepted_at=columns.time(row, "acceptedAt"),
+        correlation_id=columns.text(row, "correlationId"),
+        operation_id=columns.text(row, "operationId"),
+        operation_url=columns.text(row, "operationUrl"),
+        operation_status=columns.text(row, "operationStatus"),
         operation_error=OperationError(error_code or "unknown", error_message or "")
         if error_code or error_message
         else None,
-        at_target_since=_time(row, "atTargetSince"),
-        elsewhere_since=_time(row, "elsewhereSince"),
-        silent_since=_time(row, "silentSince"),
+        at_target_since=columns.time(row, "atTargetSince"),
+        elsewhere_since=columns.time(row, "elsewhereSince"),
+        silent_since=columns.time(row, "silentSince"),
     )
 
 
 def _to_outcome(row: Row, stage: Stage) -> Outcome:
     return Outcome(
-        finished_at=_time(row, "finishedAt"),
+        finished_at=columns.time(row, "finishedAt"),
         linked_workspaces=tuple(_gathered(row)),
-        keep_old_version_until=_time(row, "keepOldVersionUntil"),
-        announcing_until=None if stage in OPEN else _time(row, "claimedUntil"),
+        keep_old_version_until=columns.time(row, "keepOldVersionUntil"),
+        old_version_pinned_by=tuple((columns.text(row, "oldVersionPinnedBy") or "").split(","))
+        if row.get("oldVersionPinnedBy")
+        else (),
+        announcing_until=None if stage in OPEN else columns.time(row, "claimedUntil"),
         announced=row.get("announced") is True,
         published=row.get("published") is True,
     )
@@ -255,13 +260,13 @@ def from_step(step: Step) -> Row:
     """
     rotation = replace(step.rotation, attempt=replace(step.rotation.attempt, operation_url=None))
     step_name = _UNSAFE.sub("_", step.name.lower())
-    key = f"{HISTORY}{_instant(step.at)}|{rotation_key(rotation)}|{rotation.attempts:04}|{step_name}"
-    return {**from_rotation(rotation), **_row(RowKey=key, step=step.name, at=step.at)}
+    key = f"{HISTORY}{iso(step.at, 'microseconds')}|{rotation_key(rotation)}|{rotation.attempts:04}|{step_name}"
+    return {**from_rotation(rotation), **columns.row(RowKey=key, step=step.name, at=step.at)}
 
 
 def to_step(row: Row, cluster_id: ClusterId) -> Step | None:
     """The line of history that a row holds, unless it lacks its name or its time."""
-    name, at, rotation = _text(row, "step"), _time(row, "at"), _rotation(row, cluster_id)
+    name, at, rotation = columns.text(row, "step"), columns.time(row, "at"), _rotation(row, cluster_id)
     return Step(name, at, rotation) if name and at and rotation else None
 
 
@@ -271,31 +276,15 @@ def _key_part(text: str) -> str:
 
 def _agreeing(row: Row, name: str, key_part: str) -> str | None:
     """A text, if it is what the row's key says it is: the key decides which rotation a row is."""
-    text = _text(row, name)
+    text = columns.text(row, name)
     return text if text is not None and _key_part(text) == key_part else None
-
-
-def _row(**columns: object) -> Row:
-    return {name: _column(value) for name, value in columns.items() if value not in (None, "")}
-
-
-def _column(value: object) -> object:
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, datetime):
-        return _instant(value)
-    return _SURROGATE.sub("�", value)[:_LONGEST_TEXT] if isinstance(value, str) else value
-
-
-def _instant(at: datetime) -> str:
-    return iso(at, "microseconds")
 
 
 def _spread(workspaces: tuple[Workspace, ...]) -> Iterator[tuple[str, str]]:
     """Linked workspaces as JSON, over as many columns as it takes: a cluster may have a thousand of them."""
     text = json.dumps([{"id": workspace.id, "state": workspace.state} for workspace in workspaces])
-    for start in range(0, len(text) if workspaces else 0, _LONGEST_TEXT):
-        yield f"linkedWorkspaces{start // _LONGEST_TEXT or ''}", text[start : start + _LONGEST_TEXT]
+    for start in range(0, len(text) if workspaces else 0, LONGEST_TEXT):
+        yield f"linkedWorkspaces{start // LONGEST_TEXT or ''}", text[start : start + LONGEST_TEXT]
 
 
 def _gathered(row: Row) -> Iterator[Workspace]:
@@ -307,23 +296,3 @@ def _gathered(row: Row) -> Iterator[Workspace]:
     for entry in listed if isinstance(listed, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
             yield Workspace(entry["id"], state if isinstance(state := entry.get("state"), str) else None)
-
-
-def _text(row: Row, name: str) -> str | None:
-    value = row.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _time(row: Row, name: str) -> datetime | None:
-    return from_iso(row.get(name))
-
-
-def _count(row: Row, name: str) -> int:
-    """A number of times. One that nobody can have counted to would only overflow the column when it is counted on."""
-    value = row.get(name)
-    return min(max(value, 0), _MOST_TIMES) if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _word[W: StrEnum](row: Row, name: str, words: type[W]) -> W | None:
-    value = row.get(name)
-    return words(value) if isinstance(value, str) and value in set(words) else None

@@ -4,18 +4,25 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
-from cmk_rotation.adapters import rotations_rows
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated, unreadable
+from cmk_rotation.adapters import index_rows, notice_rows, rotations_rows
+from cmk_rotation.adapters.audiences import STORAGE, OneAudience
+from cmk_rotation.adapters.columns import Row
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
+from cmk_rotation.adapters.paging import all_of
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
-from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
+from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.rotation import Rotation, Step
 
@@ -41,19 +48,25 @@ _CHANGED = frozenset(
 _WRITE_ID = "writeId"
 _LONGEST_SHOWN = 200
 """Characters of the key of a row that nobody can read."""
-_FEW = 11
-"""Rows in a page where the first that fits ends the reading."""
 
 
 class TableRecords:
     """`ports.Records` over azure-data-tables."""
 
     def __init__(self, storage: Storage, credential: "TokenCredential | None" = None) -> None:
-        options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, **TIMEOUTS}
+        options: dict[str, Any] = {
+            "retry_total": 0,
+            "permit_redirects": False,
+            "api_version": storage.api_version,
+            **TIMEOUTS,
+        }
         if storage.connection_string is not None:
-            self._table = TableClient.from_connection_string(storage.connection_string, TABLE, **options)
+            text = storage.connection_string
+            self._table = TableClient.from_connection_string(text, TABLE, transport=Wire(), **options)
         else:
-            self._table = TableClient(storage.table_url or "", TABLE, credential=credential, **options)
+            url, only = storage.table_url or "", credential and OneAudience(credential, STORAGE)
+            wire = Wire(urlsplit(url).hostname or "")
+            self._table = TableClient(url, TABLE, credential=only, transport=wire, **options)
 
     def of_cluster(self, cluster_id: ClusterId) -> Record:
         """What is on record about one cluster. History sorts behind the cluster's row and stays out of the answer."""
@@ -66,32 +79,46 @@ class TableRecords:
     def everything(self) -> Mapping[ClusterId, Record]:
         """What is on record about all clusters, history left out by the server."""
         by_cluster: dict[ClusterId, list[TableEntity]] = {}
+        pins: dict[ClusterId, set[Pin]] = {}
         for row in self._query("RowKey le @last", {"last": rotations_rows.STATUS_ROW}):
-            cluster_id = rotations_rows.cluster_of(row)
-            if cluster_id is not None:
+            if pinned := index_rows.to_pin(row):
+                pins.setdefault(pinned[0], set()).add(pinned[1])
+            elif cluster_id := rotations_rows.cluster_of(row):
                 by_cluster.setdefault(cluster_id, []).append(row)
-        return {cluster_id: _record(cluster_id, found) for cluster_id, found in by_cluster.items()}
-
-    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterator[ClusterStatus]:
-        """The clusters' rows that show the version in use, picked by the server: it is unique to its key. Page by page."""
-        # With spaces inside the parentheses: the SDK fills in what stands between two of them.
-        query = "RowKey eq @row and PartitionKey ne @own and ( keyVersion eq @version or keyVersion eq @lower )"
-        parameters = {
-            "row": rotations_rows.STATUS_ROW,
-            "version": version,
-            "lower": version.lower(),
-            "own": rotations_rows.partition(other_than),
+        return {
+            cluster_id: replace(
+                _record(cluster_id, by_cluster.get(cluster_id, [])), pins=frozenset(pins.get(cluster_id, ()))
+            )
+            for cluster_id in {**by_cluster, **pins}
         }
+
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
+        """The clusters in the partition of a version. Its rows are read up to the last that is asked for."""
+        query, parameters = "PartitionKey eq @partition", {"partition": index_rows.partition(pin)}
+        found: list[ClusterId] = []
         token: str | None = None
         while True:
-            rows, token = self._page(query, parameters, token)
-            for row in rows:
-                cluster_id = rotations_rows.cluster_of(row)
-                status = cluster_id and rotations_rows.to_status(row, cluster_id, row.metadata.get("etag"))
-                if status and status.key == key:
-                    yield status
-            if token is None:
-                return
+            rows, token = self._page(query, parameters, token, most + 1)
+            named = (index_rows.to_pin(row) for row in rows)
+            found += [one[0] for one in named if one is not None and one[0] != other_than]
+            if token is None or len(found) >= most:
+                return found[:most]
+
+    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        """Write and delete rows of the index, in any order: none of them is a record."""
+        changes: list[Callable[[], object]] = [
+            partial(self._table.upsert_entity, index_rows.from_pin(cluster_id, pin), mode=UpdateMode.REPLACE)
+            for pin in add
+        ]
+        changes += [
+            partial(self._table.delete_entity, index_rows.partition(pin), index_rows.row_key(cluster_id))
+            for pin in remove
+        ]
+        try:
+            for change in changes:
+                patiently(partial(self._change, change))
+        except AzureCallError as error:
+            raise self._away(error) from None
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         """History, oldest first for each cluster."""
@@ -115,17 +142,28 @@ class TableRecords:
         history = [rotations_rows.from_step(step)] if step is not None else []
         return replace(rotation, etag=self._save(rotations_rows.from_rotation(rotation), rotation.etag, history))
 
+    def notices(self) -> Iterator[Notice]:
+        """What was said of what has no row of its own."""
+        for row in self._query("PartitionKey eq @partition", {"partition": notice_rows.PARTITION}):
+            notice = notice_rows.to_notice(row, row.metadata.get("etag"))
+            if notice is not None:
+                yield notice
+
+    def save_notice(self, notice: Notice) -> None:
+        """Write down what was said."""
+        self._save(notice_rows.from_notice(notice), notice.etag)
+
     def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
         """All rows, from all pages, that a query finds."""
-        return self._read(lambda: list(self._table.query_entities(query, parameters=dict(parameters))), [])
+        return self._read(lambda: list(all_of(self._table.query_entities(query, parameters=dict(parameters)))), [])
 
     def _page(
-        self, query: str, parameters: Mapping[str, str], token: str | None
+        self, query: str, parameters: Mapping[str, str], token: str | None, size: int
     ) -> tuple[list[TableEntity], str | None]:
         """The next few rows that a query finds, and a token for those after them. A page may be empty and not the last."""
 
         def read() -> tuple[list[TableEntity], str | None]:
-            found = self._table.query_entities(query, parameters=dict(parameters), results_per_page=_FEW)
+            found = self._table.query_entities(query, parameters=dict(parameters), results_per_page=size)
             pages: Any = found.by_page(continuation_token=token)
             return list(next(pages, ())), pages.continuation_token
 
@@ -144,53 +182,68 @@ class TableRecords:
         except AzureCallError as error:
             if error.failure.code == _NO_TABLE:
                 return nothing
-            raise StorageUnavailableError(str(error)) from None
+            raise self._away(error) from None
 
-    def _save(self, row: rotations_rows.Row, etag: str | None, history: Sequence[rotations_rows.Row] = ()) -> str:
-        """Write a row, and insert others, in one transaction. Returns the row's new etag.
+    def _save(self, row: Row, etag: str | None, history: Sequence[Row] = ()) -> str:
+        """Write a row, and insert others, all of them or none. Returns the row's new etag.
 
         The row is signed with an id of this very write. A write whose answer was lost may have taken effect, and then
         its repetition looks as if somebody else had got there first; whose write it was, the signature tells.
         """
         signed = {**row, _WRITE_ID: uuid.uuid4().hex}
-        guarded = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
-        first = ("create", signed) if etag is None else ("update", signed, guarded)
-        operations = [first, *(("create", line) for line in history)]
         try:
-            return patiently(lambda: self._submit(operations))
+            return patiently(lambda: self._change(partial(self._write, signed, etag, history)))
         except AzureCallError as error:
             stored = self._stored(signed)
             if stored is not None and stored.get(_WRITE_ID) == signed[_WRITE_ID]:
                 return str(stored.metadata["etag"])
             if error.failure.code in _CHANGED:
                 raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
-            raise StorageUnavailableError(str(error)) from None
+            raise self._away(error) from None
 
-    def _stored(self, row: rotations_rows.Row) -> TableEntity | None:
+    def _away(self, error: AzureCallError) -> StorageUnavailableError:
+        return storage_error(error, f"table {TABLE} of storage account {self._table.account_name}")
+
+    def _stored(self, row: Row) -> TableEntity | None:
         found = self._query(
             "PartitionKey eq @partition and RowKey eq @row",
             {"partition": str(row["PartitionKey"]), "row": str(row["RowKey"])},
         )
         return found[0] if found else None
 
-    def _submit(self, operations: Sequence[Any]) -> str:
-        """Send a transaction. The table is created when Azure says that there is none, and never asked for before."""
+    def _change[T](self, change: Callable[[], T]) -> T:
+        """Change something. The table is created when Azure says that there is none, and never asked for before."""
         try:
-            return self._transact(operations)
+            with translated():
+                return change()
         except AzureCallError as error:
             if error.failure.code != _NO_TABLE:
                 raise
         with translated(), suppress(ResourceExistsError):
             self._table.create_table()
-        return self._transact(operations)
-
-    def _transact(self, operations: Sequence[Any]) -> str:
         with translated():
-            results = self._table.submit_transaction(operations)
-        etag = results[0].get("etag") if results else None
-        if not etag:
-            raise AzureCallError(unreadable("the transaction was answered without an etag"))
-        return str(etag)
+            return change()
+
+    def _write(self, row: Row, etag: str | None, history: Sequence[Row]) -> str:
+        """A row that is replaced alone goes in a plain request, which costs a third of a transaction.
+
+        An insertion does not: the SDK raises its refusals without Azure's code, which tells a missing table from a lost race.
+        """
+        answer: Mapping[str, Any]
+        guarded: dict[str, Any] = {
+            "mode": UpdateMode.REPLACE,
+            "etag": etag,
+            "match_condition": MatchConditions.IfNotModified,
+        }
+        if etag is not None and not history:
+            answer = self._table.update_entity(row, **guarded)
+        else:
+            first = ("create", row) if etag is None else ("update", row, guarded)
+            results = self._table.submit_transaction([first, *(("create", line) for line in history)])
+            answer = results[0] if results else {}
+        if not answer.get("etag"):
+            raise AzureCallError(unreadable("the write was answered without an etag"))
+        return str(answer["etag"])
 
 
 def _record(cluster_id: ClusterId, found: Iterable[TableEntity]) -> Record:

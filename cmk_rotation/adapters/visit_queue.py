@@ -4,11 +4,14 @@ import math
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
+from cmk_rotation.adapters.audiences import STORAGE, OneAudience
+from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated
+from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 from cmk_rotation.domain.instants import from_iso, iso
@@ -36,13 +39,15 @@ class QueueRequests:
             "message_encode_policy": TextBase64EncodePolicy(),  # the host's default for a queue trigger
             "retry_total": 0,
             "permit_redirects": False,
+            "api_version": storage.api_version,
             **TIMEOUTS,
         }
 
         def client(queue: str) -> QueueClient:
             if storage.connection_string is not None:
-                return QueueClient.from_connection_string(storage.connection_string, queue, **options)
-            return QueueClient(storage.queue_url or "", queue, credential=credential, **options)
+                return QueueClient.from_connection_string(storage.connection_string, queue, transport=Wire(), **options)
+            url, only = storage.queue_url or "", credential and OneAudience(credential, STORAGE)
+            return QueueClient(url, queue, credential=only, transport=Wire(urlsplit(url).hostname or ""), **options)
 
         self._queue, self._poison = client(QUEUE), client(POISON_QUEUE)
 
@@ -53,7 +58,7 @@ class QueueRequests:
         try:
             patiently(lambda: self._send(text, wait))
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise _away(self._queue, error) from None
 
     def poison_queue(self) -> PoisonQueue:
         """How many messages there are, and since when as far as is written down. There may be no such queue yet."""
@@ -70,7 +75,7 @@ class QueueRequests:
         except AzureCallError as error:
             if error.failure.kind is FailureKind.NOT_FOUND:
                 return PoisonQueue(0)
-            raise StorageUnavailableError(str(error)) from None
+            raise _away(self._poison, error) from None
 
     def note_poison(self, since: datetime | None) -> None:
         """Write since when into the queue's metadata, which holds nothing else of ours or the host's."""
@@ -82,7 +87,7 @@ class QueueRequests:
         try:
             patiently(write)
         except AzureCallError as error:
-            raise StorageUnavailableError(str(error)) from None
+            raise _away(self._poison, error) from None
 
     def _send(self, text: str, wait: int) -> None:
         """Send a message. The queue is created when Azure says that there is none, and never asked for before."""
@@ -98,3 +103,7 @@ class QueueRequests:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
             self._queue.send_message(text, visibility_timeout=wait, time_to_live=_FOREVER)
+
+
+def _away(queue: QueueClient, error: AzureCallError) -> StorageUnavailableError:
+    return storage_error(error, f"queue {queue.queue_name} of storage account {queue.account_name}")

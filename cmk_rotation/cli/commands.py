@@ -22,6 +22,7 @@ from cmk_rotation.domain import documents
 from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.redaction import visible
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Action, RequestedBy
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _DONE, _FAILED, _CALLS = 0, 1, 2
 _WATCH_SECONDS = 2.0
+_SPAN = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -90,8 +92,10 @@ def _plan(world: World, options: argparse.Namespace) -> int:
         _complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:
         _complain(f"{scope.text} holds no cluster")
+    for entry in {entry for entries in found.unreadable.values() for entry in entries}:
+        _complain(f"{entry.name} cannot be read: {entry.problem}")
     calls = any(_calls(observation, decision) for observation, decision in planned)
-    return _CALLS if calls or found.failed or found.empty else _DONE
+    return _CALLS if calls or found.failed or found.empty or found.unreadable else _DONE
 
 
 def _calls(seen: Observation | UnreadableCluster, decision: Decision) -> bool:
@@ -154,14 +158,9 @@ def _poison(world: World) -> PoisonQueue | None:
 
 
 def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterStatus], list[Rotation], list[Step]]:
-    """What is on record of the clusters that were asked for, oldest rotation first."""
-    wanted = options.cluster.lower() if options.cluster else None
-    records: list[tuple[ClusterId, Record]] = [
-        (cluster_id, record)
-        for cluster_id, record in sorted(world.records.everything().items(), key=lambda item: item[0].key)
-        if wanted in {None, cluster_id.key, cluster_id.name.lower()}
-    ]
-    if wanted is not None and not records:
+    """What is on record of the clusters that were asked for, newest rotation first."""
+    records = _records(world, options.cluster)
+    if options.cluster and not records:
         _complain(f"nothing is on record about {options.cluster}")
     since = options.since or datetime.min.replace(tzinfo=UTC)
     rotations = [
@@ -170,12 +169,24 @@ def _on_record(world: World, options: argparse.Namespace) -> tuple[list[ClusterS
         for rotation in record.rotations
         if max(rotation.requested_at, rotation.outcome.finished_at or rotation.requested_at) >= since
     ]
-    steps = [step for cluster_id, _ in records for step in world.records.history(cluster_id) if step.at >= since]
+    told = (step for cluster_id, _ in records for step in world.records.history(cluster_id)) if options.history else ()
+    steps = [step for step in told if step.at >= since]
     return (
         [record.status for _, record in records if record.status is not None],
-        sorted(rotations, key=lambda rotation: rotation.requested_at),
-        steps if options.history else [],
+        sorted(rotations, key=lambda rotation: rotation.requested_at, reverse=True),
+        steps,
     )
+
+
+def _records(world: World, wanted: str | None) -> list[tuple[ClusterId, Record]]:
+    """What is on record of one cluster, by its id or its name, or of all."""
+    cluster_id = ClusterId.parse(wanted)
+    found = {cluster_id: world.records.of_cluster(cluster_id)} if cluster_id else world.records.everything()
+    return [
+        (one, record)
+        for one, record in sorted(found.items(), key=lambda item: item[0].key)
+        if (record.status or record.rotations) and (cluster_id or wanted is None or one.name.lower() == wanted.lower())
+    ]
 
 
 def _cluster_id(text: str) -> ClusterId:
@@ -187,7 +198,7 @@ def _cluster_id(text: str) -> ClusterId:
 
 def _since(text: str) -> datetime:
     """A time, or how long ago."""
-    span = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    span = _SPAN.fullmatch(text)
     if span:
         return clock.utc_now() - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
@@ -203,8 +214,21 @@ def _print(text: str) -> None:
 
 
 def _print_json(value: object) -> None:
-    _print(json.dumps(value, indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
+    _print(json.dumps(_visible(value), indent=2) + "\n")  # In ASCII: a machine gets every letter, whatever the locale.
+
+
+def _visible(value: object) -> object:
+    """The same value without what a terminal would obey, for it may be shown by whoever reads it."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {name: _visible(field) for name, field in value.items()}
+        case list():
+            return [_visible(item) for item in value]
+        case _:
+            return value
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(text)}\n")

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.instants import iso
+from cmk_rotation.domain.redaction import visible
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import Action, Stage
@@ -33,7 +34,7 @@ def clusters_text(statuses: Sequence[ClusterStatus], actions: Mapping[str, Actio
         for status in statuses
     ]
     calls = [
-        f"\n{status.message}\n  what to do: {status.remedy}\n"
+        call(status.message, status.remedy)
         for status in statuses
         if status.alerts.attention_reason is not None or (actions or {}).get(status.cluster_id.key) is Action.ATTENTION
     ]
@@ -59,10 +60,11 @@ def rotations_text(rotations: Sequence[Rotation]) -> str:
         ]
         for rotation in rotations
     ]
+    last = {rotation.cluster_id: rotation for rotation in sorted(rotations, key=lambda one: one.requested_at)}
     failed = [
-        f"\n{rotation.message}\n  what to do: {rotation.remedy}\n"
+        call(rotation.message, rotation.remedy)
         for rotation in rotations
-        if rotation.stage is Stage.FAILED
+        if rotation.stage is Stage.FAILED and rotation == last[rotation.cluster_id]  # else the cluster has moved on
     ]
     note = "\nOther services may use an old version too: see the vault's audit log for wrap and unwrap calls first.\n"
     kept = any(rotation.outcome.keep_old_version_until for rotation in rotations)
@@ -86,10 +88,15 @@ def history_text(steps: Sequence[Step]) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
     """Aligned columns, two blanks apart."""
-    cells = [[value or _UNKNOWN for value in row] for row in rows]
+    cells = [[visible(value or _UNKNOWN) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *cells]]
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def call(message: str, remedy: str | None) -> str:
+    """What is the matter, and what to do."""
+    return f"\n{visible(message)}\n  what to do: {visible(remedy or _UNKNOWN)}\n"
 
 
 def minute(time: datetime | None) -> str | None:
@@ -100,7 +107,12 @@ def minute(time: datetime | None) -> str | None:
 def _keep_until(rotation: Rotation) -> str | None:
     if rotation.stage is not Stage.SUCCEEDED or rotation.from_version is None:
         return None
-    return minute(rotation.outcome.keep_old_version_until) or "another cluster uses it"
+    return minute(rotation.outcome.keep_old_version_until) or _pinned_by(rotation)
+
+
+def _pinned_by(rotation: Rotation) -> str:
+    names = rotation.outcome.old_version_pinned_by
+    return f"used by {', '.join(names)}" if names else "another cluster uses it"
 
 
 def span(duration: timedelta) -> str:

@@ -8,6 +8,8 @@ cloud has the same: storage's is https://storage.azure.com, and Event Grid's SDK
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cmk_rotation.config import api_versions
+
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
@@ -24,6 +26,8 @@ class Cloud:
     """Where people sign in; None leaves it to `AZURE_AUTHORITY_HOST`. A managed identity needs none."""
     storage_suffix: str | None = None
     """None where only full storage URIs will do."""
+    arm_api_version: str = api_versions.ARM
+    key_vault_api_version: str = api_versions.KEY_VAULT
 
     @property
     def arm_host(self) -> str:

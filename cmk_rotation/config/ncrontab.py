@@ -22,15 +22,17 @@ _FIELDS = {
     "month": range(1, 13),
     "day of the week": range(7),
 }
-_VALUE = r"\d+|[a-z]+"
-_ELEMENT = re.compile(rf"(?:(\*)|({_VALUE})(?:-({_VALUE}))?)(?:/(\d+))?", re.ASCII)
+_SETTING = re.compile(r"%[^%]+%")
+_NUMBER = r"\d{1,9}"  # the host's own end at 2³¹; Python's `int` raises over a text of thousands of digits
+_VALUE = rf"{_NUMBER}|[a-z]+"
+_ELEMENT = re.compile(rf"(?:(\*)|({_VALUE})(?:-({_VALUE}))?)(?:/({_NUMBER}))?", re.ASCII)
 """`*`, a value, or a range of values, each with a step or without."""
 _LONGEST_MONTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 def problem_of(text: str) -> str | None:
     """What is wrong with a schedule, as the middle of a sentence; None if nothing is."""
-    if re.fullmatch(r"%[^%]+%", text):
+    if _SETTING.fullmatch(text):
         return None
     texts = [one for one in text.lower().split(" ") if one]  # as the host splits it: other white space is none
     names = list(_FIELDS)[-len(texts) :]

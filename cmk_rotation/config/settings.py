@@ -1,14 +1,13 @@
 """The app settings: the environment read once, checked as a whole, and frozen."""
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from cmk_rotation.config import clouds, connection_string, ncrontab
+from cmk_rotation.config import api_versions, clouds, connection_string, ncrontab
 from cmk_rotation.config.clouds import Cloud
+from cmk_rotation.config.durations import timing_of
 from cmk_rotation.domain.identifiers import Scope
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.timing import Timing
@@ -35,12 +34,20 @@ SETTINGS = (
     Setting("AzureWebJobsStorage__tableServiceUri", "", "as above"),
     Setting("AzureWebJobsStorage__credential", "", "`managedidentity`; read by the host alone"),
     Setting("AzureWebJobsStorage__clientId", "", "user-assigned identity to use for the storage"),
+    Setting(
+        "AzureWebJobsStorage__managedIdentityResourceId",
+        "",
+        "the same identity by its ARM id, in place of the client id",
+    ),
     Setting("AZURE_CLIENT_ID", "", "user-assigned identity to use"),
     Setting("RECONCILE_SCHEDULE", "0 */10 * * * *", "NCRONTAB: when to look at every cluster"),
     Setting("AZURE_CLOUD", "AzurePublic", "`AzurePublic`, `AzureUSGovernment`, `AzureChina` or `Custom`"),
     Setting("ARM_ENDPOINT", "", "with `Custom`: URL of Azure Resource Manager"),
     Setting("ARM_AUDIENCE", "", "with `Custom`: the audience of its tokens"),
     Setting("KEY_VAULT_SUFFIXES", "", "with `Custom`: DNS suffixes of vaults and managed HSMs"),
+    Setting("ARM_API_VERSION", api_versions.ARM, "of Azure Resource Manager, for a cloud that does not know this one"),
+    Setting("KEY_VAULT_API_VERSION", api_versions.KEY_VAULT, "likewise of Key Vault and Managed HSM"),
+    Setting("STORAGE_API_VERSION", api_versions.STORAGE, "likewise of queues and tables"),
     Setting("UPDATE_DEADLINE_HOURS", "6", "after this an unfinished update is `update-overdue`"),
     Setting("POLL_FLOOR_SECONDS", "5", "the shortest wait between two looks at an update"),
     Setting("POLL_CEILING_SECONDS", "300", "the longest"),
@@ -56,17 +63,19 @@ SETTINGS = (
 
 _STORAGE = "AzureWebJobsStorage"
 _SERVICES = ("blob", "queue", "table")
+_BETWEEN_SCOPES = re.compile(r"[,\r\n]")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_BETWEEN_SUFFIXES = re.compile(r"[,\s]+")
 _SUFFIX = re.compile(r"\.?([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
+_IDENTITY = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[^/]+",
+    re.IGNORECASE,
+)
 _WORKSPACE = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
     re.IGNORECASE,
 )
-_LONGEST = timedelta(days=3650)
-_LONGEST_POLL = timedelta(days=7)
-"""Azure Storage hides a queue message for seven days at most."""
 
 
 class InvalidSettingsError(Exception):
@@ -86,6 +95,9 @@ class Storage:
     table_url: str | None = None
     client_id: str | None = None
     """A user-assigned identity for the storage alone."""
+    identity_resource_id: str | None = None
+    """The same, named by its ARM id."""
+    api_version: str = api_versions.STORAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +121,15 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings from an environment. An empty value counts as unset; what `SETTINGS` lacks is not seen."""
     given = {setting.name: environ[setting.name] for setting in SETTINGS if environ.get(setting.name, "").strip()}
     problems: list[str] = []
-    cloud = _cloud(given, problems)
+    versions = api_versions.read(given, problems)
+    arm, key_vault = versions["ARM_API_VERSION"], versions["KEY_VAULT_API_VERSION"]
+    cloud = replace(_cloud(given, problems), arm_api_version=arm, key_vault_api_version=key_vault)
     settings = Settings(
         scopes=_scopes(given, problems),
         mode=_mode(given, problems),
         cloud=cloud,
-        storage=_storage(given, cloud, problems),
-        timing=_pace(given, problems),
+        storage=replace(_storage(given, cloud, problems), api_version=versions["STORAGE_API_VERSION"]),
+        timing=timing_of(given, problems),
         client_id=_guid(given, "AZURE_CLIENT_ID", problems),
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
         telemetry_workspace=_workspace(given, problems),
@@ -132,7 +146,7 @@ def _scopes(given: Mapping[str, str], problems: list[str]) -> tuple[Scope, ...]:
         problems.append("CLUSTER_SCOPES is not set: expected at least one subscription, resource group or cluster.")
         return ()
     found: dict[str, Scope] = {}
-    entries = list(filter(None, map(str.strip, re.split(r"[,\r\n]", given["CLUSTER_SCOPES"]))))
+    entries = list(filter(None, map(str.strip, _BETWEEN_SCOPES.split(given["CLUSTER_SCOPES"]))))
     for entry in entries:
         scope = Scope.parse(entry)
         if scope is None:
@@ -179,7 +193,7 @@ def _cloud(given: Mapping[str, str], problems: list[str]) -> Cloud:
 
 def _suffixes(given: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
     suffixes: dict[str, None] = {}
-    entries = list(filter(None, re.split(r"[,\s]+", given.get("KEY_VAULT_SUFFIXES", ""))))
+    entries = list(filter(None, _BETWEEN_SUFFIXES.split(given.get("KEY_VAULT_SUFFIXES", ""))))
     if not entries and "KEY_VAULT_SUFFIXES" in given:
         problems.append("KEY_VAULT_SUFFIXES names no suffix: expected at least one like .vault.azure.net.")
     for entry in entries:
@@ -200,6 +214,11 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
     `__accountName` under core.windows.net, whatever the cloud, so outside the public cloud it needs the URIs.
     """
     client_id = _guid(given, f"{_STORAGE}__clientId", problems)
+    identity = _identity(given, f"{_STORAGE}__managedIdentityResourceId", problems)
+    if client_id and identity:
+        problems.append(
+            f"{_STORAGE}__clientId and {_STORAGE}__managedIdentityResourceId are both set: expected one of them."
+        )
     text = given.get(_STORAGE)
     if text is not None:
         problems.extend(connection_string.problems_of(_STORAGE, text.strip()))
@@ -223,45 +242,7 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
         service: _https_url(given, name, problems) or f"https://{account}.{service}.{cloud.storage_suffix}"
         for service, name in uris.items()
     }
-    return Storage(queue_url=urls["queue"], table_url=urls["table"], client_id=client_id)
-
-
-def _pace(given: Mapping[str, str], problems: list[str]) -> Timing:
-    usual = Timing()
-
-    def span(name: str, unit: timedelta, default: timedelta, longest: timedelta = _LONGEST) -> timedelta:
-        text = given.get(name, "").strip()
-        if not text:
-            return default
-        number = float(text) if _NUMBER.fullmatch(text) else math.nan
-        if not 0 < number <= longest / unit:
-            problems.append(
-                f"{name} is '{one_line(text)}': expected a number above 0 and up to {longest / unit:g}, such as "
-                f"{default / unit:g}."
-            )
-            return default
-        return max(number * unit, timedelta.resolution)
-
-    second, hour, day = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-    timing = Timing(
-        poll_floor=span("POLL_FLOOR_SECONDS", second, usual.poll_floor, _LONGEST_POLL),
-        poll_ceiling=span("POLL_CEILING_SECONDS", second, usual.poll_ceiling, _LONGEST_POLL),
-        retry_floor=span("RETRY_FLOOR_SECONDS", second, usual.retry_floor),
-        retry_ceiling=span("RETRY_CEILING_SECONDS", second, usual.retry_ceiling),
-        update_deadline=span("UPDATE_DEADLINE_HOURS", hour, usual.update_deadline),
-        keep_old_version=span("KEEP_OLD_VERSION_HOURS", hour, usual.keep_old_version),
-        expiry_warning=span("EXPIRY_WARNING_DAYS", day, usual.expiry_warning),
-    )
-    for name, floor, ceiling in (
-        ("POLL", timing.poll_floor, timing.poll_ceiling),
-        ("RETRY", timing.retry_floor, timing.retry_ceiling),
-    ):
-        if floor > ceiling:
-            problems.append(
-                f"{name}_FLOOR_SECONDS is {floor / second:g} and {name}_CEILING_SECONDS {ceiling / second:g}: expected "
-                "the floor to be no higher than the ceiling."
-            )
-    return timing
+    return Storage(None, urls["queue"], urls["table"], client_id, identity)
 
 
 def _check_schedule(given: Mapping[str, str], problems: list[str]) -> None:
@@ -279,6 +260,13 @@ def _guid(given: Mapping[str, str], name: str, problems: list[str]) -> str | Non
     text = given.get(name, "").strip()
     if text and not _GUID.fullmatch(text):
         problems.append(f"{name} is '{one_line(text)}': expected the client id of an identity, a GUID.")
+    return text or None
+
+
+def _identity(given: Mapping[str, str], name: str, problems: list[str]) -> str | None:
+    text = given.get(name, "").strip().rstrip("/")
+    if text and not _IDENTITY.fullmatch(text):
+        problems.append(f"{name} is '{one_line(text)}': expected the ARM id of a user-assigned identity.")
     return text or None
 
 

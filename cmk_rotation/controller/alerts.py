@@ -4,14 +4,19 @@ A line that calls for a person is noted in the cluster's row before it is writte
 one writes it, and confirmed there after: a crash in between repeats it, and never loses it.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
+from cmk_rotation.controller.cluster_status import status_due
 from cmk_rotation.controller.ports import World
+from cmk_rotation.decisions.key_rules import update_in_danger
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
 from cmk_rotation.domain.log_events import LogLine
+from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
@@ -25,6 +30,16 @@ ANNOUNCED_BY_ROTATION = frozenset(
 
 OPEN_WHETHER_OVER = frozenset({Reason.NO_CUSTOMER_KEY, Reason.CLUSTER_GONE, Reason.CLUSTER_DELETING})
 """Reasons that do not tell whether what a person was called for is over."""
+KEY_IS_DEAD = frozenset(
+    {
+        Reason.IN_USE_DISABLED,
+        Reason.IN_USE_EXPIRED,
+        Reason.IN_USE_UNKNOWN,
+        Reason.KEY_NOT_FOUND,
+        Reason.NO_USABLE_VERSION,
+    }
+)
+"""What threatens data, whatever else is going on."""
 NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
     Reason.UPDATE_OVERDUE,
     Reason.MOVED_BACK,
@@ -37,10 +52,16 @@ NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
 def observation_fields(observation: Observation | UnreadableCluster) -> dict[str, object]:
     """The ids that a line about a cluster carries."""
     if isinstance(observation, UnreadableCluster):
-        return {"clusterId": observation.cluster_id.text}
+        known = observation.status
+        return {
+            "clusterId": observation.cluster_id.text,
+            "vault": known.key.vault if known and known.key else None,
+            "keyName": known.key_name if known else None,
+        }
     target = observation.target
     return {
         "clusterId": observation.cluster.id.text,
+        "vault": observation.cluster.key.vault if observation.cluster.key else None,
         "keyName": observation.cluster.key_name,
         "fromVersion": observation.cluster.key_version,
         "toVersion": target.version if target and not observation.at_newest else None,
@@ -66,7 +87,7 @@ def log_decision(
 
 
 def attention_due(status: ClusterStatus, observation: Observation | UnreadableCluster, decision: Decision) -> bool:
-    """Whether a person is to be called: for something new, and again after a day; for an overdue update, once."""
+    """Whether a person is to be called: for something new, and again after a day."""
     if decision.action is not Action.ATTENTION:
         return False
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
@@ -74,10 +95,14 @@ def attention_due(status: ClusterStatus, observation: Observation | UnreadableCl
     same = called is decision.reason or (called in UNREACHABLE and decision.reason in UNREACHABLE)
     if not same or last is None:
         return True
-    if decision.reason is Reason.UPDATE_OVERDUE:
-        update = observation.updating if isinstance(observation, Observation) else None
-        return update is not None and update.attempt.started_at is not None and last < update.attempt.started_at
-    return status.looked_at - last >= REMIND_EVERY
+    return _is_another_update(observation, decision, last) or status.looked_at - last >= REMIND_EVERY
+
+
+def _is_another_update(observation: Observation | UnreadableCluster, decision: Decision, last: datetime) -> bool:
+    """Whether the update that is overdue was not the one that a person was called for."""
+    update = observation.updating if isinstance(observation, Observation) else None
+    started = update.attempt.started_at if update is not None else None
+    return decision.reason is Reason.UPDATE_OVERDUE and started is not None and last < started
 
 
 def recovery_due(status: ClusterStatus, decision: Decision) -> bool:
@@ -98,6 +123,29 @@ def expiring(status: ClusterStatus, observation: Observation | UnreadableCluster
     last = plausible(status.alerts.expiry_warned_at, latest=observation.now)
     soon = in_use.expires_at - observation.now <= observation.timing.expiry_warning
     return in_use if soon and (last is None or observation.now - last >= REMIND_EVERY) else None
+
+
+def in_danger(observation: Observation | UnreadableCluster) -> Decision | None:
+    """What a person is called for although the visit goes on: a dead key under an update that is followed all the same."""
+    return update_in_danger(observation) if isinstance(observation, Observation) else None
+
+
+def _call(
+    status: ClusterStatus, observation: Observation | UnreadableCluster, call: Decision, about: Mapping[str, object]
+) -> LogLine:
+    """The line that calls for a person."""
+    of_row = call.reason is status.reason
+    message = status.message if of_row else call.message
+    remedy = status.remedy if of_row else remedy_for(call.reason)
+    began = status.since if of_row else call.since or status.looked_at
+    last = plausible(status.alerts.attention_at, latest=status.looked_at)
+    again = status.alerts.attention_reason is call.reason and last is not None
+    overdue = observation.updating if isinstance(observation, Observation) else None
+    if call.reason is Reason.UPDATE_OVERDUE and overdue is not None:
+        if not again or (last is not None and _is_another_update(observation, call, last)):
+            return log_events.update_overdue(overdue, message, remedy, began)
+        about = {**about, "startedAt": overdue.attempt.started_at}
+    return log_events.cluster_attention(about, call.reason, message, remedy, began)
 
 
 def _unreadable_due(status: ClusterStatus, observation: Observation | UnreadableCluster) -> bool:
@@ -130,14 +178,16 @@ def alerts_due(
     """The lines that are to be said, and what was said with each of them noted."""
     lines: list[LogLine] = []
     alerts = status.alerts
-    about, reason = observation_fields(observation), decision.reason
-    if attention_due(status, observation, decision):
-        overdue = observation.updating if isinstance(observation, Observation) else None
-        if reason is Reason.UPDATE_OVERDUE and overdue is not None:
-            lines.append(log_events.update_overdue(overdue, status.message, status.remedy, status.since))
-        elif not (announced and reason in ANNOUNCED_BY_ROTATION):
-            lines.append(log_events.cluster_attention(about, reason, status.message, status.remedy, status.since))
-        alerts = replace(alerts, attention_reason=reason, attention_at=status.looked_at)
+    about = {
+        **observation_fields(observation),
+        "nextVisitAt": status.next_visit.at if status.next_visit else None,
+    }
+    reason = decision.reason
+    call = in_danger(observation) or decision
+    if attention_due(status, observation, call):
+        if not (announced and call.reason in ANNOUNCED_BY_ROTATION):
+            lines.append(_call(status, observation, call, about))
+        alerts = replace(alerts, attention_reason=call.reason, attention_at=status.looked_at)
     if status.alerts.attention_reason is not None and recovery_due(status, decision):
         lines.append(log_events.cluster_recovered(about, reason, decision.message, status.alerts.attention_reason))
         alerts = replace(alerts, attention_reason=None, attention_at=None)
@@ -154,4 +204,5 @@ def alerts_due(
         lines.append(log_events.old_version_disabled_early(rotation, observation.now))
         called_out = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
         alerts = replace(alerts, disabled_early_version=called_out)
-    return alerts, lines
+    alerts, said = status_due(status, observation, alerts)
+    return alerts, [*lines, *said]

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
-from cmk_rotation.controller.retention import keep_old_version_until
+from cmk_rotation.controller.retention import keep_old_version
 from cmk_rotation.decisions.observation import Observation, UnreadableCluster, confirms
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
@@ -18,7 +18,6 @@ from cmk_rotation.domain.rotation import (
     Step,
     announced,
     announcing,
-    old_version_kept,
     workspaces_seen,
 )
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
@@ -85,7 +84,7 @@ def announce(world: World, rotation: Rotation) -> Rotation:
         return rotation
     if not rotation.outcome.announced:
         if rotation.stage is Stage.SUCCEEDED:
-            rotation = old_version_kept(rotation, keep_old_version_until(world, rotation))
+            rotation = keep_old_version(world, rotation)
         world.log(log_events.rotation_finished(rotation))
     published = rotation.outcome.published or _publish(world, rotation)
     ended = announced(rotation, published=published)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
+from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Listed, Operation
+from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.log_events import LogLine
+from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import Mode
+from cmk_rotation.domain.vocabulary import Mode, Reason
 
 
 class AzureCallError(Exception):
@@ -24,7 +25,14 @@ class AzureCallError(Exception):
 
 
 class StorageUnavailableError(Exception):
-    """The product's own table or queue did not answer as it should. The only error that may reach the host."""
+    """The product's own table or queue did not answer as it should. The only error that may reach the host.
+
+    `reason` says why where that has a remedy of its own.
+    """
+
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ConflictError(Exception):
@@ -34,8 +42,11 @@ class ConflictError(Exception):
 class Clusters(Protocol):
     """Dedicated clusters in ARM. Every method may raise `AzureCallError`."""
 
-    def in_scope(self, scope: Scope) -> list[Cluster]:
-        """All clusters in a scope. A resource group or cluster that isn't there is `gone`."""
+    def in_scope(self, scope: Scope) -> Listed:
+        """All clusters in a scope, and the entries of its list that cannot be read.
+
+        A resource group or cluster that isn't there is `gone`.
+        """
         ...
 
     def get(self, cluster_id: ClusterId) -> Cluster:
@@ -78,8 +89,12 @@ class Records(Protocol):
         """What is on record about all clusters."""
         ...
 
-    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterable[ClusterStatus]:
-        """The rows of other clusters that show a version of a key in use, read a few at a time as they are asked for."""
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
+        """The other clusters that the index names under a version; not many more of them are read than are asked for."""
+        ...
+
+    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        """Name a cluster in the index under some versions, and under others not any more."""
         ...
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
@@ -95,6 +110,14 @@ class Records(Protocol):
 
     def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
         """Write a rotation's row likewise, and in the same transaction a line of its history."""
+        ...
+
+    def notices(self) -> Iterable[Notice]:
+        """What was said of what has no row of its own."""
+        ...
+
+    def save_notice(self, notice: Notice) -> None:
+        """Write down what was said, likewise."""
         ...
 
 

@@ -1,24 +1,27 @@
 """Reconcile: look at everything in scope, cheaply, and request a visit wherever one would do something."""
 
-from collections import Counter
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cmk_rotation.controller.alerts import alerts_due
+from cmk_rotation.controller.alerts import KEY_IS_DEAD, alerts_due, observation_fields
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
-from cmk_rotation.controller.heartbeat import counted, log_heartbeat
+from cmk_rotation.controller.heartbeat import Tally, counted, log_heartbeat
+from cmk_rotation.controller.notices import log_notices
 from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
-from cmk_rotation.controller.retention import PinnedBy, note_retention, pinned_by
-from cmk_rotation.controller.survey import survey, unlisted
+from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
+from cmk_rotation.controller.survey import Survey, survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle
+from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import REMIND_EVERY
 from cmk_rotation.domain.visit_message import VisitRequest
@@ -40,31 +43,54 @@ def reconcile(world: World) -> None:
     """
     began = world.now()
     found = survey(world)
-    records = world.records.everything()
+    try:
+        records = world.records.everything()
+    except StorageUnavailableError:
+        _call_out_dead_keys(world, found, until=began + _READING_LASTS)
+        raise
     pinned = pinned_by(world, records)
-    counts = Counter(dict.fromkeys(("clusters", "current", "behind", "underWay", "attention", "visitsRequested"), 0))
+    tally = Tally()
     for unseen in unlisted(world, found, records):
-        with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], counts):
-            _look_after(world, unseen.cluster_id, unseen, pinned, counts)
+        with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], tally):
+            _look_after(world, unseen.cluster_id, unseen, pinned, tally)
     versions = _reader(world, until=began + _READING_LASTS)
     for cluster in found.clusters.values():
         record = records.get(cluster.id, Record())
-        with _called_out_by_name(world, cluster.id, record, counts):
+        with _called_out_by_name(world, cluster.id, record, tally):
             seen = assemble(world, cluster, versions(cluster), record, RequestedBy.RECONCILE)
-            _look_after(world, cluster.id, seen, pinned, counts)
-    _let_go(world, records, counts)
-    log_heartbeat(world, found, counts, began)
+            _look_after(world, cluster.id, seen, pinned, tally)
+    _let_go(world, records, tally)
+    mend_index(world, records)
+    log_notices(world, found)
+    log_heartbeat(world, found, tally, began)
+
+
+def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
+    """The alarm that saves data does not depend on the table. Without its memory the line comes with every run."""
+    versions = _reader(world, until)
+    for cluster in found.clusters.values():
+        try:
+            seen: Observation | UnreadableCluster = assemble(
+                world, cluster, versions(cluster), Record(), RequestedBy.RECONCILE
+            )
+            _, decision = settle(seen)
+        except Exception as error:  # noqa: BLE001 - whatever is odd about one cluster, the others are looked after
+            seen, decision = broken(world, cluster.id, Record(), error)
+        if decision.action is Action.ATTENTION and decision.reason in KEY_IS_DEAD:
+            about, began = observation_fields(seen), decision.since or seen.now
+            remedy = decision.remedy or remedy_for(decision.reason)
+            world.log(log_events.cluster_attention(about, decision.reason, decision.message, remedy, began))
 
 
 @contextmanager
-def _called_out_by_name(world: World, cluster_id: ClusterId, record: Record, counts: Counter[str]) -> Iterator[None]:
+def _called_out_by_name(world: World, cluster_id: ClusterId, record: Record, tally: Tally) -> Iterator[None]:
     """Whatever is odd about one cluster, the others are looked after. May raise `StorageUnavailableError`."""
     try:
         yield
     except StorageUnavailableError:
         raise
     except Exception as error:  # noqa: BLE001 - see above
-        counts.update(["clusters", "attention"])
+        tally.count(cluster_id, "attention")
         request = VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id)
         end_visit(world, *broken(world, cluster_id, record, error), request, announced=False)
 
@@ -74,7 +100,7 @@ def _look_after(
     cluster_id: ClusterId,
     seen: Observation | UnreadableCluster,
     pinned: PinnedBy,
-    counts: Counter[str],
+    tally: Tally,
 ) -> None:
     """Request a visit if one would do something, and count the cluster."""
     observation, decision = settle(seen)
@@ -83,17 +109,18 @@ def _look_after(
         world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
     if isinstance(seen, Observation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
         note_retention(world, pinned, seen)
-    counts.update([*counted(seen, decision), *(["visitsRequested"] if wanted else [])])
+    tally.count(cluster_id, counted(seen, decision))
+    tally.visits_requested += wanted
 
 
-def _let_go(world: World, records: Mapping[ClusterId, Record], counts: Counter[str]) -> None:
+def _let_go(world: World, records: Mapping[ClusterId, Record], tally: Tally) -> None:
     """End what is on record as under way for clusters that were taken out of scope: nobody follows it any more."""
     outside = Failure(FailureKind.REFUSED, "OutOfScope", "not in CLUSTER_SCOPES")
     for cluster_id, record in records.items():
         if any(scope.contains(cluster_id) for scope in world.scopes):
             continue
         # A visit from before may see to it at this moment.
-        with _called_out_by_name(world, cluster_id, record, counts), suppress(ConflictError):
+        with _called_out_by_name(world, cluster_id, record, tally), suppress(ConflictError):
             _end_all(world, unreadable(world, cluster_id, outside, record))
 
 
@@ -134,10 +161,14 @@ def wants_visit(
     status, now = seen.status, seen.now
     if status is None:
         return True
-    if visit_may_come(status, now, world.timing.longest_wait):
-        return False
     after = observed(settled, decision, now)
     _, lines = alerts_due(after, settled, decision, announced=False)
+    if visit_may_come(status, now, world.timing.longest_wait):
+        # A visit that Azure has put off may be an hour away: too late for whatever calls for a person. Of an update under way
+        # this look has not read the operation, and knows only what is the matter with its keys.
+        told = {line.fields.get("reason") for line in lines if line.level >= logging.WARNING}
+        under_way = isinstance(settled, Observation) and settled.updating is not None
+        return bool(told & KEY_IS_DEAD if under_way else told)
     enforced = decision.action is Action.UPDATE and world.mode is Mode.ENFORCE
     return (
         status.next_visit is not None  # it was requested, and never came

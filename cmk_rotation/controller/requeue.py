@@ -62,7 +62,7 @@ def end_visit(
             visit = requested if requested and not _in_time(due, look, decision.requeue_after) else due
             lines: list[LogLine] = []
             if stored is None or _is_later(look, stored):
-                row = _on_top_of(stored, look)
+                row = replace(_on_top_of(stored, look), next_visit=visit)
                 alerts, lines = alerts_due(row, observation, decision, announced=announced)
                 row = replace(row, alerts=alerts)
             elif visit != stored.next_visit:
@@ -164,7 +164,7 @@ def observed(observation: Observation | UnreadableCluster, decision: Decision, n
     status = replace(
         before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
         reason=decision.reason,
-        since=trouble if trouble and decision.reason in UNREACHABLE else since(before, decision.reason, now),
+        since=_since(before, decision, trouble, now),
         message=decision.message,
         remedy=decision.remedy or remedy_for(decision.reason),
         looked_at=now,
@@ -183,8 +183,16 @@ def observed(observation: Observation | UnreadableCluster, decision: Decision, n
         key_version_expires_at=in_use.expires_at if in_use else None,
         newest_version=newest.version if newest else None,
         cluster_state=cluster.state,
+        held=cluster.held,
         busy_since=busy_since(observation) if cluster.busy and observation.updating is None else None,
     )
+
+
+def _since(before: ClusterStatus | None, decision: Decision, trouble: datetime | None, now: datetime) -> datetime:
+    """Since when it has been so: as Azure says, as all trouble of reading has lasted, or as we have seen it."""
+    if trouble is not None and decision.reason in UNREACHABLE:
+        return trouble
+    return plausible(decision.since, latest=now) or since(before, decision.reason, now)
 
 
 def _could_read_everything(seen: Observation | UnreadableCluster) -> bool:

@@ -1,8 +1,8 @@
 """How long an old version must stay: who pins it still, and since when nobody does.
 
-A visit that ends a rotation asks the table for others that pin the old version, and reads until it has found one: as many
-rows come back in any fleet, though the table looks through all that it has. Who else leaves a version, or goes back to it, is
-seen by reconcile, which has the whole picture anyway.
+A pin is a version in use, or the target of an update under way. A visit that ends a rotation asks the index of pins, and
+reads as many rows as it names clusters, in any fleet. Who else leaves a version, or goes back to it, is seen by reconcile,
+which has the whole picture anyway, and which mends the index.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,44 +12,75 @@ from datetime import datetime
 from cmk_rotation.controller.ports import ConflictError, World
 from cmk_rotation.decisions.observation import Observation
 from cmk_rotation.domain.azure_resources import same_version
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
+from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Rotation, Step, old_version_kept
 from cmk_rotation.domain.timing import SECOND_READ_AFTER
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 
-type PinnedBy = Mapping[tuple[Key | None, str], frozenset[ClusterId]]
-"""The clusters in scope that pin a version of a key; the version in lower case."""
+MOST_NAMED = 10
+"""Clusters that are named as pinning an old version; one more is asked for, to tell whether there are others."""
+
+type PinnedBy = Mapping[Pin, frozenset[ClusterId]]
+"""The clusters in scope that pin a version of a key."""
 
 
-def keep_old_version_until(world: World, rotation: Rotation) -> datetime | None:
-    """Until when the old version must at least stay enabled; None while another cluster in scope still pins it.
+def keep_old_version(world: World, rotation: Rotation) -> Rotation:
+    """With the time until which the old version must at least stay enabled, or with who else pins it still.
 
-    A cluster that has just left it still shows it in its row, until the look that saw it leave is noted. May raise
-    `StorageUnavailableError`.
+    The cluster itself has left: the index says so before it is asked, so that of clusters that leave a version together
+    the last one finds nobody else. May raise `StorageUnavailableError`.
     """
-    if rotation.from_version is None or rotation.key is None:
-        return None
-    others = world.records.pinning(rotation.key, rotation.from_version, other_than=rotation.cluster_id)
-    pinning = (status for status in others if _pins(world, status))
-    held = any(not _has_left(status, world.records.of_cluster(status.cluster_id).rotations) for status in pinning)
-    return None if held else _from_now(world)
+    left, reached = pin_of(rotation.key, rotation.from_version), pin_of(rotation.key, rotation.to_version)
+    if left is None:
+        return old_version_kept(rotation, None)
+    world.records.index(rotation.cluster_id, add=[reached] if reached else [], remove=[left])
+    others = world.records.pinning(left, other_than=rotation.cluster_id, most=MOST_NAMED + 1)
+    in_scope = [one for one in others if any(scope.contains(one) for scope in world.scopes)]
+    return old_version_kept(rotation, None if in_scope else _from_now(world), named(in_scope))
+
+
+def named(clusters: Iterable[ClusterId]) -> tuple[str, ...]:
+    """The names of some clusters, and an ellipsis for more than ten."""
+    names = sorted(one.name for one in clusters)
+    return tuple(names[:MOST_NAMED]) + (("…",) if len(names) > MOST_NAMED else ())
+
+
+def pin_of(key: Key | None, version: str | None) -> Pin | None:
+    """A version as the index has it; None if either is not known."""
+    return Pin(key, version.lower()) if key is not None and version else None
+
+
+def pins(world: World, cluster_id: ClusterId, record: Record) -> frozenset[Pin]:
+    """The versions that a cluster needs, by its row and by what its rotations have done since."""
+    if not any(scope.contains(cluster_id) for scope in world.scopes):
+        return frozenset()
+    status = record.status
+    in_use = status is not None and _pins(world, status) and not _has_left(status, record.rotations)
+    found = {pin_of(status.key, status.key_version)} if status is not None and in_use else set()
+    targets = {pin_of(one.key, one.to_version) for one in record.rotations if one.stage is Stage.UPDATING}
+    return frozenset(pin for pin in {*found, *targets} if pin is not None)
 
 
 def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
-    """Who pins which version, by the rows and by what rotations have done since."""
-    pinned: dict[tuple[Key | None, str], frozenset[ClusterId]] = {}
+    """Who pins which version."""
+    pinned: dict[Pin, set[ClusterId]] = {}
     for cluster_id, record in records.items():
-        status = record.status
-        if (
-            status is not None
-            and status.key_version
-            and _pins(world, status)
-            and not _has_left(status, record.rotations)
-        ):
-            version = (status.key, status.key_version.lower())
-            pinned[version] = pinned.get(version, frozenset()) | {cluster_id}
-    return pinned
+        for pin in pins(world, cluster_id, record):
+            pinned.setdefault(pin, set()).add(cluster_id)
+    return {pin: frozenset(clusters) for pin, clusters in pinned.items()}
+
+
+def mend_index(world: World, records: Mapping[ClusterId, Record]) -> None:
+    """Let the index name each cluster under the versions that it pins, and under no others. May raise `StorageUnavailableError`.
+
+    A cluster that a visit is moving at this moment may be named a run too long or too short: what reconcile notes of an old
+    version rests on the records.
+    """
+    for cluster_id, record in records.items():
+        wanted = pins(world, cluster_id, record)
+        if wanted != record.pins:
+            world.records.index(cluster_id, add=wanted - record.pins, remove=record.pins - wanted)
 
 
 def note_retention(world: World, pinned: PinnedBy, observation: Observation) -> None:
@@ -64,14 +95,13 @@ def _retention_changes(world: World, pinned: PinnedBy, observation: Observation)
     for rotation in observation.done:
         if not rotation.outcome.announced:
             continue  # a visit is saying it at this moment, and has to find the row as it left it
-        version = (rotation.key, (rotation.from_version or "").lower())
-        others = pinned.get(version, frozenset()) - {rotation.cluster_id}
-        held = bool(others) or rotation.from_version is None
-        until = (
-            None if held or same_version(observation.cluster.key_version, rotation.from_version) else _from_now(world)
-        )
+        left = pin_of(rotation.key, rotation.from_version)
+        others = pinned.get(left, frozenset()) - {rotation.cluster_id} if left else frozenset()
+        back = same_version(observation.cluster.key_version, rotation.from_version)
+        until = None if left is None or others or back else _from_now(world)
+        names = named(others)
         if (until is None) is not (rotation.outcome.keep_old_version_until is None):
-            yield old_version_kept(rotation, until)
+            yield old_version_kept(rotation, until, names)
 
 
 def _from_now(world: World) -> datetime:

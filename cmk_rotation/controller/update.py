@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from cmk_rotation.controller.finish import finish
 from cmk_rotation.controller.observe import assemble, read_versions
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError, World
-from cmk_rotation.decisions.observation import Decision, Observation, since
-from cmk_rotation.decisions.policy import decide, toward
+from cmk_rotation.controller.retention import pin_of
+from cmk_rotation.decisions.observation import Decision, Observation, since, toward
+from cmk_rotation.decisions.policy import decide
 from cmk_rotation.decisions.update_rules import overdue
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion
@@ -78,6 +79,7 @@ def send_update(
     `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
     """
     claim = _claim(world, observation, target, request)
+    world.records.index(claim.cluster_id, add=filter(None, [pin_of(claim.key, claim.to_version)]), remove=[])
     if not _is_called_for_still(world, observation, target):
         _take_back(world, observation, target, claim)
         return Skipped(_look_again(observation, target))
@@ -213,7 +215,7 @@ def _unanswered(world: World, observation: Observation, claim: Rotation, failure
 
 def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:
     end = refused(claim, failure, world.now())
-    world.log(log_events.update_refused(end, claim.attempt.started_at))
+    world.log(log_events.update_refused(end))
     return finish(world, observation, end)
 
 

@@ -17,8 +17,8 @@ from cmk_rotation.controller.observe import observe
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
-from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
-from cmk_rotation.decisions.policy import settle, toward
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, toward
+from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation

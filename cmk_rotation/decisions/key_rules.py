@@ -13,8 +13,14 @@ from cmk_rotation.decisions.observation import (
     unavailable,
     unavailable_since,
 )
-from cmk_rotation.domain.azure_resources import Failure
+from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
+
+_REASONS = {
+    FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED,
+    FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND,
+    FailureKind.UNKNOWN_VERSION: Reason.API_VERSION_UNKNOWN,
+}
 
 
 def vault_is_not_in_this_cloud(observation: Observation) -> Decision | None:
@@ -35,8 +41,7 @@ def key_cannot_be_read(observation: Observation) -> Decision | None:
         reason = Reason.KEY_UNREACHABLE
         lasted = observation.now - unavailable_since(observation)
         return unavailable(reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
-    reasons = {FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED, FailureKind.NOT_FOUND: Reason.KEY_NOT_FOUND}
-    reason = reasons.get(failure.kind, Reason.KEY_ACCESS_DENIED)
+    reason = _REASONS.get(failure.kind, Reason.KEY_ACCESS_DENIED)
     return replace(attention(observation, reason, message), remedy=remedy_of(reason, failure))
 
 
@@ -50,18 +55,40 @@ def version_in_use_is_unknown(observation: Observation) -> Decision | None:
 
 def version_in_use_is_disabled(observation: Observation) -> Decision | None:
     """Disabling the version in use is how a customer revokes access: never go around that."""
-    if observation.in_use is None or observation.in_use.enabled:
-        return None
-    message = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, is disabled"
-    return attention(observation, Reason.IN_USE_DISABLED, message)
+    return _disabled(observation, observation.in_use, "which the cluster uses")
 
 
 def version_in_use_has_expired(observation: Observation) -> Decision | None:
     """Azure keeps such a cluster running but refuses to update its key."""
-    if observation.in_use is None or not observation.in_use.expired(observation.now):
+    return _expired(observation, observation.in_use, "which the cluster uses")
+
+
+def update_in_danger(observation: Observation) -> Decision | None:
+    """An update under way is followed whatever becomes of its keys; but a person is called if either of them is dead."""
+    if observation.updating is None:
         return None
-    message = f"version {observation.in_use.version} of key {observation.cluster.key_name}, which the cluster uses, has expired"
-    return attention(observation, Reason.IN_USE_EXPIRED, message)
+    target = observation.listed(observation.updating.to_version)
+    of_target = "to which an update is under way"
+    return (
+        version_in_use_is_disabled(observation)
+        or version_in_use_has_expired(observation)
+        or _disabled(observation, target, of_target)
+        or _expired(observation, target, of_target)
+    )
+
+
+def _disabled(observation: Observation, version: KeyVersion | None, which: str) -> Decision | None:
+    if version is None or version.enabled:
+        return None
+    message = f"version {version.version} of key {observation.cluster.key_name}, {which}, is disabled"
+    return attention(observation, Reason.IN_USE_DISABLED, message, version.updated_at)
+
+
+def _expired(observation: Observation, version: KeyVersion | None, which: str) -> Decision | None:
+    if version is None or not version.expired(observation.now):
+        return None
+    message = f"version {version.version} of key {observation.cluster.key_name}, {which}, has expired"
+    return attention(observation, Reason.IN_USE_EXPIRED, message, version.expires_at)
 
 
 def no_version_is_usable(observation: Observation) -> Decision | None:

@@ -16,7 +16,7 @@ from cmk_rotation.domain.azure_resources import (
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.rotation import Rotation, same_rotation
+from cmk_rotation.domain.rotation import Rotation, proposed, same_rotation
 from cmk_rotation.domain.timing import (
     CALL_OUT_AFTER,
     CLOCKS_DIFFER,
@@ -41,6 +41,8 @@ class Decision:
     """The version to update to."""
     remedy: str | None = None
     """What to do, where the reason's own remedy would not say enough."""
+    since: datetime | None = None
+    """Since when this has been so, where Azure itself says it."""
     progress: Rotation | None = None
     """The open rotation with what this look learned about it."""
 
@@ -168,9 +170,23 @@ class UnreadableCluster(_Look):
     failure: Failure
 
 
+type Seen = Observation | UnreadableCluster
+
+
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
     """Whether the cluster shows the key and the version that the rotation leads to."""
     return cluster.key == rotation.key and same_version(cluster.key_version, rotation.to_version)
+
+
+def toward(observation: Observation, target: KeyVersion, event_id: str | None = None) -> Rotation:
+    """The rotation on record that leads to the target, or a new one."""
+    return observation.toward(target.version) or proposed(
+        observation.cluster,
+        target,
+        by=observation.by,
+        event_id=event_id,
+        now=observation.now,
+    )
 
 
 def confirms(seen: Observation | UnreadableCluster, rotation: Rotation) -> bool | None:
@@ -227,9 +243,9 @@ def busy_since(observation: Observation) -> datetime:
     return plausible(stored, latest=observation.now) or since(observation.status, Reason.CLUSTER_BUSY, observation.now)
 
 
-def attention(observation: Observation, reason: Reason, message: str) -> Decision:
+def attention(observation: Observation, reason: Reason, message: str, since: datetime | None = None) -> Decision:
     """Hold, and call a person."""
-    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {message}")
+    return Decision(Action.ATTENTION, reason, f"{observation.cluster.id.name}: {message}", since=since)
 
 
 def nothing(observation: Observation, reason: Reason, message: str) -> Decision:

@@ -217,9 +217,14 @@ def update_is_running(observation: Observation) -> Decision | None:
     if (
         overdue(observation, rotation) and not unanswered
     ):  # that Azure does not answer is why, and is called out by itself
-        hours = f"{observation.timing.update_deadline.total_seconds() / 3600:g} hours"
+        elapsed = observation.now - (rotation.attempt.started_at or observation.now)
+        limit = f"{observation.timing.update_deadline.total_seconds() / 3600:g}"
         status = operation.status if operation else "unknown"
-        message = f"not finished after {hours}; operation {status}, cluster {observation.cluster.state}"
+        # In whole hours: each change of the words is written down.
+        message = (
+            f"not finished after {elapsed // timedelta(hours=1)} hours, where {limit} are allowed; "
+            f"operation {status}, cluster {observation.cluster.state}"
+        )
         progress = became_overdue(_learned(observation, rotation), message)
         return Decision(Action.ATTENTION, progress.reason, progress.message, progress=progress)
     if to_come:

@@ -28,6 +28,8 @@ class KeyVersion:
     enabled: bool = True
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    updated_at: datetime | None = None
+    """When it was last changed: enabled, disabled, or given another expiry."""
     is_current: bool = False
     """Whether Key Vault itself names it as the key's current version. Asked only where the newest have no order."""
 
@@ -89,6 +91,25 @@ class Cluster:
     def busy(self) -> bool:
         """Anything else, unknown states included."""
         return not (self.succeeded or self.failed or self.deleting)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """An entry in a list of clusters that cannot be read."""
+
+    name: str
+    """Its id as it was listed, on one line and truncated, or that it has none."""
+    problem: str
+    cluster_id: ClusterId | None = None
+    """Which cluster it must be, where that can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The clusters in a scope, and what the list holds beside them."""
+
+    clusters: tuple[Cluster, ...] = ()
+    unreadable: tuple[UnreadableEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class AlertState:
     """The rows that could not be read, by their keys, separated by commas."""
     unreadable_at: datetime | None = None
     """When that was said."""
+    status_said: str | None = None
+    """What `cluster.status` last said."""
+    status_at: datetime | None = None
     saying_since: datetime | None = None
     """When a visit noted here that it says something; None once it has said it."""
 
@@ -54,6 +57,8 @@ class ClusterStatus:
     key_version_expires_at: datetime | None = None
     newest_version: str | None = None
     cluster_state: str | None = None
+    held: bool = False
+    """Whether the operator's tag was on it."""
     unavailable_since: datetime | None = None
     """Since when no look could read everything, whatever the reasons; None once one could."""
     busy_since: datetime | None = None
@@ -70,6 +75,15 @@ class ClusterStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A version of a key that a cluster needs: the one in use, or the one that an update under way leads to."""
+
+    key: Key
+    version: str
+    """In lower case."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """All that is on record about one cluster, history left out."""
 
@@ -77,3 +91,5 @@ class Record:
     rotations: tuple[Rotation, ...] = ()
     unreadable_rows: tuple[str, ...] = ()
     """The keys of rows that should be rotations and cannot be, for a row is found by its key alone."""
+    pins: frozenset[Pin] = frozenset()
+    """Under which versions the index names the cluster. Read with everything alone: the index lies in partitions of its own."""

@@ -46,6 +46,8 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
         "linkedWorkspaces": [
             {"id": workspace.id, "state": workspace.state} for workspace in rotation.outcome.linked_workspaces
         ],
+        "resourceId": rotation.cluster_id.text,
+        "resourceType": "cluster",
     }
 
 
@@ -60,6 +62,7 @@ def cluster_json(status: ClusterStatus) -> dict[str, object]:
         "keyVersionExpiresAt": _iso(status.key_version_expires_at),
         "newestVersion": status.newest_version,
         "clusterState": status.cluster_state,
+        "held": status.held,
         "reason": status.reason.value,
         "since": _iso(status.since),
         "message": status.message,

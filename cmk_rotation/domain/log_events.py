@@ -5,13 +5,14 @@ when (`since`). Fields that are None are left out by whoever writes the line.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from cmk_rotation.domain.azure_resources import KeyVersion
-from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
 
@@ -34,11 +35,14 @@ class LogEvent(StrEnum):
     UPDATE_REFUSED = "update.refused"
     UPDATE_OVERDUE = "update.overdue"
     ROTATION_FINISHED = "rotation.finished"
+    CLUSTER_STATUS = "cluster.status"
     CLUSTER_ATTENTION = "cluster.attention"
     CLUSTER_RECOVERED = "cluster.recovered"
+    CLUSTER_UNREADABLE = "cluster.unreadable"
     RECORD_UNREADABLE = "record.unreadable"
     OLD_VERSION_DISABLED_EARLY = "old-version.disabled-early"
     RECONCILE_FINISHED = "reconcile.finished"
+    SCOPE_FAILED = "scope.failed"
     SETTINGS_INVALID = "settings.invalid"
 
 
@@ -58,6 +62,7 @@ def rotation_fields(rotation: Rotation) -> _Fields:
     """The ids that every line about a rotation carries."""
     return {
         "clusterId": rotation.cluster_id.text,
+        "vault": rotation.key.vault if rotation.key else None,
         "keyName": rotation.key_name,
         "fromVersion": rotation.from_version,
         "toVersion": rotation.to_version,
@@ -178,15 +183,15 @@ def update_progress(rotation: Rotation, *, new: bool) -> LogLine:
     return LogLine(LogEvent.UPDATE_PROGRESS, logging.INFO if new else logging.DEBUG, fields)
 
 
-def update_refused(rotation: Rotation, since: datetime | None) -> LogLine:
-    """Azure did not take the update."""
-    call = _call(rotation.message, rotation.remedy, since)
-    return LogLine(LogEvent.UPDATE_REFUSED, logging.ERROR, {**rotation_fields(rotation), **call})
+def update_refused(rotation: Rotation) -> LogLine:
+    """Azure did not take the update. That it failed is said once, by the line that ends it."""
+    return _info(LogEvent.UPDATE_REFUSED, **rotation_fields(rotation), message=rotation.message, remedy=rotation.remedy)
 
 
 def update_overdue(rotation: Rotation, message: str, remedy: str | None, since: datetime) -> LogLine:
-    """The update has not finished within its deadline."""
-    fields = {**rotation_fields(rotation), "reason": Reason.UPDATE_OVERDUE, **_call(message, remedy, since)}
+    """The update has not finished within its deadline: said once, and then daily as `cluster.attention`."""
+    started = {"startedAt": rotation.attempt.started_at}
+    fields = {**rotation_fields(rotation), "reason": Reason.UPDATE_OVERDUE, **_call(message, remedy, since), **started}
     return LogLine(LogEvent.UPDATE_OVERDUE, logging.ERROR, fields)
 
 
@@ -199,6 +204,7 @@ def rotation_finished(rotation: Rotation) -> LogLine:
         "verified": rotation.verified,
         "secondsToVerify": rotation.seconds_to_verify,
         "keepOldVersionUntil": rotation.outcome.keep_old_version_until,
+        "oldVersionPinnedBy": rotation.outcome.old_version_pinned_by or None,
         "operationError": error.message if error else None,
     }
     return LogLine(
@@ -207,6 +213,48 @@ def rotation_finished(rotation: Rotation) -> LogLine:
 
 
 # --- clusters and keys ---
+
+
+SAID_ON_CHANGE = (
+    *(
+        "vault",
+        "keyName",
+        "keyVersion",
+        "newestVersion",
+        "mode",
+        "clusterState",
+        "reason",
+        "held",
+        "stage",
+        "toVersion",
+    ),
+)
+"""The fields of `cluster.status` with whose change it is said anew; all of it is said daily."""
+
+
+def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation]) -> LogLine:
+    """What is so of a cluster. `updating` is its update under way."""
+    ended = [one for one in rotations if one.outcome.finished_at is not None]
+    last = max(ended, key=lambda one: one.outcome.finished_at or one.requested_at, default=None)
+    return _info(
+        LogEvent.CLUSTER_STATUS,
+        clusterId=status.cluster_id.text,
+        vault=status.key.vault if status.key else None,
+        keyName=status.key_name,
+        keyVersion=status.key_version,
+        newestVersion=status.newest_version,
+        mode=status.mode,
+        clusterState=status.cluster_state,
+        reason=status.reason,
+        held=status.held,
+        stage=updating.stage if updating else None,
+        toVersion=updating.to_version if updating else None,
+        startedAt=updating.attempt.started_at if updating else None,
+        attentionSince=status.since if status.alerts.attention_reason else None,
+        keepOldVersionUntil=last.outcome.keep_old_version_until if last else None,
+        lastFinishedAt=last.outcome.finished_at if last else None,
+        message=status.message,
+    )
 
 
 def cluster_attention(about: _Fields, reason: Reason, message: str, remedy: str | None, since: datetime) -> LogLine:
@@ -219,6 +267,16 @@ def cluster_recovered(about: _Fields, reason: Reason, message: str, called_for: 
     """What a person was called for is over."""
     over = f"{message} (attention for {called_for} is over)"
     return _info(LogEvent.CLUSTER_RECOVERED, **about, reason=reason, message=over)
+
+
+def cluster_unreadable(entry: UnreadableEntry, since: datetime) -> LogLine:
+    """A scope lists a cluster that cannot be read; the others in it are looked after."""
+    remedy = (
+        "Look at it in the portal, or with `az resource show --ids`: until Azure shows it well, this cluster is not looked "
+        "after. Keep every version of its key enabled. If it stays as it is, open a support request; never delete it."
+    )
+    call = _call(f"a cluster is listed that cannot be read: {entry.name}: {entry.problem}", remedy, since)
+    return LogLine(LogEvent.CLUSTER_UNREADABLE, logging.ERROR, {"clusterId": entry.name, **call})
 
 
 def key_expiring(about: _Fields, reason: Reason, where: str, in_use: KeyVersion, now: datetime) -> LogLine:
@@ -254,6 +312,12 @@ def reconcile_finished(
 ) -> LogLine:
     """A run's numbers: INFO; WARNING with a problem that hides nothing; ERROR where clusters, or evidence, may go unseen."""
     return LogLine(LogEvent.RECONCILE_FINISHED, level, {**counts, **_call(message, remedy, since)})
+
+
+def scope_failed(scope: Scope, code: str, why: str, remedy: str, since: datetime) -> LogLine:
+    """A scope could not be listed, or holds no cluster: whatever lies in it is not looked after."""
+    fields = {"scope": scope.text, "code": code, **_call(f"scope {scope.text}: {why} ({code})", remedy, since)}
+    return LogLine(LogEvent.SCOPE_FAILED, logging.ERROR, fields)
 
 
 def settings_invalid(problems: Sequence[str], now: datetime) -> LogLine:

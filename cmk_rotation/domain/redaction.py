@@ -9,20 +9,53 @@ LONGEST = 500
 
 # Control characters and line separators, and halves of surrogate pairs, which cannot be written as UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-# An operation's URL is signed in its query, a SAS is one, and a user name in a URL is followed by a password.
-_URL = re.compile(r"\b(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
+# What a terminal obeys: a sequence that ends (a title, a link, the clipboard), a sequence with numbers (a colour, a
+# movement), and two letters. ECMA-48; each is written in one letter of C1 too.
+_SEQUENCE = re.compile(
+    "(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+    "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?"
+)
+# Marks that let the rest of a line run backwards.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+# A user name in a URL is followed by a password.
+_USER = re.compile(r"(https?://)[^\s/?#\"'<>]*@", re.IGNORECASE)
+# An operation's URL is signed in its query, and a SAS is one. This matches every URL, with a query or without: one that is
+# no match would be read again from each "https://" in it, and cost the square of its length.
+_URL = re.compile(r"(https?://[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?", re.IGNORECASE)
 # ARM and the HTTP libraries quote a request's path without its host too.
 _QUERY = re.compile(r"\?[\w.~%$-]+=[^\s\"'<>]*")
 _BEARER = re.compile(r"\b(bearer )[\w.~+/-]+=*", re.IGNORECASE)
+_AFTER_HOST = re.compile(r"[\s/?#\"'<>]")
+_READ = 16 * 1024
+"""Characters. A stranger's text may be a megabyte long, of which the beginning is shown."""
 _TELLING = 8
 """Characters by which a secret is known again. Shorter values are no signatures and stand in innocent words."""
 
 
 def one_line(text: object, longest: int = LONGEST) -> str:
     """Put a text on one line, without tokens and the queries of URLs and paths, and cut it to a length."""
-    line = _UNPRINTABLE.sub(" ", str(text)).strip()
-    line = _BEARER.sub(r"\1…", _QUERY.sub("?…", _URL.sub(r"\1\2?…", line)))
+    line = _UNPRINTABLE.sub(" ", _beginning(str(text))).strip()
+    line = _URL.sub(_without_query, _USER.sub(r"\1", line))
+    line = _BEARER.sub(r"\1…", _QUERY.sub("?…", line))
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """A text as it may be shown on a terminal: on one line, and nothing in it that is obeyed in place of being shown."""
+    return _UNPRINTABLE.sub(" ", _DIRECTION.sub("", _SEQUENCE.sub("", text)))
+
+
+def _beginning(text: str) -> str:
+    """What of a text is read at all. A URL that would end before its host does is left out: it may end in a password."""
+    if len(text) <= _READ:
+        return text
+    beginning = text[:_READ]
+    url = beginning.rfind("://")
+    return beginning[:url] if url >= 0 and not _AFTER_HOST.search(beginning, url + 3) else beginning
+
+
+def _without_query(url: re.Match[str]) -> str:
+    return url[0] if url[0] == url[1] else f"{url[1]}?…"
 
 
 def without_query_of(url: str) -> Callable[[str], str]:

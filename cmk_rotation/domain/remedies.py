@@ -16,6 +16,10 @@ _ACCESS = (
     "Give the function's identity the custom role of infra/ (clusters/read, clusters/write, "
     "locations/operationStatuses/read) on the cluster or above it; a new role may take ten minutes to work."
 )
+_API_VERSION = (
+    "This cloud does not know the version of the API that was asked for; no right cures that. Set ARM_API_VERSION, "
+    "KEY_VAULT_API_VERSION or STORAGE_API_VERSION to one that the message names as supported."
+)
 
 REMEDIES: dict[Reason, str] = {
     Reason.UP_TO_DATE: _NOTHING,
@@ -115,6 +119,7 @@ REMEDIES: dict[Reason, str] = {
         "Check Azure's service health for Azure Resource Manager, and the function's outbound network and DNS. Visits go on."
     ),
     Reason.CLUSTER_ACCESS_DENIED: _ACCESS,
+    Reason.API_VERSION_UNKNOWN: _API_VERSION,
     Reason.KEY_UNREACHABLE: (
         "Check that the vault exists, Azure's service health for Key Vault, and the function's outbound network and DNS."
     ),
@@ -176,10 +181,14 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         _KEYS,
     ),
     KnownError(
-        ("forbiddenbyconnection", "public network access is disabled"),
+        ("forbiddenbyconnection", "public network access is disabled", "approved private link"),
         "The vault takes no calls from public networks. Integrate the function with a virtual network that has an approved "
         "private endpoint of the vault, and resolves its name to it.",
         _KEYS,
+    ),
+    KnownError(
+        ("noregisteredproviderfound", "invalidapiversionparameter"),
+        _API_VERSION,
     ),
     KnownError(
         ("failed to validate key", "keyvaultauthenticationfailure"),

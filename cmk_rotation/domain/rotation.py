@@ -98,6 +98,8 @@ class Outcome:
     finished_at: datetime | None = None
     linked_workspaces: tuple[Workspace, ...] = ()
     keep_old_version_until: datetime | None = None
+    old_version_pinned_by: tuple[str, ...] = ()
+    """The names of other clusters that pinned the old version when that was last looked at, up to ten and an ellipsis."""
     announcing_until: datetime | None = None
     """Until then a visit may be announcing late what another one died of."""
     announced: bool = False
@@ -287,7 +289,8 @@ def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
 def claim_lapsed(claim: Rotation) -> Rotation:
     """Nothing came of the update, if it was sent at all: the cluster is at rest, and not at the target."""
     message = f"{claim.heading}: nothing came of the update that was to be sent"
-    return replace(claim, stage=Stage.WAITING, reason=Reason.VERSION_IS_BEHIND, message=message)
+    attempt = replace(claim.attempt, operation_url=None)
+    return replace(claim, stage=Stage.WAITING, reason=Reason.VERSION_IS_BEHIND, message=message, attempt=attempt)
 
 
 def _turned_away(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:
@@ -391,9 +394,9 @@ def workspaces_seen(end: Rotation, workspaces: tuple[Workspace, ...]) -> Rotatio
     return replace(end, outcome=replace(end.outcome, linked_workspaces=workspaces))
 
 
-def old_version_kept(end: Rotation, until: datetime | None) -> Rotation:
-    """With the time until which the old version must stay; None while another cluster uses it."""
-    return replace(end, outcome=replace(end.outcome, keep_old_version_until=until))
+def old_version_kept(end: Rotation, until: datetime | None, pinned_by: tuple[str, ...] = ()) -> Rotation:
+    """With the time until which the old version must stay; None while other clusters pin it, and then with their names."""
+    return replace(end, outcome=replace(end.outcome, keep_old_version_until=until, old_version_pinned_by=pinned_by))
 
 
 def announcing(end: Rotation, now: datetime) -> Rotation:

@@ -92,6 +92,7 @@ class Reason(StrEnum):
     WORKSPACE_FAILED = "workspace-failed"
     CLUSTER_UNREACHABLE = "cluster-unreachable"
     CLUSTER_ACCESS_DENIED = "cluster-access-denied"
+    API_VERSION_UNKNOWN = "api-version-unknown"
     KEY_UNREACHABLE = "key-unreachable"
     KEY_ACCESS_DENIED = "key-access-denied"
     KEY_VAULT_BLOCKED = "key-vault-blocked"
@@ -119,3 +120,5 @@ class FailureKind(StrEnum):
     """Not there."""
     NETWORK_BLOCKED = "network-blocked"
     """Not from here: a firewall or a private endpoint stands before it."""
+    UNKNOWN_VERSION = "unknown-version"
+    """Not in these words: the service does not know the version of its API that it was asked in."""

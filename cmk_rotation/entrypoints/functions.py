@@ -13,7 +13,7 @@ from cmk_rotation.controller.ports import StorageUnavailableError, World
 from cmk_rotation.domain import log_events, visit_message
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import RequestedBy
+from cmk_rotation.domain.vocabulary import Reason, RequestedBy
 from cmk_rotation.entrypoints import event_grid
 
 
@@ -103,20 +103,23 @@ def _in_world(carry_out: Callable[[World], None], storage_is_back: str) -> None:
     """
     from cmk_rotation import bootstrap  # noqa: PLC0415 - on_key_event must not pay for the Azure SDKs
     from cmk_rotation.config.settings import InvalidSettingsError  # noqa: PLC0415
+    from cmk_rotation.domain.remedies import REMEDIES  # noqa: PLC0415
 
     try:
         carry_out(bootstrap.function_world())
     except InvalidSettingsError as error:
         logs.write(log_events.settings_invalid(error.problems, clock.utc_now()))
     except StorageUnavailableError as error:
-        _failed(error, f"Check the storage account of AzureWebJobsStorage. {storage_is_back}")
+        check = REMEDIES[error.reason] if error.reason else "Check the storage account of AzureWebJobsStorage."
+        _failed(error, f"{check} {storage_is_back}", error.reason)
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it goes into the log
         _failed(error, "Please report this line. The next reconcile visits again.")
 
 
-def _failed(error: Exception, remedy: str) -> None:
+def _failed(error: Exception, remedy: str, reason: Reason | None = None) -> None:
     frames = extract_tb(error.__traceback__)
     where = " ← ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in reversed(frames[-4:]))
     message = one_line(f"{type(error).__name__}: {error}")
-    logs.write(log_events.visit_failed(message, remedy, clock.utc_now(), where=where))
+    about = {"reason": reason} if reason else {}
+    logs.write(log_events.visit_failed(message, remedy, clock.utc_now(), about=about, where=where))

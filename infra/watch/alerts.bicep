@@ -108,7 +108,7 @@ var rules = [
   {
     name: 'visit-failed'
     severity: 2
-    what: 'A visit to a cluster failed unexpectedly or was given up, or rows of its record cannot be read.'
+    what: 'A visit to a cluster failed unexpectedly or was given up, or a cluster or rows of its record cannot be read.'
     query: loadTextContent('../queries/alert-visit-failed.kql')
     dimensions: ['Event']
     stateful: true

@@ -86,7 +86,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         not arguments.public_origin,
         arguments.races,
     )
-    drain = Drain(clock, lambda code: _end_in_order(code, options, log))
+    told = threading.Event()
+    drain = Drain(clock, lambda code: _end_in_order(code, options, log, told))
     calls = StorageCalls(clock, log, drain, options.seed)
     queues = Queues(os.environ, configuration.queues.message_encoding)
     time = AppTime(clock)
@@ -119,11 +120,16 @@ async def _serve(arguments: argparse.Namespace) -> None:
         "errors": dict(host.errors),
     }
     os.write(_STDOUT, (json.dumps(ready) + "\n").encode())
+    told.set()
     await asyncio.Event().wait()
 
 
-def _end_in_order(code: int, options: Options, log: HostLog) -> None:
-    """Give back what others wait for, and be gone: runs of timers sit in threads that Python would wait for."""
+def _end_in_order(code: int, options: Options, log: HostLog, told: threading.Event) -> None:
+    """Give back what others wait for, and be gone: runs of timers sit in threads that Python would wait for.
+
+    Not before it was told that the host is ready: the first poll may meet a storage account that ends it at once.
+    """
+    told.wait()
     if code in {STOPPED, TIMEOUT}:
         TimerLocks(options.common).release(options.holder)
     if code == STOPPED:

@@ -20,8 +20,8 @@ from simulator.host.hosting import HostSpec, event_grid_url
 from simulator.host.nursery import Child, nursery
 from simulator.host.ports import reserve
 
-_START_SECONDS = 60.0
-"""Real time within which a host must be ready; what Azure gives a worker to start."""
+_START_SECONDS = 600.0
+"""Real time within which a host must be ready. Azure gives a worker 60 seconds; load must not end one here."""
 _HEARS_WITHIN = 600.0
 """Real time within which a host hears that it is to end. Load slows it down and never makes it deaf."""
 _COMES_BACK_WITHIN = 10.0, 120.0

@@ -110,4 +110,6 @@ def _credential(connection: str, settings: Mapping[str, str]) -> "TokenCredentia
         return DefaultAzureCredential()
     if kind.lower() != "managedidentity":
         raise FunctionInError(f"'{connection}__credential' is '{kind}'; only managedidentity is known.")
-    return ManagedIdentityCredential(client_id=settings.get(f"{connection}__clientId"))
+    resource_id = settings.get(f"{connection}__managedIdentityResourceId")
+    named = {"resource_id": resource_id} if resource_id else None
+    return ManagedIdentityCredential(client_id=settings.get(f"{connection}__clientId"), identity_config=named)

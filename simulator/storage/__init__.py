@@ -2,7 +2,7 @@
 
 Sources are Microsoft's REST references ("Queue Storage REST API", "Table Storage REST API") and their pages of error
 codes and limits. Where a document names a limit or an error, it holds here too, also where the Azurite emulator is
-more lenient; `tests/simulator/test_storage_contract.py` runs the same tests against both.
+more lenient; `tests/simulator/storage/test_contract.py` runs the same tests against both.
 """
 
 from simulator.storage.errors import StorageError

@@ -9,16 +9,28 @@ import hmac
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import Literal, Protocol
 
 from werkzeug.wrappers import Request
 
+from simulator.clock import Clock
 from simulator.storage.errors import StorageError
 
-if TYPE_CHECKING:
-    from simulator.storage.service import Account
-
 type Authorize = Callable[[Request], bool]
+
+
+class Owner(Protocol):
+    """What has to be known of the account that a request is for."""
+
+    name: str
+    service: Literal["queue", "table"]
+    clock: Clock
+    key: str | None
+
+    @property
+    def authorize(self) -> Authorize:
+        """Judges bearer tokens."""
+
 
 _FRESH_SECONDS = 15 * 60
 _SIGNED_BY_QUEUES = (
@@ -36,7 +48,7 @@ _SIGNED_BY_QUEUES = (
 )
 
 
-def require_authorized(request: Request, account: "Account") -> None:
+def require_authorized(request: Request, account: Owner) -> None:
     """Refuse a request that proves no right to call. An account without a key takes bearer tokens only."""
     scheme, _, _ = request.headers.get("Authorization", "").partition(" ")
     match scheme:
@@ -55,7 +67,7 @@ def require_authorized(request: Request, account: "Account") -> None:
             raise StorageError(403, "AuthenticationFailed", message + "formed correctly including the signature.")
 
 
-def _signed(request: Request, account: "Account", key: str) -> bool:
+def _signed(request: Request, account: Owner, key: str) -> bool:
     """Whether the request is recent and signed with the key (base64) as SharedKey or, for tables, SharedKeyLite."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     name, _, signature = credentials.partition(":")

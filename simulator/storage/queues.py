@@ -58,6 +58,10 @@ class QueueService:
         self._removed_until: dict[str, datetime] = {}
         self._mishaps: deque[_Mishap | timedelta] = deque()
 
+    def set_newest_version(self, version: str) -> None:
+        """Know no newer version of the API than this, from now on."""
+        self._account.newest_version = version
+
     def set_clock(self, clock: Clock) -> None:
         """Live by another clock, such as a wrong one, from now on."""
         self._account.clock = clock

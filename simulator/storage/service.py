@@ -1,5 +1,6 @@
 """What the two services share: whose request it is, whether it may, and what every answer carries."""
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ REMOVAL_SECONDS = 40
 """A deleted queue or table is "likely to take at least 40 seconds" to go (Delete Queue, Delete Table); requests that
 name it get 409 until then."""
 
+NEWEST_VERSION = "2026-10-06"
+"""That of the newest SDK; a cloud that lags behind knows only older ones."""
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CHALLENGE = (
     "Bearer authorization_uri=https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/oauth2/authorize"
     " resource_id=https://storage.azure.com"
@@ -31,6 +35,7 @@ class Account:
     authorize: Callable[[Request], bool]
     """Judges bearer tokens."""
     key: str | None
+    newest_version: str = NEWEST_VERSION
 
     def answer(
         self,
@@ -41,6 +46,7 @@ class Account:
         """Answer with what `handle` says about the path within the account, or with a refusal."""
         request_id = str(uuid.uuid4())
         try:
+            self._check_version(request.headers.get("x-ms-version", ""))
             path = self.path(request)
             require_authorized(request, self)
             response = handle(request, path)
@@ -54,6 +60,12 @@ class Account:
             if value := request.headers.get(name):
                 response.headers[name] = value
         return response
+
+    def _check_version(self, version: str) -> None:
+        """Refuse a version that is not known; a shared access signature may do without any."""
+        if version and (not _VERSION.fullmatch(version) or version > self.newest_version):
+            message = "The value for one of the HTTP headers is not in the correct format."
+            raise StorageError(400, "InvalidHeaderValue", message, HeaderName="x-ms-version", HeaderValue=version)
 
     def path(self, request: Request) -> str:
         """Azure names the account in the host; emulators on an IP address name it first in the path."""

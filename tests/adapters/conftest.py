@@ -11,11 +11,11 @@ from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.config import clouds
 from cmk_rotation.config.settings import Storage
-from simulator import clusters
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
 from simulator.clock.waiting import WaitingClock
-from simulator.topics import Topic
+from simulator.eventgrid.topics import Topic
+from simulator.operationalinsights import clusters
+from simulator.storage.accounts import StorageAccount
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def arm(credential: ManagedIdentityCredential) -> ArmClusters:
 
 @pytest.fixture
 def keys(credential: ManagedIdentityCredential) -> VaultKeys:
-    return VaultKeys(credential)
+    return VaultKeys(credential, clouds.PUBLIC)
 
 
 @pytest.fixture

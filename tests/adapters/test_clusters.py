@@ -9,15 +9,22 @@ from azure.identity import ManagedIdentityCredential
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.config import clouds
 from cmk_rotation.controller.ports import AzureCallError
-from cmk_rotation.domain.azure_resources import Cluster, Operation
+from cmk_rotation.domain.azure_resources import Cluster, Listed, Operation
 from cmk_rotation.domain.identifiers import ClusterId, Scope, operation_id
 from cmk_rotation.domain.vocabulary import FailureKind
-from simulator import clusters
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.behaviour import AcceptedHeaders, AutoModeShows, Behaviour, BusyAnswer, OperationReading, Outcome
 from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights import clusters
+from simulator.operationalinsights.behaviour import (
+    AcceptedHeaders,
+    AutoModeShows,
+    Behaviour,
+    BusyAnswer,
+    OperationReading,
+    Outcome,
+)
+from simulator.wire.faults import Fault, FaultKind
 
 OTHER_SUBSCRIPTION = "1b1f6471-1bf0-4dda-aec3-cb9272f09590"
 ATTEMPT = "7b7e0b3c-4f0e-4c6f-9b87-000000000001"
@@ -95,15 +102,17 @@ def test_a_scope_is_read_through_all_pages(azure: Azure, arm: ArmClusters) -> No
     for number in range(5):
         azure.add_cluster(f"cluster-{number}")
     azure.add_cluster("elsewhere", resource_group="rg-other")
-    everywhere = {found.id.name for found in arm.in_scope(scope())}
-    in_group = {found.id.name for found in arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-logs"))}
+    everywhere = {found.id.name for found in arm.in_scope(scope()).clusters}
+    in_group = {
+        found.id.name for found in arm.in_scope(scope(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-logs")).clusters
+    }
     assert everywhere == {f"cluster-{number}" for number in range(5)} | {"elsewhere"}
     assert in_group == everywhere - {"elsewhere"}
 
 
 def test_a_scope_may_be_one_cluster_of_another_subscription(azure: Azure, arm: ArmClusters) -> None:
     cluster = azure.add_cluster("far", subscription=OTHER_SUBSCRIPTION)
-    assert [found.id.name for found in arm.in_scope(scope(cluster.id))] == ["far"]
+    assert [found.id.name for found in arm.in_scope(scope(cluster.id)).clusters] == ["far"]
 
 
 @pytest.mark.parametrize("path", ["/resourceGroups/rg-gone", "/resourceGroups/rg-Logs{cluster}"])
@@ -121,9 +130,57 @@ def test_a_missing_right_is_refused(azure: Azure, arm: ArmClusters) -> None:
     assert failure(error) == (FailureKind.REFUSED, "AuthorizationFailed")
 
 
-def test_an_entry_that_names_no_cluster_makes_the_list_unreadable(azure: Azure, arm: ArmClusters) -> None:
-    body = b'{"value": [{"id": "nonsense"}]}'
-    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, host="management*", body=body, times=None))
+ODD = {
+    "null": ("null", "an entry without an id", None),
+    "text": ('"text"', "an entry without an id", None),
+    "no id": ("{}", "an entry without an id", None),
+    "a number for an id": (
+        '{"id": 5, "properties": {"provisioningState": "Succeeded"}}',
+        "an entry without an id",
+        None,
+    ),
+    "no properties": ('{"id": "{id}", "properties": null}', "{id}", "{id}"),
+    "no object": ('{"id": "{id}", "properties": []}', "{id}", "{id}"),
+    "an odd key": ('{"id": "{id}", "properties": {"keyVaultProperties": 5}}', "{id}", "{id}"),
+    "a slash too many": ('{"id": "{id}/", "properties": {"provisioningState": "Succeeded"}}', "{id}/", "{id}"),
+    "nonsense": ('{"id": "nonsense"}', "nonsense", None),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_entry_that_cannot_be_read_is_named_and_its_neighbours_are_found(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, case: str
+) -> None:
+    body, name, meant = ODD[case]
+    odd_id = f"{cluster.id}-odd"
+    healthy = f'{{"id": "{cluster.id}", "properties": {{"provisioningState": "Succeeded"}}}}'
+    text = f'{{"value": [{body.replace("{id}", odd_id)}, {healthy}]}}'
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=text.encode(), times=None))
+    found = arm.in_scope(scope())
+    assert [one.id.text for one in found.clusters] == [cluster.id]
+    (entry,) = found.unreadable
+    assert entry.name == name.replace("{id}", odd_id)
+    assert entry.problem
+    assert entry.cluster_id == (ClusterId.parse(odd_id) if meant else None)
+
+
+def test_a_scope_that_is_a_cluster_which_cannot_be_read_names_it(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    replaced(azure, cluster, "null")
+    found = arm.in_scope(scope(cluster.id))
+    assert (found.clusters, [entry.cluster_id for entry in found.unreadable]) == ((), [id_of(cluster)])
+
+
+@pytest.mark.parametrize("body", ['{"value": null}', '{"value": []}'])
+def test_no_clusters_are_an_empty_list_however_it_is_written(azure: Azure, arm: ArmClusters, body: str) -> None:
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=body.encode(), times=None))
+    assert arm.in_scope(scope()) == Listed()
+
+
+@pytest.mark.parametrize("body", ['{"value": "x"}', '{"value": 5}', "null", "[]", "<html>"])
+def test_what_is_no_list_is_no_answer(azure: Azure, arm: ArmClusters, body: str) -> None:
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=body.encode(), times=None))
     with pytest.raises(AzureCallError) as error:
         arm.in_scope(scope())
     assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
@@ -151,10 +208,10 @@ def test_a_cluster_whose_key_cannot_be_told_is_not_one_without_a_key(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, properties: str
 ) -> None:
     replaced(azure, cluster, properties)
-    for call in (lambda: read(arm, cluster), lambda: arm.in_scope(scope())):
-        with pytest.raises(AzureCallError) as error:
-            call()
-        assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
+    with pytest.raises(AzureCallError) as error:
+        read(arm, cluster)
+    assert failure(error) == (FailureKind.UNAVAILABLE, "UnreadableAnswer")
+    assert arm.in_scope(scope()).clusters == ()
 
 
 @pytest.mark.parametrize("rsa_size", [None, 2048])
@@ -212,13 +269,25 @@ REFUSALS = [
     (400, "BadRequest", "Failed to validate key in Key Vault.", FailureKind.REFUSED),
     (400, "BadRequest", "Cluster is in deleting state. Async operation is in progress.", FailureKind.BUSY),
     (400, "AnotherOperationInProgress", "Try later.", FailureKind.BUSY),
-    (401, "InvalidAuthenticationToken", "no", FailureKind.REFUSED),
+    (401, "InvalidAuthenticationToken", "no", FailureKind.THROTTLED),
+    (401, "ExpiredAuthenticationToken", "The access token expiry UTC time is earlier.", FailureKind.THROTTLED),
+    (401, "InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer.", FailureKind.REFUSED),
     (403, "AuthorizationFailed", "can't be executed now", FailureKind.REFUSED),
     (404, "ResourceNotFound", "no", FailureKind.NOT_FOUND),
     (408, "RequestTimeout", "no", FailureKind.UNAVAILABLE),
     (409, "ScopeLocked", "A lock is on the cluster.", FailureKind.REFUSED),
     (409, "Conflict", "Another operation is running.", FailureKind.BUSY),
     (409, "MissingSubscriptionRegistration", "namespace 'Microsoft.OperationalInsights'", FailureKind.REFUSED),
+    (409, "NewerDataExists", "no", FailureKind.BUSY),
+    (409, "Conflict", "Please retry the request later.", FailureKind.BUSY),
+    (409, "Conflict", "The cluster is in use; try your request again.", FailureKind.BUSY),
+    (409, "RequestConflict", "no", FailureKind.BUSY),
+    (400, "ServiceIsInMaintenance", "no", FailureKind.BUSY),
+    (423, "Locked", "no", FailureKind.BUSY),
+    (409, "ScopeLocked", "Please remove the lock and try again.", FailureKind.REFUSED),
+    (409, "MissingSubscriptionRegistration", "Please register and retry.", FailureKind.REFUSED),
+    (400, "BadRequest", "Failed to validate key in Key Vault. Try again.", FailureKind.REFUSED),
+    (403, "Forbidden", "Please retry later.", FailureKind.REFUSED),
     (412, "PreconditionFailed", "no", FailureKind.REFUSED),
     (429, "TooManyRequests", "no", FailureKind.THROTTLED),
     (500, "InternalServerError", "no", FailureKind.UNAVAILABLE),
@@ -252,6 +321,52 @@ def test_a_refused_update_is_sent_once_and_understood(  # noqa: PLR0913, PLR0917
     assert error.value.failure.retry_after == (timedelta(seconds=17) if retry_after else None)
     assert patches(azure) == 1
     assert {exchange.method for exchange in azure.exchanges} == {"GET", "PATCH"}
+
+
+@pytest.mark.parametrize(("retry_after", "kind"), [("17", FailureKind.BUSY), (None, FailureKind.REFUSED)])
+def test_a_conflict_that_says_when_to_come_back_is_busy(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, retry_after: str | None, kind: FailureKind
+) -> None:
+    before = read(arm, cluster)
+    fault = Fault(kind=FaultKind.ANSWER, method="PATCH", status=409, headers={"Retry-After": retry_after})
+    azure.faults.add(fault)
+    with pytest.raises(AzureCallError) as error:
+        arm.set_key_version(before, "v2", ATTEMPT)
+    assert failure(error) == (kind, "HTTP 409")
+
+
+def test_a_token_that_is_not_taken_once_is_shown_again(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    body = b'{"error": {"code": "ExpiredAuthenticationToken", "message": "no"}}'
+    once = Fault(kind=FaultKind.ANSWER, host="management*", status=401, body=body)
+    azure.faults.add(once)
+    assert read(arm, cluster).id == id_of(cluster)
+    azure.faults.add(once)
+    assert len(arm.in_scope(scope()).clusters) == 1
+    workspace = azure.add_workspace("ws", cluster)
+    azure.faults.add(once)
+    assert arm.workspace_state(workspace.id) == "Succeeded"
+
+
+def test_an_update_that_meets_an_expired_token_is_sent_once_and_may_be_sent_later(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    before = read(arm, cluster)
+    body = b'{"error": {"code": "ExpiredAuthenticationToken", "message": "no"}}'
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, method="PATCH", status=401, body=body))
+    with pytest.raises(AzureCallError) as error:
+        arm.set_key_version(before, "v2", ATTEMPT)
+    assert failure(error) == (FailureKind.THROTTLED, "ExpiredAuthenticationToken")
+    assert patches(azure) == 1
+    assert cluster.operation is None
+
+
+def test_a_cluster_that_is_locked_for_a_moment_is_read_again(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, path="*/clusters/*", status=423))
+    assert read(arm, cluster).id == id_of(cluster)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.RESET_AFTER, FaultKind.HANG_AFTER])
@@ -407,6 +522,17 @@ def test_a_workspace_of_another_subscription_is_read_there(azure: Azure, arm: Ar
     assert OTHER_SUBSCRIPTION in azure.exchanges[-1].path
 
 
+def test_a_workspace_that_can_be_recovered_is_not_gone(
+    azure: Azure, arm: ArmClusters, cluster: clusters.Cluster
+) -> None:
+    workspace = azure.add_workspace("ws", cluster)
+    body = b'{"error": {"code": "ResourceNotFound", "message": "Workspace not active"}}'
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, path="*/workspaces/*", status=404, body=body))
+    with pytest.raises(AzureCallError) as error:
+        arm.workspace_state(workspace.id)
+    assert error.value.failure.kind is FailureKind.REFUSED
+
+
 @pytest.mark.parametrize("workspace", ["", "/subscriptions/x", "https://example.org/"])
 def test_what_is_no_workspace_is_gone_unasked(azure: Azure, arm: ArmClusters, workspace: str) -> None:
     with pytest.raises(AzureCallError) as error:
@@ -422,4 +548,4 @@ def test_azure_government_wants_its_own_audience(monkeypatch: pytest.MonkeyPatch
         azure.add_cluster("gov")
         with ManagedIdentityCredential() as credential:
             found = ArmClusters(credential, clouds.US_GOVERNMENT).in_scope(scope())
-        assert [one.id.name for one in found] == ["gov"]
+        assert [one.id.name for one in found.clusters] == ["gov"]

@@ -23,14 +23,15 @@ from cmk_rotation.controller.ports import AzureCallError, ConflictError, Storage
 from cmk_rotation.domain.azure_resources import Cluster, Failure
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.notice import Notice, NoticeKind
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
-from simulator import clusters
-from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.faults import Fault, FaultKind
-from simulator.topics import Topic
+from simulator.eventgrid.topics import Topic
+from simulator.operationalinsights import clusters
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -57,6 +58,7 @@ ROTATION = Rotation(
     RequestedBy.EVENT,
 )
 STATUS = ClusterStatus(CLUSTER_ID, None, Reason.UP_TO_DATE, AT, "", None, AT)
+NOTICE = Notice(NoticeKind.UNREADABLE_CLUSTER, "an entry", "odd", AT, AT)
 VISIT = VisitRequest(RequestedBy.EVENT, AT, cluster=CLUSTER_ID)
 
 ANSWER = FaultKind.ANSWER
@@ -125,6 +127,8 @@ def calls(  # noqa: PLR0913, PLR0917 - one of each port
         "history": lambda: list(records.history()),
         "save_status": lambda: records.save_status(STATUS),
         "save_rotation": lambda: records.save_rotation(ROTATION, Step("claimed", AT, ROTATION)),
+        "notices": lambda: list(records.notices()),
+        "save_notice": lambda: records.save_notice(NOTICE),
         "request": lambda: requests.request(VISIT),
         "publish": lambda: outcomes.publish(id="1", subject="s", time=AT, data={}),
     }
@@ -246,6 +250,14 @@ def test_what_has_failed_for_long_is_left_to_the_next_visit(monkeypatch: pytest.
         ({"Retry-After": "-1"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "9" * 40}, None),
+        ({"Retry-After": "20, 15"}, 20),
+        ({"Retry-After": "15,20 , soon"}, 20),
+        ({"Retry-After": "7, Wed, 21 Oct 2015 07:28:00 GMT"}, 7),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT, Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 +99999999999"}, None),
+        ({"Retry-After-Ms": "250, 500", "Retry-After": "7"}, 0.5),
+        ({"Retry-After-Ms": "soon", "Retry-After": "7"}, 7),
+        ({"Retry-After": ", ,"}, None),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 -0000"}, 0),
     ],

@@ -6,8 +6,8 @@ from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.vocabulary import FailureKind
 from simulator.azure import Azure
-from simulator.faults import Fault, FaultKind
-from simulator.topics import Topic
+from simulator.eventgrid.topics import Topic
+from simulator.wire.faults import Fault, FaultKind
 
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

@@ -13,14 +13,14 @@ from cmk_rotation.adapters.rotations_table import TABLE, TableRecords
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
-from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Record
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 
 AT = datetime(2026, 5, 4, 12, 30, 15, 123456, UTC)
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
@@ -89,6 +89,7 @@ ENDED_ROTATION = replace(
             Workspace(f"/subscriptions/{SUBSCRIPTION}/{'w' * 200}/{n}", "Succeeded") for n in range(999)
         ),
         keep_old_version_until=AT,
+        old_version_pinned_by=("law-two", "…"),
         announcing_until=AT,
         announced=True,
         published=True,
@@ -103,6 +104,7 @@ FULL_STATUS = replace(
     key_version_expires_at=AT,
     newest_version="v2",
     cluster_state="Succeeded",
+    held=True,
     unavailable_since=AT,
     busy_since=AT,
     next_visit=NextVisit(AT, AT),
@@ -113,6 +115,8 @@ FULL_STATUS = replace(
         disabled_early_version="v0",
         unreadable_rows="x|y|z",
         unreadable_at=AT,
+        status_said="what it said",
+        status_at=AT,
         saying_since=AT,
     ),
 )
@@ -174,6 +178,14 @@ def test_the_table_is_made_at_the_first_write_and_not_asked_for_again(azure: Azu
     assert paths == ["/$batch", "/Tables", "/$batch", "/$batch"]
 
 
+def test_a_row_that_is_replaced_alone_goes_in_a_plain_request(azure: Azure, records: TableRecords) -> None:
+    first = records.save_rotation(rotation())
+    second = records.save_rotation(replace(first, message="second"))
+    records.save_rotation(replace(second, message="third"), Step("noted", AT, second))
+    methods = [(one.method, one.path.partition("(")[0]) for one in azure.exchanges if "table" in one.host]
+    assert methods[2:] == [("POST", "/$batch"), ("PUT", "/rotations"), ("POST", "/$batch")]
+
+
 def test_everything_is_read_through_all_pages_and_without_history(
     azure: Azure, account: StorageAccount, records: TableRecords
 ) -> None:
@@ -227,14 +239,15 @@ LOST = [FaultKind.RESET_AFTER, FaultKind.HANG_AFTER, FaultKind.TRUNCATED_BODY, F
 
 @pytest.mark.parametrize("kind", [*LOST, FaultKind.REPLACED_BODY])
 @pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("steps", [0, 1])
 def test_a_write_whose_answer_is_lost_is_known_for_our_own(
-    azure: Azure, records: TableRecords, kind: FaultKind, times: int
+    azure: Azure, records: TableRecords, kind: FaultKind, times: int, steps: int
 ) -> None:
     first = records.save_rotation(rotation())
-    azure.faults.add(Fault(kind=kind, method="POST", host="*table*", body=b"<html>", times=times))
-    second = records.save_rotation(replace(first, message="second"), Step("noted", AT, first))
+    azure.faults.add(Fault(kind=kind, method="P*", host="*table*", body=b"<html>", times=times))
+    second = records.save_rotation(replace(first, message="second"), Step("noted", AT, first) if steps else None)
     assert records.of_cluster(cluster_id()).rotations == (second,)
-    assert len(list(records.history())) == 1
+    assert len(list(records.history())) == steps
 
 
 @pytest.mark.parametrize("kind", LOST)
@@ -254,7 +267,7 @@ def test_of_twenty_that_claim_one_wins(
     base = records.save_rotation(rotation()) if again else rotation()
     records.save_status(status())
     if kind is not None:
-        azure.faults.add(Fault(kind=kind, method="POST", host="*table*", times=8))
+        azure.faults.add(Fault(kind=kind, method="P*", host="*table*", times=8))
     start = threading.Barrier(20)
 
     def claim(number: int) -> str | None:
@@ -302,13 +315,13 @@ def test_a_lost_answer_does_not_hide_that_somebody_else_came_after(
     first = records.save_rotation(rotation())
 
     def overtake(exchange: Exchange) -> None:
-        if exchange.path == "/$batch":
+        if exchange.method == "PUT":
             azure.after_effect.clear()
             (row,) = hand.list_entities()
             hand.upsert_entity({**row, "message": "theirs", "writeId": "theirs"}, mode=UpdateMode.REPLACE)
 
     azure.after_effect.append(overtake)
-    azure.faults.add(Fault(kind=FaultKind.RESET_AFTER, path="/$batch"))
+    azure.faults.add(Fault(kind=FaultKind.RESET_AFTER, method="PUT"))
     with pytest.raises(ConflictError):
         records.save_rotation(replace(first, message="ours"))
     (stored,) = records.of_cluster(cluster_id()).rotations
@@ -372,39 +385,65 @@ def test_rows_of_others_are_skipped(raw: tuple[TableClient, TableRecords]) -> No
     assert list(records.history()) == []
 
 
-PINNED = replace(status(), key_vault_uri="https://contoso.vault.azure.net", key_name="la-cmk", key_version="AAA")
 KEY = Key("contoso.vault.azure.net", "la-cmk")
 
 
-def test_those_that_pin_a_version_are_picked_by_the_server_a_few_at_a_time(azure: Azure, records: TableRecords) -> None:
-    """Of forty, the first page is enough for who wants one; clusters on other versions cost nothing."""
-    for number in range(40):
-        records.save_status(replace(PINNED, cluster_id=cluster_id(f"law-{number:02}")))
-        records.save_status(replace(PINNED, cluster_id=cluster_id(f"other-{number:02}"), key_version="bbb"))
-    asked = len(azure.exchanges)
-    found = iter(records.pinning(KEY, "AAA", other_than=cluster_id("law-00")))
-    assert next(found).key_version == "AAA"
-    (exchange,) = azure.exchanges[asked:]
-    assert len(json.loads(exchange.response_body)["value"]) == 11
-    rest = {one.cluster_id.name for one in found}
-    assert len(rest) == 38
-    assert "law-00" not in rest
-    assert list(records.pinning(KEY, "ccc", other_than=cluster_id())) == []
-    assert list(records.pinning(Key("elsewhere.vault.azure.net", "la-cmk"), "AAA", other_than=cluster_id())) == []
-    assert {one.key_version for one in records.pinning(KEY, "BBB", other_than=cluster_id())} == {"bbb"}
-    assert len(list(records.pinning(KEY, "AAA", other_than=cluster_id()))) == 40
-
-
-def test_a_table_that_was_never_written_to_pins_nothing(records: TableRecords) -> None:
-    assert list(records.pinning(KEY, "aaa", other_than=cluster_id())) == []
-
-
-def test_a_table_that_refuses_while_it_is_read_by_pages_is_unavailable_storage(
+def test_those_that_pin_a_version_are_read_from_its_own_partition_and_no_further_than_asked_for(
     azure: Azure, records: TableRecords
 ) -> None:
+    for number in range(40):
+        records.index(cluster_id(f"law-{number:02}"), add=[Pin(KEY, "aaa")], remove=[])
+        records.index(cluster_id(f"other-{number:02}"), add=[Pin(KEY, "bbb")], remove=[])
+    asked = len(azure.exchanges)
+    found = records.pinning(Pin(KEY, "aaa"), other_than=cluster_id("law-00"), most=11)
+    assert [one.name for one in found] == [f"law-{number:02}" for number in range(1, 12)]
+    (exchange,) = azure.exchanges[asked:]
+    assert len(json.loads(exchange.response_body)["value"]) == 12
+    assert len(records.pinning(Pin(KEY, "aaa"), other_than=cluster_id(), most=100)) == 40
+    assert records.pinning(Pin(KEY, "ccc"), other_than=cluster_id(), most=11) == []
+    elsewhere = Key("elsewhere.vault.azure.net", "la-cmk")
+    assert records.pinning(Pin(elsewhere, "aaa"), other_than=cluster_id(), most=11) == []
+
+
+def test_the_index_can_be_written_twice_and_deleted_twice_and_is_read_with_everything(records: TableRecords) -> None:
+    pins = [Pin(KEY, "aaa"), Pin(KEY, "bbb")]
+    for _ in range(2):
+        records.index(cluster_id("Law-One"), add=pins, remove=[])
+    assert records.everything() == {cluster_id("law-one"): Record(pins=frozenset(pins))}
+    assert next(iter(records.everything())).name == "Law-One", "as it was written"
+    records.save_status(status("law-one"))
+    for _ in range(2):
+        records.index(cluster_id("law-one"), add=[], remove=pins[:1])
+    record = records.everything()[cluster_id("law-one")]
+    assert (record.status is not None, record.pins) == (True, frozenset(pins[1:]))
+    assert records.of_cluster(cluster_id("law-one")).pins == frozenset()
+
+
+def test_odd_rows_of_the_index_name_nobody(raw: tuple[TableClient, TableRecords]) -> None:
+    hand, records = raw
+    records.save_status(status())
+    for partition, row in (
+        ("https:||contoso.vault.azure.net|keys|la-cmk|aaa", "nobody"),
+        ("https:||contoso.vault.azure.net|secrets|la-cmk|aaa", "x"),
+        ("https:||no host|keys|la-cmk|aaa", "|subscriptions"),
+        ("https:||", "x"),
+    ):
+        hand.create_entity({"PartitionKey": partition, "RowKey": row})
+    assert records.everything().keys() == {cluster_id()}
+    assert records.pinning(Pin(KEY, "aaa"), other_than=cluster_id(), most=11) == []
+
+
+def test_a_table_that_was_never_written_to_pins_nothing_and_can_be_cleared(records: TableRecords) -> None:
+    assert records.pinning(Pin(KEY, "aaa"), other_than=cluster_id(), most=11) == []
+    records.index(cluster_id(), add=[], remove=[Pin(KEY, "aaa")])
+
+
+def test_a_table_that_refuses_is_unavailable_storage_for_the_index_too(azure: Azure, records: TableRecords) -> None:
     azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices")
     with pytest.raises(StorageUnavailableError):
-        list(records.pinning(KEY, "aaa", other_than=cluster_id()))
+        records.pinning(Pin(KEY, "aaa"), other_than=cluster_id(), most=11)
+    with pytest.raises(StorageUnavailableError):
+        records.index(cluster_id(), add=[Pin(KEY, "aaa")], remove=[])
 
 
 @pytest.mark.parametrize(

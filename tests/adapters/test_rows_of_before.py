@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cmk_rotation.adapters import rotations_rows
-from cmk_rotation.adapters.rotations_rows import Row
+from cmk_rotation.adapters.columns import Row
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import OPEN, Stage

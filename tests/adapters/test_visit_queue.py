@@ -12,9 +12,9 @@ from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest, from_text
 from cmk_rotation.domain.vocabulary import RequestedBy
-from simulator.accounts import StorageAccount
 from simulator.azure import Azure
-from simulator.faults import Fault, FaultKind
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.faults import Fault, FaultKind
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 VISIT = VisitRequest(RequestedBy.EVENT, NOW, key=Key("contoso.vault.azure.net", "la-cmk"), event_id="e-1")

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simulator.exchanges import Exchange
+from simulator.wire.exchanges import Exchange
 from tests.e2e.stage import QUEUE, Stage
 
 type Which = Callable[[Exchange], bool]
@@ -50,7 +50,8 @@ def publication(exchange: Exchange) -> bool:
 
 
 def _is_write(exchange: Exchange) -> bool:
-    return exchange.method == "POST" and exchange.path == "/$batch"
+    transaction = exchange.method == "POST" and exchange.path == "/$batch"
+    return transaction or (exchange.method == "PUT" and exchange.path.startswith("/rotations("))
 
 
 @dataclass

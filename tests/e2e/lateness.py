@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
 from simulator.host.instances import ComeAndGo
 from simulator.host.scaling import ScaleController
+from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import Stage, stage
 
 TEN_MINUTES = "0 */10 * * * *"

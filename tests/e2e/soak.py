@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import Stage, stage
 
 HOUR, DAY = 3_600.0, 86_400.0

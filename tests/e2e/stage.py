@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.accounts import StorageAccount
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
 from simulator.clock import TWO_HOURS, OwnClock
 from simulator.clock.waiting import WaitingClock
 from simulator.clouds import PUBLIC, Cloud
-from simulator.clusters import Cluster
-from simulator.event_grid import Schema, Subscription
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
+from simulator.eventgrid.subscriptions import Schema, Subscription
 from simulator.host.hosting import Hosting, HostSpec
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
 from simulator.host.scaling import QueueLooks, ScaleController
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
+from simulator.storage.accounts import StorageAccount
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 from tests.patience import HANG
 
 APP = Path(__file__).parent.parent.parent

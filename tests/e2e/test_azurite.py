@@ -6,11 +6,11 @@ from typing import Any
 
 from azure.data.tables import TableClient
 
-from simulator.behaviour import Behaviour
 from simulator.clock.running import RunningClock
+from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import stage
 from tests.e2e.worlds import one_cluster
-from tests.simulator.storage_backends import azurite
+from tests.simulator.storage.backends import azurite
 
 
 def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_rotation_on_azurite_in_real_time(tmp_path: Path) -> None:
             new = story.rotate()
 
             def rows() -> list[dict[str, Any]]:
-                return [dict(row) for row in table.query_entities("RowKey lt '~'")]
+                return [dict(row) for row in table.query_entities("PartitionKey ge '|' and RowKey lt '~'")]
 
             story.until(lambda: story.lines("rotation.finished"), "the rotation to finish")
             story.until(lambda: all(row["announced"] for row in rows()), "that to be put on record")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from simulator.azure import FUNCTION
-from simulator.behaviour import Behaviour
-from simulator.clusters import Cluster
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.interleaving import after, cluster_row, hold, look, step, visit_request
 from tests.e2e.stage import Stage, stage
 from tests.e2e.worlds import known, one_cluster, unavailable

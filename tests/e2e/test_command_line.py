@@ -10,8 +10,8 @@ from pathlib import Path
 from evidence import PUBLIC, status_command
 from evidence import settings as settings_of
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import APP, APP_CLOCK, Stage, stage
 from tests.patience import HANG
 from tests.surroundings import ASCII

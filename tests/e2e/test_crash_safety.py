@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from simulator.azure import FUNCTION
-from simulator.behaviour import Behaviour, Outcome
-from simulator.clusters import Cluster
+from simulator.operationalinsights.behaviour import Behaviour, Outcome
+from simulator.operationalinsights.clusters import Cluster
 from tests.e2e.interleaving import (
     Moment,
     after,
@@ -322,7 +322,7 @@ def test_a_look_that_requested_nothing_is_delivered_again_when_it_cannot_be_note
     with stage(tmp_path, behaviour=QUICK, build=one_cluster_and_a_topic) as story:
         cluster = known(story)
         looked_at = story.status(cluster)["lookedAt"]
-        unavailable(story, TABLE, 30)
+        unavailable(story, TABLE, 30, method="P*")
         story.ask_for_visit(cluster)
         story.until(lambda: story.status(cluster)["lookedAt"] > looked_at, "the look to be on record", within=300)
         assert redelivered(story) == 1

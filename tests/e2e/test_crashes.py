@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.behaviour import AcceptedHeaders, Behaviour
-from simulator.exchanges import Exchange
+from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour
+from simulator.wire.exchanges import Exchange
 from tests.e2e.stage import Stage, stage
 from tests.e2e.worlds import one_cluster_and_a_topic
 

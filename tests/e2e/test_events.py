@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from simulator.azure import SUBSCRIPTION
-from simulator.behaviour import Behaviour
-from simulator.event_grid import Attempt, Schema
+from simulator.eventgrid.delivery import Attempt
+from simulator.eventgrid.subscriptions import Schema
+from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import stage
 from tests.e2e.worlds import one_cluster
 

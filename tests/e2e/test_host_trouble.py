@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from simulator.behaviour import Behaviour
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
 from simulator.host.exit_codes import STOPPED
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
 from simulator.host.scaling import ScaleController
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.interleaving import look, update
 from tests.e2e.stage import NEVER, Stage, stage
 from tests.e2e.worlds import one_cluster

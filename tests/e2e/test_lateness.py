@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.behaviour import Behaviour
 from simulator.host.instances import ComeAndGo
+from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e import lateness
 from tests.e2e.stage import stage
 from tests.e2e.worlds import one_cluster

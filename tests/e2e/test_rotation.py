@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from simulator.clouds import CUSTOM, US_GOVERNMENT, Cloud
-from simulator.event_grid import Schema
+from simulator.eventgrid.subscriptions import Schema
+from simulator.operationalinsights.behaviour import AcceptedHeaders, Behaviour, OperationReading, Outcome
 from tests.e2e.stage import stage
 from tests.e2e.worlds import one_cluster, one_cluster_and_a_topic
 

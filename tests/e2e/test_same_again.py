@@ -6,9 +6,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from simulator.azure import Azure
-from simulator.behaviour import Behaviour
-from simulator.exchanges import Exchange
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import stage
 
 CLUSTERS = 6

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from simulator.azure import FUNCTION, SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
-from simulator.faults import Fault, FaultKind
-from simulator.vaults import Network
+from simulator.keyvault.vaults import Network
+from simulator.operationalinsights.behaviour import Behaviour, BusyAnswer, KeyCheck, Outcome
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import Stage, stage
 from tests.e2e.worlds import one_cluster
 

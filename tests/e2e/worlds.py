@@ -1,8 +1,8 @@
 """Worlds that many stories begin with, and what many of them do first."""
 
 from simulator.azure import Azure
-from simulator.clusters import Cluster
-from simulator.faults import Fault, FaultKind
+from simulator.operationalinsights.clusters import Cluster
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import Stage
 
 

@@ -8,8 +8,9 @@ import pytest
 from azure.data.tables import TableClient
 
 from simulator.azure import FUNCTION, SUBSCRIPTION, Azure
-from simulator.behaviour import Behaviour
-from simulator.clusters import Cluster
+from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.clusters import Cluster
+from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import QUEUE, Stage, stage
 from tests.infra import queries
 from tests.infra.queries import Query
@@ -65,6 +66,10 @@ def run_into_everything(story: Stage) -> None:
     for wanted in ("in-use-disabled", "in-use-unknown", "key-not-found"):
         wait_for(story, "cluster.attention", wanted)
     forge_a_row(story, of["la-cmk"])
+    odd = json.dumps({"value": [{"id": f"{of['la-cmk'].id}-odd", "properties": None}]}).encode()
+    story.azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/resourceGroups/rg-Logs/*/clusters", body=odd))
+    story.reconcile()
+    wait_for(story, "cluster.unreadable")
     lose_a_visit(story)
 
 

@@ -43,7 +43,6 @@ def test_every_word_in_a_query_is_one_of_the_products() -> None:
 def test_every_event_that_calls_for_a_person_raises_an_alert() -> None:
     alerting = {event for name in loaded("watch/alerts.bicep") for event in queries.of_files()[name].events}
     assert alerting >= {
-        LogEvent.UPDATE_REFUSED,
         LogEvent.UPDATE_OVERDUE,
         LogEvent.ROTATION_FINISHED,
         LogEvent.CLUSTER_ATTENTION,
@@ -52,6 +51,7 @@ def test_every_event_that_calls_for_a_person_raises_an_alert() -> None:
         LogEvent.VISIT_FAILED,
         LogEvent.VISIT_LOST,
         LogEvent.RECORD_UNREADABLE,
+        LogEvent.CLUSTER_UNREADABLE,
         LogEvent.VISIT_REJECTED,
         LogEvent.EVENT_REJECTED,
         LogEvent.RECONCILE_FINISHED,

@@ -1,5 +1,6 @@
 """`make lint` holds the layers: a module in the wrong room, or one that no layer names, fails it."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,42 @@ def test_a_module_that_breaks_a_layer_fails_it(checkout: Path, where: str, impor
         module.unlink()
     assert done.returncode == 1, done.stdout
     assert any(line.startswith(broken) and "BROKEN" in line for line in done.stdout.splitlines()), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("where", "imports", "broken"),
+    [
+        ("state.py", "from simulator.arm import answers", "The layers of the simulator"),
+        ("entra/rights.py", "from simulator.keyvault import vaults", "The layers of the simulator"),
+        ("operationalinsights/clusters.py", "from simulator.entra import identity", "The layers of the simulator"),
+        ("wire/server.py", "from simulator.host import errors", "The layers of the simulator"),
+        ("azure.py", "from simulator.playground import fleet", "The layers of the simulator"),
+        ("throwaway.py", "import json", "The layers of the simulator"),
+        ("keyvault/keys.py", "from simulator.keyvault import vaults", "No circle in the simulator"),
+        ("playground/fleet.py", "import cmk_rotation.clock", "The simulator knows nothing of the product"),
+    ],
+)
+def test_an_import_that_breaks_a_layer_of_the_simulator_fails_it(
+    checkout: Path, where: str, imports: str, broken: str
+) -> None:
+    module = checkout / "simulator" / where
+    before = module.read_text(encoding="utf-8") if module.exists() else None
+    module.write_text(f"{before or ''}\n{imports}\n", encoding="utf-8")
+    try:
+        done = linted(checkout)
+    finally:
+        if before is None:
+            module.unlink()
+        else:
+            module.write_text(before, encoding="utf-8")
+    assert done.returncode == 1, done.stdout
+    assert any(line.startswith(broken) and "BROKEN" in line for line in done.stdout.splitlines()), done.stdout
+
+
+def test_only_the_playground_names_the_product() -> None:
+    naming = [
+        path.relative_to(ROOT / "simulator")
+        for path in (ROOT / "simulator").rglob("*.py")
+        if re.search(r"cmk[-_]?rotation", path.read_text(encoding="utf-8"), re.IGNORECASE)
+    ]
+    assert {path.parts[0] for path in naming} == {"playground"}

@@ -16,7 +16,7 @@ import pytest
 from cmk_rotation.config import settings
 from cmk_rotation.config.settings import SETTINGS
 from cmk_rotation.domain.vocabulary import Mode, Reason
-from simulator.behaviour import (
+from simulator.operationalinsights.behaviour import (
     AcceptedHeaders,
     AutoModeShows,
     Behaviour,
@@ -25,7 +25,7 @@ from simulator.behaviour import (
     OperationReading,
     Outcome,
 )
-from simulator.faults import FaultKind
+from simulator.wire.faults import FaultKind
 
 ROOT = Path(__file__).parent.parent.parent
 DECISIONS = ROOT / "docs/decisions"

@@ -11,7 +11,7 @@ from cmk_rotation.domain.vocabulary import Reason
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
 RUN_BY = {
-    "make demo": "tests/simulator/test_demo.py",
+    "make demo": "tests/simulator/playground/test_demo.py",
     "make test": ".ci/run",
     "make soak": "tests/e2e/test_soak.py",
     "make lint": ".ci/run",

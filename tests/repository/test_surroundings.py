@@ -15,7 +15,7 @@ from typing import IO
 import pytest
 
 from tests.patience import HANG
-from tests.simulator.test_play_up import Terminal
+from tests.simulator.playground.test_up import Terminal
 from tests.surroundings import ROOT, before_a_terminal, checkout, far_from_home
 
 
@@ -75,7 +75,7 @@ def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away:
 def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     with before_a_terminal():
         demo = subprocess.Popen(
-            [sys.executable, "-m", "simulator.demo"],
+            [sys.executable, "-m", "simulator.playground.demo"],
             cwd=checkout(tmp_path / "a checkout"),
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -95,8 +95,8 @@ def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path, number: si
 def test_tests_pass_far_from_any_terminal(tmp_path: Path) -> None:
     """One that presses Ctrl-C, one that hosts an app, one that asks git, and one that runs a script."""
     some = [
-        "simulator/test_play_up.py::test_ctrl_c_ends_everything_cleanly",
-        "simulator/test_host_start.py::test_a_killed_host_says_so",
+        "simulator/playground/test_up.py::test_ctrl_c_ends_everything_cleanly",
+        "simulator/host/test_start.py::test_a_killed_host_says_so",
         "repository/test_package.py::test_exactly_the_app_is_deployed",
         "infra/test_hooks_connect.py::test_connecting_waits_for_the_function_and_says_so",
     ]

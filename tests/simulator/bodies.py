@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator.azure import RESOURCE_GROUP, SUBSCRIPTION, Azure
-from simulator.clusters import Cluster, Operation
-from simulator.replication import Replication
+from simulator.operationalinsights.clusters import Cluster, Operation
+from simulator.operationalinsights.replication import Replication
 from tests.simulator.calling import Caller
 
 ARM = "https://management.azure.com"

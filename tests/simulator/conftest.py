@@ -7,7 +7,7 @@ from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.clock.waiting import WaitingClock
-from simulator.clusters import Cluster
+from simulator.operationalinsights.clusters import Cluster
 from tests.simulator.calling import Caller
 
 

@@ -10,6 +10,7 @@ from cmk_rotation.controller.ports import Log
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.vocabulary import Reason
+from cmk_rotation.logs import LONGEST_LINE
 
 GROUP = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-Logs"
 ID = f"{GROUP}/providers/Microsoft.OperationalInsights/clusters/Cluster-1"
@@ -29,6 +30,7 @@ def written(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     (record,) = caplog.records
     assert "\n" not in record.getMessage()
     line: dict[str, Any] = json.loads(record.getMessage())
+    assert datetime.now(UTC) - datetime.fromisoformat(line.pop("at")) < timedelta(minutes=1)
     return line
 
 
@@ -116,3 +118,21 @@ def test_a_level_that_nobody_reads_costs_nothing(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.INFO, logger="cmk_rotation")
     write(LogEvent.VISIT_DECIDED, logging.DEBUG, value=Unspeakable())
     assert not caplog.records
+
+
+def test_a_line_that_is_too_long_for_azure_has_its_longest_lists_cut_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    names, few = [f"law-{number:05}-{'x' * 40}" for number in range(1_000)], ["a", "b"]
+    write(LogEvent.RECONCILE_FINISHED, logging.INFO, names=names, few=few, message="m")
+    assert len(caplog.records[0].getMessage()) <= LONGEST_LINE
+    line = written(caplog)
+    *kept, more = line["names"]
+    assert (kept, more) == (names[: len(kept)], f"and {1_000 - len(kept)} more")
+    assert len(kept) > 100
+    assert line["few"] == few
+
+
+def test_a_line_that_is_too_long_without_any_list_is_written_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    write(LogEvent.UPDATE_SENT, logging.INFO, **{f"field{number}": "x" * 500 for number in range(60)})
+    assert len(written(caplog)) == 61

@@ -1,12 +1,16 @@
 """What `plan` says with its exit code: 0 only if every cluster is known to be as it should be."""
 
+import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from cmk_rotation import bootstrap
 from cmk_rotation.cli.commands import main
-from cmk_rotation.domain.vocabulary import FailureKind
+from cmk_rotation.domain.azure_resources import UnreadableEntry
+from cmk_rotation.domain.vocabulary import FailureKind, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     GONE,
@@ -16,6 +20,7 @@ from tests.unit.support.builders import (
     SCOPE,
     UNAVAILABLE,
     V2,
+    V3,
     cluster,
     cluster_id,
     failure,
@@ -142,3 +147,72 @@ def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monke
     moved(fakes)
     fakes.clusters.get_failure = GONE
     assert planned(fakes, monkeypatch) == 2
+
+
+FORGED = "\x1b]0;owned\x07\x1b[2Jall is well\x9b8m\r\nlaw-two  la-cmk"
+"""A message that somebody else put into the table."""
+
+
+@pytest.mark.parametrize("options", [["status"], ["status", "--history"], ["status", "--json", "--history"]])
+def test_no_text_of_the_table_reaches_the_terminal_as_more_than_text(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    forged = replace(fakes.rotation, stage=Stage.FAILED, message=FORGED, remedy=FORGED, key_name=FORGED)
+    fakes.records.put(forged, replace(fakes.status, message=FORGED, remedy=FORGED, cluster_state=FORGED))
+    fakes.records.steps = [replace(step, rotation=forged) for step in fakes.records.steps]
+    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    assert main(options) == 0
+    shown = "".join(capsys.readouterr())
+    assert "all is well law-two" in shown
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]|\\u00[01]|\\u00[89]|owned", shown)
+    assert not any(line.startswith("law-two") for line in shown.splitlines())
+
+
+def test_no_text_of_azure_reaches_the_terminal_as_more_than_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    fakes.clusters.unreadable = (UnreadableEntry(FORGED, FORGED),)
+    fakes.clusters.scope_failures = {}
+    assert planned(fakes, monkeypatch) == 2
+    fakes.clusters.scope_failures = {SCOPE: replace(UNAVAILABLE, message=FORGED)}
+    assert planned(fakes, monkeypatch) == 2
+    shown = "".join(capsys.readouterr())
+    assert shown.count("all is well") == 3
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]|owned", shown)
+
+
+@pytest.mark.parametrize("options", [["status"], ["status", "--json"]])
+def test_the_newest_rotation_comes_first(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    fakes.keys.listed[KEY] = (version(V2), version(V3))
+    moved(fakes)
+    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    assert main(options) == 0
+    shown = capsys.readouterr().out
+    if "--json" in options:
+        assert [rotation["toVersion"] for rotation in json.loads(shown)["rotations"]] == [V3, V2]
+    else:
+        rows = [line.split() for line in shown.partition("keep old version until")[2].splitlines()]
+        assert [row[3] for row in rows if len(row) > 4 and row[4] == "succeeded"] == [V3[:8], V2[:8]]
+
+
+@pytest.mark.parametrize(("wanted", "rows"), [(CLUSTER.text, 2), ("law-one", 13)])
+def test_status_of_one_cluster_by_its_id_reads_its_rows_alone_and_no_history(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wanted: str, rows: int
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    fakes.records.put(*(status(cluster_id=cluster_id(f"other-{number}")) for number in range(11)))
+    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    monkeypatch.setattr(fakes.records, "history", None)
+    before = fakes.records.rows_read
+    assert main(["status", "--cluster", wanted]) == 0
+    assert fakes.records.rows_read - before == rows
+    assert "other-1" not in capsys.readouterr().out

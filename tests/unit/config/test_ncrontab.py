@@ -24,3 +24,9 @@ def test_what_the_host_does_not_understand_is_refused(case: Case) -> None:
 @pytest.mark.parametrize("case", NEVER, ids=lambda case: case.text)
 def test_what_never_comes_is_refused(case: Case) -> None:
     assert problem_of(case.text) == "it names a day that no month has, so it never comes"
+
+
+@pytest.mark.parametrize("field", ["{}", "*/{}", "1-{}", "0/{}"])
+def test_a_number_that_nobody_can_mean_is_not_understood(field: str) -> None:
+    """Python's own `int` raises over a text of more than 4,300 digits."""
+    assert problem_of(f"0 {field.format('9' * 5_000)} * * * *") == "its minute cannot be understood"

@@ -1,6 +1,7 @@
 import base64
 import math
 import re
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 
@@ -43,7 +44,7 @@ def problems(environ: dict[str, str]) -> tuple[str, ...]:
 def test_the_least_that_must_be_set_gives_the_documented_defaults() -> None:
     told = read(LEAST)
     assert told.mode is Mode.OBSERVE
-    assert told.cloud is clouds.PUBLIC
+    assert told.cloud == clouds.PUBLIC
     assert told.timing == Timing()
     assert told.storage == Storage(
         queue_url="https://contosofn.queue.core.windows.net", table_url="https://contosofn.table.core.windows.net"
@@ -390,3 +391,45 @@ def test_the_workspace_of_the_telemetry_is_an_arm_id_or_nothing() -> None:
     assert read(LEAST | {"TELEMETRY_WORKSPACE_ID": f" {workspace}/ "}).telemetry_workspace == workspace
     (problem,) = problems(LEAST | {"TELEMETRY_WORKSPACE_ID": CLUSTER})
     assert problem.startswith("TELEMETRY_WORKSPACE_ID is '/subscriptions/")
+
+
+VERSIONS: dict[str, tuple[str, Callable[[Settings], str]]] = {
+    "ARM_API_VERSION": ("2025-02-01", lambda told: told.cloud.arm_api_version),
+    "KEY_VAULT_API_VERSION": ("7.6", lambda told: told.cloud.key_vault_api_version),
+    "STORAGE_API_VERSION": ("2019-07-07", lambda told: told.storage.api_version),
+}
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+@pytest.mark.parametrize("more", [{}, SOVEREIGN | URIS])
+def test_the_version_of_each_service_can_be_set_in_every_cloud(name: str, more: dict[str, str]) -> None:
+    wanted, of = VERSIONS[name]
+    assert of(read(LEAST | more | {name: f" {wanted} "})) == wanted
+    assert of(read(LEAST | more)) == next(setting.default for setting in SETTINGS if setting.name == name)
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+@pytest.mark.parametrize("text", ["latest", "2025", "2025-02-01-", "v7.6", "7.60", "2025-13-01x"])
+def test_a_version_that_nobody_speaks_is_named(name: str, text: str) -> None:
+    (problem,) = problems(LEAST | {name: text})
+    assert problem.startswith(f"{name} is '{text}': expected ")
+
+
+IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-storage"
+BY_ID = "AzureWebJobsStorage__managedIdentityResourceId"
+
+
+def test_the_identity_of_the_storage_may_be_named_by_its_arm_id() -> None:
+    assert read(LEAST | {BY_ID: f" {IDENTITY}/ "}).storage.identity_resource_id == IDENTITY
+    assert read(LEAST).storage.identity_resource_id is None
+
+
+@pytest.mark.parametrize("text", [GUID, GROUP, f"{IDENTITY}/x"])
+def test_what_is_no_arm_id_of_an_identity_is_named(text: str) -> None:
+    (problem,) = problems(LEAST | {BY_ID: text})
+    assert problem.startswith(f"{BY_ID} is '")
+
+
+def test_the_identity_of_the_storage_is_named_once() -> None:
+    (problem,) = problems(LEAST | {BY_ID: IDENTITY, "AzureWebJobsStorage__clientId": GUID})
+    assert problem.endswith("are both set: expected one of them.")

@@ -74,3 +74,10 @@ def test_storage_that_fails_is_nobodys_oddity() -> None:
         plan.plan(fakes.world)
     fakes.reconcile()
     assert fakes.log.lines == []
+
+
+def test_storage_that_fails_while_a_cluster_is_looked_after_is_not_its_oddity() -> None:
+    fakes = Fakes()
+    fakes.effects.failing_names = frozenset({"request"})
+    fakes.reconcile()
+    assert fakes.log.lines == []

@@ -1,6 +1,7 @@
 """The timer, the queue's messages that name a key, and the plan."""
 
 import logging
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -13,11 +14,12 @@ from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableErro
 from cmk_rotation.controller.reconcile import reconcile
 from cmk_rotation.controller.survey import survey
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
-from cmk_rotation.domain.azure_resources import Cluster, KeyVersion
+from cmk_rotation.domain.azure_resources import Cluster, KeyVersion, Listed
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy, Stage
+from tests.patience import HANG
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -112,6 +114,18 @@ def test_a_message_without_a_key_is_rejected() -> None:
     fakes = Fakes()
     key_changed(fakes.world, VisitRequest(RequestedBy.EVENT, NOW))
     assert len(fakes.log.of(LogEvent.VISIT_REJECTED, logging.WARNING)) == 1
+
+
+def test_scopes_are_listed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes = Fakes(scopes=tuple(must(Scope.parse(f"{SCOPE.text}/resourceGroups/rg-{number}")) for number in range(8)))
+    together, in_scope = threading.Barrier(8), fakes.clusters.in_scope
+
+    def all_at_once(scope: Scope) -> Listed:
+        together.wait(HANG)
+        return in_scope(scope)
+
+    monkeypatch.setattr(fakes.clusters, "in_scope", all_at_once)
+    assert len(survey(fakes.world).empty) == 8
 
 
 def test_scopes_that_do_not_answer_are_asked_again_for_an_hour() -> None:
@@ -307,6 +321,21 @@ def test_a_cluster_hidden_by_a_scope_that_refuses_calls_for_a_person_once_it_can
     assert summary(fakes)["attention"] == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "speaks_of", "not_of"),
+    [
+        (FailureKind.UNKNOWN_VERSION, "ARM_API_VERSION", "CLUSTER_SCOPES"),
+        (FailureKind.REFUSED, "CLUSTER_SCOPES", "ARM_"),
+    ],
+)
+def test_the_remedy_for_a_scope_speaks_of_what_is_wrong(kind: FailureKind, speaks_of: str, not_of: str) -> None:
+    fakes = Fakes()
+    fakes.clusters.scope_failures[SCOPE] = failure(kind)
+    fakes.reconcile()
+    assert speaks_of in str(summary(fakes)["remedy"])
+    assert not_of not in str(summary(fakes)["remedy"])
+
+
 def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -> None:
     fakes = Fakes(scopes=(OTHER, GROUP))
     fakes.clusters.scope_failures[OTHER] = UNAVAILABLE
@@ -321,7 +350,7 @@ def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -
 def test_an_empty_scope_is_an_error_since_it_is_probably_mistyped() -> None:
     fakes = Fakes(scopes=(OTHER, GROUP))
     fakes.reconcile()
-    assert fakes.log.errors == ["reconcile.finished"]
+    assert fakes.log.errors == ["scope.failed", "reconcile.finished"]
     assert (summary(fakes)["failedScopes"], summary(fakes)["emptyScopes"]) == (0, 1)
     assert "rg-other holds no cluster" in str(summary(fakes)["message"])
 
@@ -333,7 +362,7 @@ def test_overlapping_scopes_count_a_cluster_once() -> None:
 
 
 def test_one_line_counts_the_fleet() -> None:
-    fakes = fleet(8)
+    fakes = fleet(9)
     ids = sorted(fakes.clusters.stored, key=lambda found: found.key)
     fakes.clusters.stored |= {
         ids[0]: cluster(id=ids[0], key_version=V2),
@@ -343,12 +372,17 @@ def test_one_line_counts_the_fleet() -> None:
         ids[4]: cluster(id=ids[4], state="Failed"),
         ids[5]: cluster(id=ids[5], held=True),
         ids[6]: cluster(id=ids[6], key_name="other"),
+        ids[8]: cluster(id=ids[8], key_version=V2, held=True),
     }
     fakes.records.put(rotation(cluster_id=ids[3]))
     fakes.reconcile()
-    counts = {name: summary(fakes)[name] for name in ("clusters", "current", "behind", "underWay", "attention")}
-    assert counts == {"clusters": 8, "current": 3, "behind": 4, "underWay": 1, "attention": 2}
-    assert summary(fakes)["visitsRequested"] == 8
+    numbers = ("attention", "underWay", "behind", "held", "current")
+    counts = [int(str(summary(fakes)[name])) for name in numbers]
+    assert counts == [2, 1, 2, 1, 3]
+    assert summary(fakes)["clusters"] == 9 == sum(counts), "each counts once, in the first that applies"
+    assert summary(fakes)["attentionClusters"] == tuple(sorted(one.name for one in (ids[4], ids[6])))
+    assert all(one.name in str(summary(fakes)["message"]) for one in (ids[4], ids[6]))
+    assert summary(fakes)["visitsRequested"] == 9
     assert fakes.log.of(LogEvent.RECONCILE_FINISHED)[0].level == logging.INFO
 
 
@@ -362,12 +396,28 @@ def test_what_only_a_visit_can_see_is_counted_by_what_the_last_one_saw() -> None
     assert summary(fakes)["attention"] == 1
 
 
-def test_an_overdue_update_is_counted_as_under_way_and_as_calling_for_attention() -> None:
+def test_of_many_that_need_a_person_ten_are_named() -> None:
+    fakes = fleet(12)
+    fakes.clusters.stored = {one: cluster(id=one, state="Failed") for one in fakes.clusters.stored}
+    fakes.reconcile()
+    names = summary(fakes)["attentionClusters"]
+    assert isinstance(names, tuple)
+    assert (len(names), names[-1]) == (11, "…")
+
+
+def test_clusters_that_a_failed_scope_hides_count_as_needing_a_person() -> None:
+    fakes = settled()
+    fakes.clusters.scope_failures = {SCOPE: UNAVAILABLE}
+    fakes.reconcile()
+    assert (summary(fakes)["clusters"], summary(fakes)["attention"]) == (1, 1)
+
+
+def test_an_overdue_update_is_counted_as_calling_for_attention() -> None:
     fakes = Fakes()
     fakes.clusters.lasts = 20 * HOUR
     fakes.visit()
     fakes.run(7 * HOUR)
-    assert (summary(fakes)["underWay"], summary(fakes)["attention"]) == (1, 1)
+    assert (summary(fakes)["underWay"], summary(fakes)["attention"]) == (0, 1)
 
 
 def test_fifty_clusters_on_one_key_are_read_with_one_call_to_key_vault_and_all_moved() -> None:

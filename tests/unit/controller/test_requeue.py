@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cmk_rotation.controller import visit
 from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.controller.requeue import visit_may_come
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
@@ -73,7 +73,8 @@ def test_a_row_says_what_was_seen_why_and_what_to_do() -> None:
     fakes = on_hold()
     fakes.keys.listed[KEY] = (version(V1, expires_at=NOW + 300 * DAY), version(V2))
     fakes.visit()
-    assert replace(fakes.status, etag=None, message="", remedy=None) == ClusterStatus(
+    seen = replace(fakes.status, etag=None, message="", remedy=None, alerts=AlertState())
+    assert seen == ClusterStatus(
         cluster_id=CLUSTER,
         mode=KeyMode.PINNED,
         reason=Reason.ON_HOLD,
@@ -87,6 +88,7 @@ def test_a_row_says_what_was_seen_why_and_what_to_do() -> None:
         key_version_expires_at=NOW + 300 * DAY,
         newest_version=V2,
         cluster_state="Succeeded",
+        held=True,
     )
     assert "cmk-rotation = hold" in fakes.status.message
     assert "Remove the tag" in (fakes.status.remedy or "")

@@ -7,16 +7,39 @@ from datetime import datetime
 import pytest
 
 from cmk_rotation.controller.reconcile import reconcile
-from cmk_rotation.controller.retention import keep_old_version_until, pinned_by
-from cmk_rotation.domain.cluster_record import Record
+from cmk_rotation.controller.retention import keep_old_version, mend_index, pinned_by
+from cmk_rotation.domain.cluster_record import Pin, Record
 from cmk_rotation.domain.log_events import LogEvent
-from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
-from tests.unit.support.builders import CLUSTER, DAY, HOUR, MINUTE, NOW, SECOND, V1, cluster, cluster_id, over, status
+from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.vocabulary import KeyMode, Mode, Reason, Stage
+from tests.unit.support.builders import (
+    CLUSTER,
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    NOW,
+    SECOND,
+    V1,
+    V2,
+    V3,
+    cluster,
+    cluster_id,
+    over,
+    rotation,
+    status,
+)
 from tests.unit.support.worlds import Fakes
 
 TWO = cluster_id("law-two")
 
 SUCCEEDED = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
+
+
+def until(fakes: Fakes, ended: Rotation = SUCCEEDED) -> datetime | None:
+    """Until when the old version stays, asked once reconcile has mended the index."""
+    mend_index(fakes.world, fakes.records.everything())
+    return keep_old_version(fakes.world, ended).outcome.keep_old_version_until
 
 
 def rows_read_by_a_rotation(fleet: int) -> int:
@@ -26,6 +49,7 @@ def rows_read_by_a_rotation(fleet: int) -> int:
         other = cluster_id(f"law-{number}")
         fakes.clusters.stored[other] = cluster(id=other, held=True)
         fakes.records.put(status(cluster_id=other, mode=KeyMode.PINNED, key_version=V1, reason=Reason.ON_HOLD))
+    mend_index(fakes.world, fakes.records.everything())
     fakes.visit()
     before = fakes.records.rows_read
     fakes.run(HOUR, reconcile=False)
@@ -34,17 +58,33 @@ def rows_read_by_a_rotation(fleet: int) -> int:
     return fakes.records.rows_read - before
 
 
-def test_a_rotation_reads_as_many_rows_among_a_hundred_clusters_as_among_ten() -> None:
-    assert rows_read_by_a_rotation(10) == rows_read_by_a_rotation(100)
+def test_a_rotation_reads_as_many_rows_among_a_hundred_clusters_as_among_a_dozen() -> None:
+    assert rows_read_by_a_rotation(13) == rows_read_by_a_rotation(100) > rows_read_by_a_rotation(2)
 
 
 @pytest.mark.parametrize("mode", [KeyMode.AUTO, KeyMode.NONE])
 def test_only_clusters_that_pin_the_version_hold_it(mode: KeyMode) -> None:
     fakes = Fakes()
     fakes.records.put(status(cluster_id=cluster_id("law-two"), mode=mode, key_version=V1))
-    assert keep_old_version_until(fakes.world, SUCCEEDED) == fakes.clock.now + DAY
+    assert until(fakes) == fakes.clock.now + DAY
     fakes.records.put(status(cluster_id=cluster_id("law-three"), mode=KeyMode.PINNED, key_version=V1.upper()))
-    assert keep_old_version_until(fakes.world, SUCCEEDED) is None
+    assert until(fakes) is None
+
+
+def test_a_version_to_which_an_update_is_under_way_is_pinned() -> None:
+    fakes = Fakes()
+    fakes.records.put(rotation(cluster_id=TWO, from_version=V3, to_version=V1))
+    assert until(fakes) is None
+
+
+@pytest.mark.parametrize("others", [1, 10, 11, 30])
+def test_up_to_ten_of_those_that_pin_the_version_are_named(others: int) -> None:
+    fakes = Fakes()
+    for number in range(others):
+        fakes.records.put(status(cluster_id=cluster_id(f"law-{number:02}"), mode=KeyMode.PINNED, key_version=V1))
+    mend_index(fakes.world, fakes.records.everything())
+    names = keep_old_version(fakes.world, SUCCEEDED).outcome.old_version_pinned_by
+    assert names == tuple(f"law-{number:02}" for number in range(min(others, 10))) + (("…",) if others > 10 else ())
 
 
 def test_dozens_of_clusters_that_are_gone_do_not_hide_one_that_pins_the_version() -> None:
@@ -52,9 +92,43 @@ def test_dozens_of_clusters_that_are_gone_do_not_hide_one_that_pins_the_version(
     for number in range(30):
         gone = status(cluster_id=cluster_id(f"gone-{number}"), mode=KeyMode.PINNED, key_version=V1)
         fakes.records.put(replace(gone, reason=Reason.CLUSTER_GONE, since=NOW - DAY))
-    assert keep_old_version_until(fakes.world, SUCCEEDED) is not None
+    assert until(fakes) is not None
     fakes.records.put(status(cluster_id=cluster_id("law-last"), mode=KeyMode.PINNED, key_version=V1))
-    assert keep_old_version_until(fakes.world, SUCCEEDED) is None
+    assert until(fakes) is None
+
+
+# --- the index ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_is_in_the_index_before_it_is_sent_and_its_old_version_out_of_it_when_it_has_ended() -> None:
+    fakes = Fakes()
+    seen: list[set[str]] = []
+    fakes.clusters.on_patch = lambda: seen.append({pin.version for _, pin in fakes.records.pins})
+    fakes.reconcile()
+    fakes.visit()
+    fakes.run(HOUR, reconcile=False)
+    assert seen == [{V2}]
+    assert {pin.version for _, pin in fakes.records.pins} == {V2}
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_reconcile_writes_what_is_missing_in_the_index_and_deletes_what_is_too_much(mode: Mode) -> None:
+    fakes = Fakes(mode=mode)
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
+    nobody = cluster_id("law-nobody")
+    fakes.records.pins = {(CLUSTER, Pin(KEY, V3)), (nobody, Pin(KEY, V1))}
+    fakes.run(HOUR)
+    assert fakes.records.pins == {(CLUSTER, Pin(KEY, V1))}
+    changed = fakes.effects.done.count("index")
+    fakes.run(HOUR)
+    assert fakes.effects.done.count("index") == changed, "and writes nothing where nothing is amiss"
+
+
+def test_a_cluster_out_of_scope_pins_nothing() -> None:
+    fakes = Fakes()
+    elsewhere = cluster_id("law-two", subscription="f" * 8 + "-0000-0000-0000-" + "f" * 12)
+    fakes.records.pins = {(elsewhere, Pin(KEY, V1))}
+    assert keep_old_version(fakes.world, SUCCEEDED).outcome.keep_old_version_until is not None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +154,7 @@ def test_one_answer_that_a_cluster_is_gone_may_be_wrong(since: datetime, *, pins
 
 def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:
     fakes = Fakes()
-    assert keep_old_version_until(fakes.world, replace(SUCCEEDED, from_version=None)) is None
+    assert until(fakes, replace(SUCCEEDED, from_version=None)) is None
 
 
 def two_that_move_together() -> Fakes:

@@ -45,6 +45,7 @@ LEFT_OVER = over(
     operation_status="Failed",
     operation_error=OperationError("BadKey", "of the last attempt"),
     linked_workspaces=(Workspace(WORKSPACE, "Failed"),),
+    old_version_pinned_by=("law-two",),
     claimed_until=NOW - DAY,
     announcing_until=NOW - DAY,
     at_target_since=NOW - DAY,

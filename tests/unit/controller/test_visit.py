@@ -18,6 +18,7 @@ from tests.unit.support.builders import (
     KEY,
     MINUTE,
     NOW,
+    REFUSED,
     SECOND,
     UNAVAILABLE,
     V1,
@@ -89,7 +90,8 @@ def test_the_log_tells_the_story_of_an_update_in_order() -> None:
     fakes = Fakes()
     fakes.key_changed()
     fakes.run(HOUR)
-    told = [line.event for line in fakes.log.lines if line.level > 10 and line.event is not LogEvent.RECONCILE_FINISHED]
+    beside = {LogEvent.RECONCILE_FINISHED, LogEvent.CLUSTER_STATUS}
+    told = [line.event for line in fakes.log.lines if line.level > 10 and line.event not in beside]
     assert told == [
         LogEvent.KEY_MATCHED,
         LogEvent.VISIT_DECIDED,
@@ -241,6 +243,16 @@ def test_linked_workspaces_are_read_also_when_the_answer_to_the_update_was_lost(
     assert fakes.rotation.outcome.linked_workspaces == (Workspace(WORKSPACE, "Succeeded"),)
 
 
+def test_a_workspace_that_can_be_recovered_stays_with_an_unknown_state() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
+    fakes.clusters.workspaces[WORKSPACE] = REFUSED
+    fakes.visit()
+    fakes.run(HOUR)
+    expected = (Workspace(WORKSPACE, None), Workspace(WORKSPACE + "2", "Succeeded"))
+    assert fakes.rotation.outcome.linked_workspaces == expected
+
+
 def test_a_workspace_that_is_only_out_of_sight_does_not_hide_the_others() -> None:
     fakes = Fakes()
     fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, WORKSPACE + "2"))
@@ -315,14 +327,18 @@ def test_a_message_delivered_to_two_instances_adds_no_chain() -> None:
 # --- overdue --------------------------------------------------------------------------------------------------------------
 
 
-def test_an_overdue_update_is_called_out_once_and_looked_at_until_it_ends() -> None:
+def test_an_overdue_update_is_called_out_and_then_daily_with_the_time_elapsed_until_it_ends() -> None:
     fakes = Fakes()
     fakes.clusters.lasts = 40 * HOUR
     fakes.visit()
     fakes.run(6 * HOUR)
     assert fakes.log.errors == []
     fakes.run(33 * HOUR)
-    assert fakes.log.errors == ["update.overdue"]
+    assert fakes.log.errors == ["update.overdue", "cluster.attention"]
+    (reminder,) = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
+    assert "not finished after 30 hours, where 6 are allowed" in str(reminder.fields["message"])
+    assert reminder.fields["startedAt"] == NOW
+    assert reminder.fields["since"] == fakes.log.of(LogEvent.UPDATE_OVERDUE)[0].fields["since"]
     assert (fakes.rotation.stage, fakes.rotation.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
     (line,) = fakes.log.of(LogEvent.UPDATE_OVERDUE)
     assert (line.fields["operationId"], line.fields["toVersion"]) == ("operation-1", V2)

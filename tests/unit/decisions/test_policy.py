@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.decisions import policy, update_rules
+from cmk_rotation.decisions import cluster_rules, key_rules, update_rules
 from cmk_rotation.decisions.observation import Decision, Finish, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import RULES, decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
@@ -185,6 +185,11 @@ CASES: dict[str, tuple[Observation, Action, Reason]] = {
         Reason.KEY_UNREACHABLE,
     ),
     "the vault's firewall keeps us out": (observation(versions=BLOCKED), Action.ATTENTION, Reason.KEY_VAULT_BLOCKED),
+    "the vault does not know the version of the API": (
+        observation(versions=failure(FailureKind.UNKNOWN_VERSION)),
+        Action.ATTENTION,
+        Reason.API_VERSION_UNKNOWN,
+    ),
     "the right to the key is missing": (observation(versions=REFUSED), Action.ATTENTION, Reason.KEY_ACCESS_DENIED),
     "the key does not exist": (observation(versions=GONE), Action.ATTENTION, Reason.KEY_NOT_FOUND),
     "the key has no versions": (observation(versions=()), Action.ATTENTION, Reason.IN_USE_UNKNOWN),
@@ -585,6 +590,12 @@ def test_a_cluster_that_may_not_be_read_calls_for_a_person(kind: FailureKind) ->
     assert "law-one" in decision.message
 
 
+def test_a_cluster_that_is_asked_for_in_an_unknown_version_is_no_missing_right() -> None:
+    decision = decided(unreadable(rotation(), failure=failure(FailureKind.UNKNOWN_VERSION)))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.API_VERSION_UNKNOWN)
+    assert "ARM_API_VERSION" in str(decision.remedy)
+
+
 def test_a_cluster_that_is_gone_supersedes_what_was_under_way_and_then_nothing_is_to_be_done() -> None:
     first = unreadable(rotation(), waiting(to_version=V3), MOVED, failure=GONE)
     assert decided(first).action is Action.WAIT, "one answer may be wrong"
@@ -645,9 +656,10 @@ def test_one_rule_alone_is_about_a_cluster_that_cannot_be_read() -> None:
     assert [opinion is None for opinion in opinions] == [False] + [True] * (len(RULES) - 1)
 
 
-def test_every_rule_of_both_modules_is_in_the_list() -> None:
-    listed = {rule.__name__ for rule in RULES}
-    for module in (policy, update_rules):
+def test_every_rule_of_all_modules_is_in_the_list() -> None:
+    beside = {"update_in_danger"}  # which calls a person, and decides nothing
+    listed = {rule.__name__ for rule in RULES} | beside
+    for module in (cluster_rules, key_rules, update_rules):
         for name, found in vars(module).items():
             returns = str(getattr(found, "__annotations__", {}).get("return", ""))
             takes = set(getattr(found, "__annotations__", {})) - {"return"}

@@ -455,7 +455,7 @@ def test_an_overdue_update_keeps_its_stage_calls_for_a_person_and_is_looked_at_b
     assert opinion.progress is not None
     assert (opinion.progress.stage, opinion.progress.reason) == (Stage.UPDATING, Reason.UPDATE_OVERDUE)
     assert opinion.progress.remedy
-    assert "6 hours" in opinion.message
+    assert "not finished after 24 hours, where 6 are allowed" in opinion.message
     assert "Updating" in opinion.message
 
 

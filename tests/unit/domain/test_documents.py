@@ -66,6 +66,8 @@ def test_a_rotation_is_written_as_the_contract_has_it() -> None:
         "attemptId": "attempt-1",
         "correlationId": "correlation-1",
         "linkedWorkspaces": [{"id": WORKSPACE, "state": "Succeeded"}, {"id": WORKSPACE + "2", "state": None}],
+        "resourceId": CLUSTER.text,
+        "resourceType": "cluster",
     }
 
 
@@ -104,6 +106,7 @@ def test_a_cluster_is_written_as_the_contract_has_it() -> None:
         "keyVersionExpiresAt": "2026-03-01T11:00:00.000Z",
         "newestVersion": V1,
         "clusterState": "Succeeded",
+        "held": False,
         "reason": "up-to-date",
         "since": "2026-02-28T12:00:00.000Z",
         "message": "law-one: up to date",

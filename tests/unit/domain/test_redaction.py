@@ -1,6 +1,6 @@
 import pytest
 
-from cmk_rotation.domain.redaction import one_line, without_query_of
+from cmk_rotation.domain.redaction import one_line, visible, without_query_of
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,9 @@ from cmk_rotation.domain.redaction import one_line, without_query_of
         ("GET https://h/p?t=SECRET&c=x failed", "GET https://h/p?… failed"),
         ("at 'https://h?sig=SECRET'", "at 'https://h?…'"),
         ("https://user:SECRET@h/p?q", "https://h/p?…"),
+        ("https://user:SECRET@h/p", "https://h/p"),
+        ("https://h/https://user:SECRET@h/p?s=SECRET", "https://h/https://h/p?…"),
+        ("athttps://h?sig=SECRET", "athttps://h?…"),
         ("see https://aka.ms/x.", "see https://aka.ms/x."),
         ("path '/s/x/operationStatuses/a?api-version=1&s=SECRET' is odd", "path '/s/x/operationStatuses/a?…' is odd"),
         (
@@ -33,6 +36,20 @@ def test_a_long_text_is_cut_to_its_length() -> None:
     assert one_line("x" * 500) == "x" * 500
     assert one_line("x" * 501) == "x" * 499 + "…"
     assert len(one_line("x" * 9_000, 20)) == 20
+
+
+def test_of_a_very_long_text_only_the_beginning_is_read() -> None:
+    queries = "https://h?" + "s" * 5_000 + " "
+    assert one_line(queries * 20) == " ".join(["https://h?…"] * 4)
+    assert one_line("x " * 9_000 + "https://user:SECRET").startswith("x x ")
+
+
+@pytest.mark.parametrize("before", range(16_384 - 30, 16_384))
+def test_no_password_is_shown_because_a_text_was_cut_before_its_host(before: int) -> None:
+    query = "https://h?"
+    text = query + "s" * (before - len(query) - 1) + " https://user:SECRETSECRET@host/path and on"
+    assert "SECRET" not in one_line(text)
+    assert one_line(text).startswith("https://h?…")
 
 
 URL = (
@@ -60,3 +77,24 @@ def test_the_values_of_a_query_are_taken_out_of_a_text(text: str, clean: str) ->
 @pytest.mark.parametrize("url", ["", "https://h/p", "https://h/p?", "https://h/p?a&b=&c=short"])
 def test_a_url_without_secrets_takes_nothing_out(url: str) -> None:
     assert without_query_of(url)("a&b=&c=short of anything") == "a&b=&c=short of anything"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Grüße 🔑", "plain, Grüße 🔑"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x9b31mred\x9b0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x9d52;c;AAAA\x9cafter", "after"),
+        ("\x1b]0;never ends", ""),
+        ("\x1bPq\x1b\\a\x1b_x\x1b\\b\x1b^x\x07c\x1bXx\x9cd", "abcd"),
+        ("\x1bc\x1b(B\x1b7\x1b", ""),
+        ("two\r\nlines\x08\x7f\x85\u2028end", "two lines end"),
+        ("\u202egnp.exe\u2066", "gnp.exe"),
+        ("half \ud83d a key", "half a key"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_not_shown(text: str, shown: str) -> None:
+    assert visible(text) == shown

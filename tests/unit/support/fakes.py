@@ -11,10 +11,19 @@ from itertools import count
 
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
 from cmk_rotation.domain import visit_message
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Operation
-from cmk_rotation.domain.cluster_record import ClusterStatus, Record
+from cmk_rotation.domain.azure_resources import (
+    Accepted,
+    Cluster,
+    Failure,
+    KeyVersion,
+    Listed,
+    Operation,
+    UnreadableEntry,
+)
+from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.log_events import LogEvent, LogLine
+from cmk_rotation.domain.notice import Notice, NoticeKind
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import FailureKind
@@ -108,6 +117,8 @@ class FakeClusters:
     gets: int = 0
     operation_failure: Failure | None = None
     scope_failures: dict[Scope, Failure] = field(default_factory=dict)
+    unreadable: tuple[UnreadableEntry, ...] = ()
+    """What each list holds beside the clusters that can be read."""
     on_patch: Callable[[], None] | None = None
     """What somebody else does while the update is on its way."""
 
@@ -120,11 +131,13 @@ class FakeClusters:
             key_version = running.version if running.arrives else before.key_version
             self.stored[running.cluster_id] = replace(before, state=running.leaves, key_version=key_version)
 
-    def in_scope(self, scope: Scope) -> list[Cluster]:
+    def in_scope(self, scope: Scope) -> Listed:
         if scope in self.scope_failures:
             raise AzureCallError(self.scope_failures[scope])
         self.settle()
-        return [found for found in self.stored.values() if scope.contains(found.id)]
+        odd = {entry.cluster_id for entry in self.unreadable}
+        found = [one for one in self.stored.values() if scope.contains(one.id) and one.id not in odd]
+        return Listed(tuple(found), self.unreadable)
 
     def get(self, cluster_id: ClusterId) -> Cluster:
         self.gets += 1
@@ -213,9 +226,12 @@ class FakeRecords:
     effects: Effects
     statuses: dict[ClusterId, ClusterStatus] = field(default_factory=dict)
     rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
+    pins: set[tuple[ClusterId, Pin]] = field(default_factory=set)
+    """The index."""
     unreadable: tuple[str, ...] = ()
     """Rows that somebody else put into the cluster's partition."""
     steps: list[Step] = field(default_factory=list)
+    noted: dict[tuple[NoticeKind, str], Notice] = field(default_factory=dict)
     writes: Iterator[int] = field(default_factory=lambda: count(1))
     rows_read: int = 0
     before_save: Callable[[Rotation | ClusterStatus], None] | None = None
@@ -235,16 +251,29 @@ class FakeRecords:
 
     def everything(self) -> Mapping[ClusterId, Record]:
         self.effects.storage_called("everything")
-        ids = {*self.statuses, *(key[0] for key in self.rotations)}
-        return {cluster_id: self._read(cluster_id) for cluster_id in sorted(ids, key=lambda found: found.key)}
+        ids = {*self.statuses, *(key[0] for key in self.rotations), *(pinned for pinned, _ in self.pins)}
+        return {
+            cluster_id: replace(
+                self._read(cluster_id), pins=frozenset(pin for pinned, pin in self.pins if pinned == cluster_id)
+            )
+            for cluster_id in sorted(ids, key=lambda found: found.key)
+        }
 
-    def pinning(self, key: Key, version: str, *, other_than: ClusterId) -> Iterable[ClusterStatus]:
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
         self.effects.storage_called("pinning")
-        for status in self.statuses.values():
-            same = status.key == key and (status.key_version or "").lower() == version.lower()
-            if same and status.cluster_id != other_than:
-                self.rows_read += 1
-                yield status
+        named = sorted((one for one, held in self.pins if held == pin), key=lambda found: found.key)
+        self.rows_read += min(len(named), most + 1)
+        return [one for one in named if one != other_than][:most]
+
+    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        for pin in add:
+            self.effects.storage_called("index")
+            self.pins.add((cluster_id, pin))
+            self.effects.happened("index")
+        for pin in remove:
+            self.effects.storage_called("index")
+            self.pins.discard((cluster_id, pin))
+            self.effects.happened("index")
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         return [step for step in self.steps if cluster_id in (None, step.rotation.cluster_id)]
@@ -268,6 +297,18 @@ class FakeRecords:
             self.steps.append(step)
         self.effects.happened(step.name if step else "rotation")
         return saved
+
+    def notices(self) -> Iterable[Notice]:
+        self.effects.storage_called("notices")
+        return list(self.noted.values())
+
+    def save_notice(self, notice: Notice) -> None:
+        self.effects.storage_called("save_notice")
+        stored = self.noted.get((notice.kind, notice.subject))
+        if (stored.etag if stored else None) != notice.etag:
+            raise ConflictError(notice.subject)
+        self.noted[notice.kind, notice.subject] = replace(notice, etag=self._etag())
+        self.effects.happened("notice")
 
     def _begin(self, what: str, row: Rotation | ClusterStatus) -> None:
         self.effects.storage_called(what)

@@ -1,0 +1,1 @@
+"""Event Grid: delivery of Key Vault's events, and custom topics."""

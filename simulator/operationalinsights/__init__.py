@@ -1,0 +1,1 @@
+"""Dedicated clusters and workspaces: what they are and do, whoever asks."""
