@@ -1,7 +1,7 @@
 """What Azure Policy would refuse, asked before anything is made.
 
 Azure says what it would deploy (what-if), and that goes to the policies' own check, piece by piece. Who may ask only one of the
-two hears what that one tells.
+two hears what that one tells: without a what-if, what is known of the pieces by themselves.
 """
 
 import json
@@ -17,8 +17,10 @@ from typing import Any
 import connect
 from azure_cli import AzError, Azure, say, template_parameters
 from belongings import AT_ONCE
+from check_cloud import declared
 from check_values import CHOICES, PARAMETERS
 from environment import Installation, Place
+from extra_tags import extra_tags
 from key_vaults import Vault
 
 MAIN = PARAMETERS.parent / "main.bicep"
@@ -29,6 +31,20 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 AFTERWARDS = "infra/README.md, Policies, names the setting that answers it, if there is one; else ask its owner for an exemption."
 TYPES = {"microsoft.resources/resourcegroups": "Microsoft.Resources/subscriptions/resourceGroups"}
 """Types to which policies give another name than templates do."""
+ALWAYS = frozenset(
+    {
+        "Microsoft.Insights/actionGroups",
+        "Microsoft.Insights/components",
+        "Microsoft.Insights/scheduledQueryRules",
+        "Microsoft.ManagedIdentity/userAssignedIdentities",
+        "Microsoft.OperationalInsights/workspaces",
+        "Microsoft.Resources/resourceGroups",
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.Web/serverfarms",
+        "Microsoft.Web/sites",
+    }
+)
+"""What takes tags and is made whatever is asked for: a test holds it together with the templates."""
 BOOLEANS = frozenset(name for name, allowed in CHOICES.items() if allowed == ("true", "false"))
 
 
@@ -48,9 +64,27 @@ def check_policies(
         where, vaults = outside
         asked.append((connect.TEMPLATE, connect.parameters(_foreseen(environ, mine), mine, where, vaults)))
     wrong: list[str] = []
+    unsaid = len(notes)
     asking = partial(_what_if, azure, environ, mine)
     wanted = [one for template_and_values in asked for one in _wanted(asking, template_and_values, wrong, notes)]
+    if len(notes) > unsaid and not wanted:
+        notes += [
+            f"{sentence} It was asked without properties, and may take what has them."
+            for sentence in _asked_each(azure, bare(environ, mine), notes)
+        ]
+        return wrong
     return [*wrong, *_asked_each(azure, wanted, notes)]
+
+
+def bare(environ: Mapping[str, str], mine: Installation) -> list[dict[str, Any]]:
+    """What there always is, as far as it is known without a what-if: types, region and tags."""
+    tags = {**extra_tags(environ), "azd-env-name": mine.environment}
+    at = {"location": environ.get("AZURE_LOCATION", ""), "tags": tags, "id": mine.group_id}
+    return [
+        {"type": f"{provider}/{kind}", "name": kind, "apiVersion": version, **at}
+        for provider, kind, version in sorted(declared())
+        if f"{provider}/{kind}" in ALWAYS
+    ]
 
 
 def _wanted(
@@ -67,7 +101,9 @@ def _wanted(
         if REFUSED in error.codes:
             wrong.append(f"Azure Policy would refuse a part of {name}: {_names(error)}. {AFTERWARDS}")
         else:
-            notes.append(f"Azure does not say what {name} would deploy, so no policy was asked about it: {error.short}")
+            notes.append(
+                f"Azure does not say what {name} would deploy, so no policy was asked about that: {error.short}"
+            )
     return []
 
 

@@ -40,7 +40,7 @@ def test_every_query_is_right_for_the_kusto_parser(monkeypatch: pytest.MonkeyPat
 
 def test_every_question_has_its_answers() -> None:
     parts = re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
-    assert [int(part.partition(".")[0]) for part in parts] == list(range(1, 11))
+    assert [int(part.partition(".")[0]) for part in parts] == list(range(1, 13))
     for part in parts:
         assert part.partition("\n")[0].endswith("?")
         assert len(re.findall(r"^(?:- |\| )", part, re.MULTILINE)) >= 2, part[:40]

@@ -8,6 +8,7 @@ import check_policies
 from tests.infra import bicep, policies
 from tests.infra.hook_stage import OTHER, SUBSCRIPTION, VAULT, Stage
 from tests.infra.policies import Policy
+from tests.infra.test_deployment import app
 from tests.infra.test_hooks_check import FIRST, the_one, wrong
 
 OUTSIDE = [policies.CUSTOM_ROLES]
@@ -89,14 +90,31 @@ def test_a_what_if_that_a_policy_refuses_itself_names_it(azure: Stage) -> None:
     assert "RequestDisallowedByPolicy" in wrong(azure)[0]
 
 
-def test_who_may_ask_for_no_what_if_is_told_that_no_policy_was_asked(
-    azure: Stage, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_who_may_ask_for_no_what_if_is_told_so(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     azure.state["what_if_refuses"] = {"AuthorizationFailed": []}
     azure.check(FIRST)
     told = capsys.readouterr().out
-    assert "Azure does not say what infra/main.bicep would deploy, so no policy was asked about it" in told
+    assert "Azure does not say what infra/main.bicep would deploy, so no policy was asked about that" in told
     assert "Azure does not say what connect/main.bicep would deploy" in told
+    assert "would refuse" not in told
+
+
+def test_without_a_what_if_the_policies_are_asked_about_types_and_tags(
+    azure: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.state["what_if_refuses"] = {"AuthorizationFailed": []}
+    azure.state["policies"] = [policies.TAG.name, policies.PUBLIC_STORAGE.name]
+    azure.check(FIRST)
+    told = capsys.readouterr().out
+    assert told.count("It was asked without properties, and may take what has them.") == 2
+    assert "Azure Policy would refuse Microsoft.Storage/storageAccounts storageAccounts, by" in told
+    azure.check(FIRST | {"EXTRA_TAGS": "owner=ops"})
+    assert capsys.readouterr().out.count("It was asked without properties") == 1
+
+
+def test_what_there_always_is_are_the_templates_own_types_that_take_tags() -> None:
+    made = {one.type for one in app(workbookStorageId="none").everything()}
+    assert made - policies.WITHOUT_TAGS == check_policies.ALWAYS
 
 
 def test_who_may_not_ask_the_policies_is_told_so_once(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:
