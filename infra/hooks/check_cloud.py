@@ -45,6 +45,11 @@ def network_providers(environ: Mapping[str, str], *, vaults: bool) -> set[str]:
     return {NETWORK, *([FLEX_NETWORK] if is_flex(environ) else []), *([VAULTS_OWN] if vaults else [])}
 
 
+def subnet_provider(environ: Mapping[str, str]) -> str:
+    """Which provider a subnet that is there takes in its own subscription: the service that it is delegated to."""
+    return FLEX_NETWORK if is_flex(environ) else "Microsoft.Web"
+
+
 def is_flex(environ: Mapping[str, str]) -> bool:
     """Whether the app is to run on Flex Consumption."""
     return (environ.get("HOSTING_PLAN", "").strip() or "FlexConsumption") == "FlexConsumption"

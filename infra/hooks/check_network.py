@@ -15,13 +15,15 @@ SMALLEST = 27
 """learn.microsoft.com/azure/azure-functions/flex-consumption-how-to: the smallest subnet that Flex Consumption takes."""
 
 
-def check_network(azure: Azure, environ: Mapping[str, str], mine: Installation, named: Iterable[Named]) -> list[str]:
+def check_network(
+    azure: Azure, environ: Mapping[str, str], mine: Installation, named: Iterable[Named], notes: list[str]
+) -> list[str]:
     """Sentences about subnets that the app or its endpoints cannot be in."""
     subnets = {one.variable: one for one in named if one.variable.endswith("_SUBNET_ID")}
     wrong: list[str] = []
     try:
         for one in subnets.values():
-            wrong += _region(azure, environ, one)
+            wrong += _region(azure, environ, one, notes)
         if "APP_SUBNET_ID" in subnets:
             wrong += _for_the_app(azure, environ, subnets["APP_SUBNET_ID"])
         if len({one.id for one in subnets.values()}) < len(subnets):
@@ -32,12 +34,15 @@ def check_network(azure: Azure, environ: Mapping[str, str], mine: Installation, 
     return list(dict.fromkeys(wrong))
 
 
-def _region(azure: Azure, environ: Mapping[str, str], one: Named) -> list[str]:
-    """An app and an endpoint are in the region of their network."""
+def _region(azure: Azure, environ: Mapping[str, str], one: Named, notes: list[str]) -> list[str]:
+    """An app and an endpoint are in the region of their network, which who has only a subnet may not see."""
     network = one.id.rpartition("/subnets/")[0]
-    there, wanted = (
-        _plain(text) for text in (azure.get(network, NETWORKS)["location"], environ.get("AZURE_LOCATION", ""))
-    )
+    try:
+        there = _plain(str(azure.get(network, NETWORKS)["location"]))
+    except AzError as error:
+        notes.append(f"whether the network {network} is in the app's region could not be seen: {error.short}")
+        return []
+    wanted = _plain(environ.get("AZURE_LOCATION", ""))
     if not wanted or there == wanted:
         return []
     return [

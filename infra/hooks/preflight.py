@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from azure_cli import AzError, Azure, StoppedError, say
-from check_cloud import check_providers, check_region, needed_providers, network_providers
+from check_cloud import check_providers, check_region, needed_providers, network_providers, subnet_provider
 from check_network import check_network
 from check_places import check_locks, check_own_group, check_vault, is_visible
 from check_policies import check_policies
@@ -85,11 +85,6 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
-    asked = Asked(
-        approving=environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true",
-        cluster_roles=not all(given_role(environ, one) for one in CLUSTER_ROLES),
-        key_role=not all(given_role(environ, one) for one in KEY_ROLES),
-    )
     wrong, notes = findings.wrong, findings.notes
     wrong += check_own_group(azure, environ, mine, [*where, *keys])
     # What only those who connect must see and may do does not stop a deployer who leaves that to them.
@@ -98,16 +93,17 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     seen_vaults = [one for one in keys if is_visible(azure, one, outside)]
     looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
     theirs = _check_named(azure, environ, mine, findings)
-    wrong += check_network(azure, environ, mine, theirs)
+    wrong += check_network(azure, environ, mine, theirs, notes)
     wrong += check_watch(azure, environ, theirs, notes)
     topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
         seen, seen_vaults, topics = [], [], {}
-    needed_rights = needs_also(needs(mine, seen, seen_vaults, topics, asked), theirs)
-    wrong += check_rights(azure, needed_rights, notes)
+    wrong += check_rights(azure, needs_also(needs(mine, seen, seen_vaults, topics, _asked(environ)), theirs), notes)
     wrong += check_roles(azure, environ, CLUSTER_ROLES, (one.subscription for one in seen), notes)
     wrong += check_roles(azure, environ, KEY_ROLES, (one.subscription for one in seen_vaults), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
+    for subnet in (one for one in theirs if one.variable == "APP_SUBNET_ID"):
+        needed.setdefault(subnet.subscription, set()).add(subnet_provider(environ))
     wrong += check_providers(azure, environ, needed, notes, versions_in=mine.subscription)
     check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)
     wrong += check_region(azure, environ, notes)
@@ -115,6 +111,14 @@ def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, f
     if not wrong:
         outside_too = None if connected_by_others(environ) else (where, [one for one in looked_at if one is not None])
         wrong += check_policies(azure, environ, mine, notes, outside_too)
+
+
+def _asked(environ: Mapping[str, str]) -> Asked:
+    return Asked(
+        approving=environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true",
+        cluster_roles=not all(given_role(environ, one) for one in CLUSTER_ROLES),
+        key_role=not all(given_role(environ, one) for one in KEY_ROLES),
+    )
 
 
 def _check_named(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> list[Named]:

@@ -7,7 +7,7 @@ import pytest
 import check_values
 from tests.infra.deployed import Deployment
 from tests.infra.faults import faults
-from tests.infra.hook_stage import HUB, PROD, Stage
+from tests.infra.hook_stage import HUB, OTHER, PROD, Stage
 from tests.infra.test_deployment import ENDPOINTS, LISTS, PLANS, SITES, app, connection, group
 from tests.infra.test_hooks_check import FIRST, GROUP, the_one, wrong
 
@@ -140,6 +140,26 @@ def test_endpoints_stay_where_they_are_for_life(spoke: Stage) -> None:
     assert "cannot move" in the_one(spoke, VNET_ENABLED="true")
 
 
-def test_networks_that_may_not_be_read_stop(spoke: Stage) -> None:
+def test_who_has_only_a_subnet_may_not_see_its_network(spoke: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     spoke.refuse("get", f"{NETWORK}$", "AuthorizationFailed")
+    spoke.check(FIRST | WITH)
+    assert f"whether the network {NETWORK.lower()} is in the app's region could not be seen" in capsys.readouterr().out
+
+
+def test_endpoints_that_may_not_be_listed_stop(spoke: Stage) -> None:
+    spoke.deployed(PROD)
+    spoke.refuse("get", "/privateendpoints", "AuthorizationFailed")
     assert "the networks cannot be looked at" in the_one(spoke, **WITH)
+
+
+@pytest.mark.parametrize(
+    ("plan", "provider"), [("FlexConsumption", "Microsoft.App"), ("ElasticPremium", "Microsoft.Web")]
+)
+def test_the_subnets_own_subscription_knows_the_service_that_it_is_delegated_to(
+    spoke: Stage, plan: str, provider: str
+) -> None:
+    service = {"FlexConsumption": "Microsoft.App/environments", "ElasticPremium": "Microsoft.Web/serverFarms"}[plan]
+    subnet(spoke, APP, service)
+    spoke.state["unregistered"] = [provider]
+    found = wrong(spoke, **WITH, HOSTING_PLAN=plan)
+    assert any(f"--namespace {provider} --subscription {OTHER} --wait" in one for one in found)
