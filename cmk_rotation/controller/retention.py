@@ -85,13 +85,20 @@ def mend_index(world: World, records: Mapping[ClusterId, Record]) -> None:
 
 def note_retention(world: World, pinned: PinnedBy, observation: Observation) -> None:
     """Put on record which old versions of a cluster have been left by the last that pinned them, or are pinned again."""
-    for rotation in _retention_changes(world, pinned, observation):
-        name = "old version free" if rotation.outcome.keep_old_version_until else "old version in use again"
+    for before, after in _retention_changes(world, pinned, observation):
+        name = "old version free" if after.outcome.keep_old_version_until else "old version in use again"
+        # Who pins it is no step of the rotation's history; that nobody does any more is.
+        step = None if _is_free(before) is _is_free(after) else Step(name, observation.now, after)
         with suppress(ConflictError):  # a visit notes something at this moment; the next reconcile looks again
-            world.records.save_rotation(rotation, Step(name, observation.now, rotation))
+            world.records.save_rotation(after, step)
 
 
-def _retention_changes(world: World, pinned: PinnedBy, observation: Observation) -> Iterable[Rotation]:
+def _is_free(rotation: Rotation) -> bool:
+    return rotation.outcome.keep_old_version_until is not None
+
+
+def _retention_changes(world: World, pinned: PinnedBy, observation: Observation) -> Iterable[tuple[Rotation, Rotation]]:
+    """The rotations whose old version is pinned by others than is on record, as they are and as they should be."""
     for rotation in observation.done:
         if not rotation.outcome.announced:
             continue  # a visit is saying it at this moment, and has to find the row as it left it
@@ -99,9 +106,11 @@ def _retention_changes(world: World, pinned: PinnedBy, observation: Observation)
         others = pinned.get(left, frozenset()) - {rotation.cluster_id} if left else frozenset()
         back = same_version(observation.cluster.key_version, rotation.from_version)
         until = None if left is None or others or back else _from_now(world)
-        names = named(others)
-        if (until is None) is not (rotation.outcome.keep_old_version_until is None):
-            yield old_version_kept(rotation, until, names)
+        changed = old_version_kept(rotation, until, named(others))
+        if _is_free(changed) is not _is_free(rotation) or (
+            changed.outcome.old_version_pinned_by != rotation.outcome.old_version_pinned_by
+        ):
+            yield rotation, changed
 
 
 def _from_now(world: World) -> datetime:

@@ -218,3 +218,21 @@ def test_reconcile_leaves_an_end_alone_that_is_being_said() -> None:
     fakes.run(2 * HOUR)
     assert len(fakes.log.of(LogEvent.ROTATION_FINISHED)) == 2, "one line for each rotation"
     assert len(fakes.outcomes.published) == 2, "and one event"
+
+
+def test_who_pins_an_old_version_is_kept_up_to_date_and_is_no_step_of_history() -> None:
+    fakes = two_that_move_together()
+    third, fourth = cluster_id("law-three"), cluster_id("law-four")
+    fakes.clusters.stored[third] = cluster(id=third, held=True)
+    fakes.run(2 * HOUR)
+
+    def pinned() -> list[tuple[str, ...]]:
+        ended = [one for one in fakes.records.rotations.values() if one.from_version == V1]
+        return [one.outcome.old_version_pinned_by for one in ended]
+
+    assert pinned() == [("law-three",)] * 2
+    steps = len(fakes.records.steps)
+    fakes.clusters.stored[fourth] = cluster(id=fourth, held=True)
+    fakes.run(2 * HOUR)
+    assert pinned() == [("law-four", "law-three")] * 2
+    assert len(fakes.records.steps) == steps
