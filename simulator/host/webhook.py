@@ -101,7 +101,11 @@ class Webhook:
         finishing = ExitStack()
         finishing.enter_context(self.drain.finishes())
         response = self._run_events(bound, events)
-        response.call_on_close(finishing.close)  # Not before it is sent.
+        # Not before it is sent. Whoever posted may be done with it by then, and a host that ends now must not be outrun.
+        sending = ExitStack()
+        sending.enter_context(self.clock.work("an answer on its way"))
+        sending.callback(finishing.close)
+        response.call_on_close(sending.close)
         return response
 
     def _run_events(self, bound: BoundFunction, events: Sequence[Any]) -> Response:
