@@ -46,6 +46,8 @@ _CHANGED = frozenset(
 """How Table Storage says that a row is not as it was read (learn.microsoft.com/rest/api/storageservices,
 "Table service error codes"), or its status where an answer lacks the code."""
 _WRITE_ID = "writeId"
+_MOST_SHOWN = 20
+"""Rows that nobody can read, by their keys: what was said of them has to fit a column."""
 _LONGEST_SHOWN = 200
 """Characters of the key of a row that nobody can read."""
 
@@ -256,4 +258,5 @@ def _record(cluster_id: ClusterId, found: Iterable[TableEntity]) -> Record:
             rotations.append(rotation)
         elif not key.startswith("~"):  # what begins so is a kind of row of a later version
             unreadable.append(one_line(key, _LONGEST_SHOWN))
-    return Record(status, tuple(rotations), tuple(unreadable))
+    more = [f"and {len(unreadable) - _MOST_SHOWN} more"] if len(unreadable) > _MOST_SHOWN else []
+    return Record(status, tuple(rotations), (*unreadable[:_MOST_SHOWN], *more))

@@ -298,7 +298,7 @@ def old_version_disabled_early(rotation: Rotation, now: datetime) -> LogLine:
 
 def record_unreadable(about: _Fields, name: str, rows: Sequence[str], now: datetime) -> LogLine:
     """Rows in a cluster's partition that nobody of ours has written."""
-    message = f"{name}: {len(rows)} rows of the table rotations cannot be read and are left out: {', '.join(rows)}"
+    message = f"{name}: rows of the table rotations that cannot be read are left out: {', '.join(rows)}"
     remedy = "See who may write to the table, and delete these rows: the app writes none under such keys, and needs none of them."
     fields = {**about, **_call(message, remedy, now), "rows": tuple(rows)}
     return LogLine(LogEvent.RECORD_UNREADABLE, logging.ERROR, fields)

@@ -469,3 +469,13 @@ def test_a_number_that_nobody_can_have_counted_to_can_be_counted_on(raw: tuple[T
     (found,) = records.of_cluster(cluster_id()).rotations
     assert found.attempts == 9_999
     assert records.save_rotation(replace(found, attempts=found.attempts + 1)).attempts == 10_000
+
+
+def test_of_many_rows_that_cannot_be_read_twenty_are_named(raw: tuple[TableClient, TableRecords]) -> None:
+    hand, records = raw
+    records.save_status(status())
+    partition = next(iter(hand.list_entities()))["PartitionKey"]
+    for number in range(23):
+        hand.create_entity({"PartitionKey": partition, "RowKey": f"odd-{number:02}"})
+    *named, more = records.of_cluster(cluster_id()).unreadable_rows
+    assert (named, more) == ([f"odd-{number:02}" for number in range(20)], "and 3 more")
