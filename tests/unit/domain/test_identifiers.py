@@ -1,5 +1,3 @@
-from time import perf_counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,7 +182,6 @@ def test_any_other_operation_url_is_never_called_with_our_token(url: object) -> 
     assert operation_id(url, arm_host=ARM, subscription=SUBSCRIPTION) is None
 
 
-def test_a_long_url_that_is_almost_right_is_turned_down_quickly() -> None:
-    began = perf_counter()
+def test_a_long_url_that_is_almost_right_is_turned_down() -> None:
+    """How many steps that takes is counted in tests/repository/test_patterns.py."""
     assert operation_id(operation_url(operation="a" * 16_000 + "/"), arm_host=ARM, subscription=SUBSCRIPTION) is None
-    assert perf_counter() - began < 0.5  # it took 1.5 s when the pattern could be matched in many ways
