@@ -25,6 +25,7 @@ _FIRST = (
     "remedy",
     "since",
     "clusterId",
+    "vault",
     "keyName",
     "fromVersion",
     "toVersion",

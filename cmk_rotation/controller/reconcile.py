@@ -60,9 +60,9 @@ def reconcile(world: World) -> None:
             seen = assemble(world, cluster, versions(cluster), record, RequestedBy.RECONCILE)
             _look_after(world, cluster.id, seen, pinned, tally)
     _let_go(world, records, tally)
-    mend_index(world, records)
     log_notices(world, found)
     log_heartbeat(world, found, tally, began)
+    mend_index(world, records)  # Last: it is no record, and must not cost the heartbeat.
 
 
 def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:

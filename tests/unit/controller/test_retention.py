@@ -236,3 +236,13 @@ def test_who_pins_an_old_version_is_kept_up_to_date_and_is_no_step_of_history() 
     fakes.run(2 * HOUR)
     assert pinned() == [("law-four", "law-three")] * 2
     assert len(fakes.records.steps) == steps
+
+
+def test_an_index_that_cannot_be_mended_costs_no_heartbeat() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(held=True)
+    fakes.visit()
+    fakes.effects.failing_names = frozenset({"index"})
+    fakes.reconcile()
+    assert len(fakes.log.of(LogEvent.RECONCILE_FINISHED)) == 1
+    assert fakes.records.pins == set()
