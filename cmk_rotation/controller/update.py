@@ -226,7 +226,9 @@ def _is_busy(world: World, observation: Observation, claim: Rotation, failure: F
     and that is a refusal, unless it may be an earlier send of this very update that runs.
     """
     # Not counting this one: somebody else's operation, or an earlier send of ours of which nothing is known.
-    sent_before = claim.attempt.sends > 1 or observation.updating is not None
+    before = observation.toward(claim.to_version)
+    perhaps_sent = before is not None and before.lapsed and before.attempt.claimed_until is not None
+    sent_before = perhaps_sent or observation.updating is not None
     refused = _OF_A_FAILED_CLUSTER in failure.message.lower() and not sent_before
     try:
         cluster = world.clusters.get(claim.cluster_id)

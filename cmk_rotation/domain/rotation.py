@@ -74,7 +74,7 @@ class Attempt:
     rests_until: datetime | None = None
     """Azure turned the update away, or did not answer, and until then it is not sent again."""
     sends: int = 0
-    """How often in a row it was sent, or claimed by a visit that died, with nothing known of what came of it."""
+    """How often in a row it was sent with no answer. A claim whose visit died, perhaps before it sent, is none."""
     accepted_at: datetime | None = None
     """When ARM took the update; None while that isn't known."""
     correlation_id: str | None = None
@@ -230,7 +230,7 @@ def claimed(rotation: Rotation, cluster: Cluster, *, by: RequestedBy, attempt_id
             id=attempt_id,
             started_at=before.started_at or now,
             claimed_until=now + CLAIM_LASTS,
-            sends=before.sends + 1,
+            sends=before.sends,
         ),
         outcome=Outcome(),
     )
@@ -276,7 +276,7 @@ def throttled(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
 def unanswered(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
     """Azure did not answer, and the update may have taken effect all the same."""
     message = f"{claim.heading}: Azure did not answer the update ({failure.code}: {failure.message})"
-    attempt = replace(claim.attempt, rests_until=until)
+    attempt = replace(claim.attempt, rests_until=until, sends=claim.attempt.sends + 1)
     return replace(claim, reason=Reason.CLUSTER_UNREACHABLE, message=message, attempt=attempt)
 
 
@@ -294,7 +294,7 @@ def claim_lapsed(claim: Rotation) -> Rotation:
 
 
 def _turned_away(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:
-    attempt = replace(claim.attempt, claimed_until=None, rests_until=until, sends=claim.attempt.sends - 1)
+    attempt = replace(claim.attempt, claimed_until=None, rests_until=until)
     return replace(claim, reason=reason, message=f"{claim.heading}: {message}", attempt=attempt)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cmk_rotation.controller import visit
@@ -348,6 +348,7 @@ def stray(fakes: Fakes, minute: int) -> Message:
     failing=st.frozensets(st.integers(1, 120), max_size=6),
     strays=st.lists(st.integers(0, 40), max_size=5),
 )
+@example(crashes=[24], failing=frozenset([4, 16]), strays=[0, 0])  # three claims, none of them sent
 def test_crashes_storage_failures_and_stray_visits_in_any_mixture_end_in_one_verified_rotation(
     crashes: list[int], failing: frozenset[int], strays: list[int]
 ) -> None:

@@ -25,7 +25,7 @@ OF_THE_ROTATION = {
 """What a rotation is, and why it is called for: no attempt changes that. Everything else belongs to one attempt."""
 SAID_BY_EACH_CLAIM = {"reason", "message", "id", "claimed_until", "etag"}
 """What the claim itself says; the rest is blank until the attempt fills it."""
-COUNTED = {"attempts": 1, "sends": 1, "started_at": None}
+COUNTED = {"attempts": 1, "sends": 0, "started_at": None}
 """What goes on counting when a claim that lapsed is claimed again, and by how much."""
 
 LEFT_OVER = over(
