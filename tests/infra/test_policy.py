@@ -28,6 +28,7 @@ HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "FUNCTIONS_EXTENSION_VERSION",
     "FUNCTIONS_WORKER_RUNTIME",
+    "PYTHON_THREADPOOL_THREAD_COUNT",
     "WEBSITE_RUN_FROM_PACKAGE",
     "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
 }
@@ -194,10 +195,17 @@ def test_every_setting_that_the_code_reads_is_set_and_every_one_that_is_set_is_r
 def test_settings_that_are_fixed_are_the_defaults_of_the_code() -> None:
     defaults = {setting.name: setting.default for setting in SETTINGS}
     told = settings(app())
-    fixed = {name: value for name, value in told.items() if re.fullmatch(r"\d+", value)}
+    fixed = {
+        name: value for name, value in told.items() if re.fullmatch(r"\d+", value) and name not in HOST_SETTINGS
+    }
     assert len(fixed) == 7
     assert fixed == {name: defaults[name] for name in fixed}
     assert told["RECONCILE_SCHEDULE"] == defaults["RECONCILE_SCHEDULE"]
+
+
+def test_an_instance_has_a_thread_for_each_visit_that_the_host_gives_it() -> None:
+    queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
+    assert settings(app())["PYTHON_THREADPOOL_THREAD_COUNT"] == str(queues["batchSize"] + queues["newBatchThreshold"])
 
 
 @pytest.mark.parametrize("path", FILES)
