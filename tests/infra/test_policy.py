@@ -195,9 +195,7 @@ def test_every_setting_that_the_code_reads_is_set_and_every_one_that_is_set_is_r
 def test_settings_that_are_fixed_are_the_defaults_of_the_code() -> None:
     defaults = {setting.name: setting.default for setting in SETTINGS}
     told = settings(app())
-    fixed = {
-        name: value for name, value in told.items() if re.fullmatch(r"\d+", value) and name not in HOST_SETTINGS
-    }
+    fixed = {name: value for name, value in told.items() if re.fullmatch(r"\d+", value) and name not in HOST_SETTINGS}
     assert len(fixed) == 7
     assert fixed == {name: defaults[name] for name in fixed}
     assert told["RECONCILE_SCHEDULE"] == defaults["RECONCILE_SCHEDULE"]
