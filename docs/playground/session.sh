@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# A session with an unmodified Azure CLI in the playground. Needs `az` on the PATH (pip install azure-cli), and a
-# playground that is up (python -m simulator up). Its output is docs/playground/session.txt.
+# A session with an unmodified Azure CLI in the playground. Needs `az` on the PATH (pip install azure-cli, in an environment
+# of its own), `curl`, and a playground that is up (make play). Its output is docs/playground/session.txt.
 set -euo pipefail
 CDPATH="" cd -- "$(dirname -- "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
-eval "$("$python" -m simulator env)"
+enter() {  # the playground, as somebody; or end here, for otherwise `az` would be about the real Azure
+  local environment
+  environment=$("$python" -m simulator env "$@")
+  eval "$environment"
+  curl --fail --silent --cacert "$SSL_CERT_FILE" --header "X-Playground-Key: $PLAYGROUND_KEY" \
+    https://playground.invalid/playground > /dev/null || { echo "No playground answers through the proxy." >&2; exit 1; }
+}
+enter
 export PYTHONWARNINGS=ignore  # The Azure CLI's own.
 
 run() {
@@ -114,7 +121,7 @@ say "What the storage of payments made of it, an hour later"
 run "$python" -m simulator status
 
 say "Another tenant: its own subscription and cluster, and nobody else's"
-eval "$("$python" -m simulator env --as partner)"
+enter --as partner
 run az login --identity --output table
 law cluster list --query '[].{name:name, key:keyVaultProperties.keyName}' --output table
 run az keyvault key list --vault-name partner-kv --output table

@@ -20,6 +20,7 @@ from simulator.host.process import HostProcess
 from simulator.playground.azurite import azurite
 from simulator.playground.feed import Feed, Tail, told
 from simulator.playground.fleet import ACCOUNT, PRINCIPALS, app_settings, build
+from simulator.playground.shell import write_commands
 from simulator.playground.state import ROOT, Running
 from simulator.playground.stores import Stores
 from simulator.playground.wire_faults import NotUnderstoodError
@@ -125,7 +126,9 @@ class Playground:
     def running(self) -> Running:
         """What others need to know to reach it."""
         environments = {name: self._environment(name, tenant) for name, tenant in PRINCIPALS.items()}
-        return Running(os.getpid(), self.azure.server.port, self.key, environments)
+        commands = self.options.folder / "commands"
+        write_commands(commands, self.clock.argument)
+        return Running(os.getpid(), self.azure.server.port, self.key, environments, str(commands))
 
     def _environment(self, principal: str, tenant: str) -> dict[str, str]:
         return {
@@ -136,6 +139,7 @@ class Playground:
             "AZURE_CORE_SURVEY_MESSAGE": "false",
             "PLAYGROUND_URL": f"http://127.0.0.1:{self.azure.server.port}/playground",
             "PLAYGROUND_KEY": self.key,
+            "PLAYGROUND_FOLDER": str(self.options.folder),
             # So that the product's own command line works there too.
             **self._settings(),
         }

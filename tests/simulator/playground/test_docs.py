@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from simulator.__main__ import main
+from simulator.playground.command_line import main
 from tests.patience import HANG
 from tests.simulator.playground.test_up import ROOT, Terminal, started
 
