@@ -128,6 +128,10 @@ def _env(given: argparse.Namespace) -> int:
 
 
 def _fault(given: argparse.Namespace) -> int:
+    if given.line.strip().lower() == "list":
+        to_come = ask(_running(given), "GET", "faults")["toCome"]
+        say("\n".join(to_come) or "Nothing is still to go wrong.")
+        return 0
     say(f"Done: {ask(_running(given), 'POST', 'faults', given.line)['understood']}")
     return 0
 

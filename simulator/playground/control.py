@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.playground.acts import NotUnderstoodError, perform
+from simulator.playground.acts import NotUnderstoodError, perform, to_come
 from simulator.playground.state import HOST, KEY_HEADER
 from simulator.playground.stories import STORIES, tell
 from simulator.playground.world import Playground
@@ -55,6 +55,8 @@ class Control:
             case "GET", "feed":
                 lines = self.playground.feed.after(request.args.get("after", 0, type=int))
                 return _json({"lines": [line.to_json() for line in lines], "telling": self._telling()})
+            case "GET", "faults":
+                return _json({"toCome": to_come(self.playground)})
             case "POST", "faults":
                 return self._perform(request.get_data(as_text=True))
             case "DELETE", "faults":

@@ -31,6 +31,8 @@ SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"
 PATIENCE_SECONDS = 300.0
 _VERSION = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 _COLOURS = {"Warning": "33", "Error": "31"}
+_REPEATS = {"cluster.status"}
+"""What the log says for whoever joins it later; here it would say again what has just been said."""
 
 INTRODUCTION = f"""\
 Azure can encrypt the stores that logs live in ("clusters") with a key that you own, kept in a vault.
@@ -156,7 +158,8 @@ def follow(feed: Iterator[dict[str, Any] | None], waiting: set[str], otherwise: 
                 raise DemoError(otherwise)
             time.sleep(0.05)
             continue
-        show(line)
+        if line["event"] not in _REPEATS:
+            show(line)
         name = str(line.get("clusterId", "")).rsplit("/", 1)[-1]
         settled = line["event"] == "visit.decided" and line["reason"] in at_rest
         if settled or (line["event"] == "rotation.finished" and line["stage"] == "failed"):

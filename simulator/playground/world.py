@@ -18,12 +18,12 @@ from simulator.host.errors import HostError
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
 from simulator.playground.azurite import azurite
-from simulator.playground.feed import Feed, Tail, told
+from simulator.playground.feed import Feed, Tail, asked, told
 from simulator.playground.fleet import ACCOUNT, PRINCIPALS, app_settings, build
 from simulator.playground.shell import write_commands
 from simulator.playground.state import ROOT, Running
 from simulator.playground.stores import Stores
-from simulator.playground.wire_faults import NotUnderstoodError
+from simulator.playground.words import NotUnderstoodError
 
 APP_CLOCK = "cmk_rotation.clock"
 _LOOK_SECONDS = 0.25
@@ -200,7 +200,6 @@ class Playground:
         exchanges = self.azure.exchanges
         for exchange in exchanges:
             if exchange.fault and exchange.number > self._told_of:
-                what = f"{exchange.method} {exchange.host}{exchange.path}"
-                self.feed.say("fault", f"{what}: {exchange.fault} {exchange.status or ''}".rstrip(), bad=True)
+                self.feed.say("fault", asked(exchange), bad=True)
         self._told_of = max((exchange.number for exchange in exchanges), default=self._told_of)
         del exchanges[:-_KEPT]

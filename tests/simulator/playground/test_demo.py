@@ -20,5 +20,6 @@ def test_the_demo_shows_each_cluster_and_ends_with_the_rotations_on_record(tmp_p
     assert "the tag cmk-rotation = hold is set" in told
     assert "Failed to validate key" in told
     assert "what to do: Check that the key exists" in told
+    assert "cluster.status" not in told, "it would say everything twice"
     assert record.count("update-confirmed") == 3
     assert "\x1b" not in said, "colour is for terminals"

@@ -235,7 +235,8 @@ def test_a_reader_that_has_had_enough_gets_no_traceback() -> None:
 
 def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
     done = bare.run("fault", "GET contoso: 429 with Retry-After 1 2 times")
-    assert done.stdout == "Done: GET contoso: 429 with Retry-After 1 2 times\n"
+    assert done.stdout == "Done: the next GET of contoso is answered 429 with Retry-After 1, 2 times\n"
+    assert bare.run("fault", "list").stdout == "the next GET of contoso is answered 429 with Retry-After 1, 2 times\n"
     code = (
         "from azure.identity import ManagedIdentityCredential as M; from azure.keyvault.keys import KeyClient as K;"
         "print(K('https://contoso.vault.azure.net', M()).get_key('la-cmk').name)"
@@ -249,7 +250,7 @@ def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
         check=False,
     )
     assert child.stdout == "la-cmk\n"
-    assert bare.until("answer 429").count("answer 429") == 2
+    assert bare.until("GET contoso: 429").count("GET contoso: 429") == 2
     wrong = bare.run("fault", "paymints: 429")
     assert wrong.returncode == 1
     assert "there are archive, arm" in wrong.stderr
@@ -282,7 +283,7 @@ def test_stories_are_listed_and_one_is_played_to_its_end(bare: Terminal) -> None
 def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path) -> None:
     with started(tmp_path, "--speed", "200") as terminal:
         told = terminal.run("play", "lost-answer").stdout
-        assert "PATCH management.azure.com" in told
+        assert "PATCH payments: 429\n" in told
         assert "payments uses the newest version" in told
         assert "web-shop uses the newest version" in told
         command = [sys.executable, "-m", "cmk_rotation", "status", "--json"]
@@ -296,6 +297,7 @@ def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path
             assert terminal.run("fault", line).returncode == 0
         terminal.until("has crashed and is back", times=2)
         assert terminal.interrupt() == 0
+        assert "cluster.status" not in told
         assert "Traceback" not in terminal.output.read_text(encoding="utf-8")
 
 
