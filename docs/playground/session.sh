@@ -59,6 +59,15 @@ run az eventgrid system-topic event-subscription list --resource-group rg-Logs -
 say "The Azure CLI's own cluster update is a GET and a PUT"
 law cluster update --resource-group rg-Logs --name web-shop --tags team=shop --query tags
 
+say "A cluster is held, and released: with its tags alone, or with the whole cluster. What sends all that it read is refused"
+shop=$(az monitor log-analytics cluster show --resource-group rg-Logs --name web-shop --query id --output tsv)
+run az tag update --resource-id "$shop" --operation Merge --tags cmk-rotation=hold --query properties.tags
+run az tag list --resource-id "$shop" --query properties.tags
+run az tag update --resource-id "$shop" --operation Delete --tags cmk-rotation=hold --query properties.tags
+law cluster update --resource-group rg-Logs --name web-shop --set tags.cmk-rotation=hold --query tags
+law cluster update --resource-group rg-Logs --name web-shop --remove tags.cmk-rotation --query tags
+run az resource tag --ids "$shop" --tags cmk-rotation=hold || echo "(refused, as it should be)"
+
 say "A rotation: the event moves the clusters that name the old version"
 run az keyvault key rotate --vault-name contoso --name la-cmk --query key.kid
 for cluster in payments web-shop; do
@@ -83,6 +92,10 @@ sleep 6  # Five minutes: until the removal counts.
 law cluster update --resource-group rg-Logs --name web-shop --key-vault-uri https://contoso.vault.azure.net/ \
   --key-name other --key-version "${other##*/}" --query keyVaultProperties || echo "(refused, as it should be)"
 run az role assignment create "${grant[@]}" --assignee-principal-type ServicePrincipal --query scope
+
+say "Who changed web-shop, and how it ended"
+run az monitor activity-log list --resource-id "$shop" --offset 1d --output table \
+  --query '[].{at:eventTimestamp, what:operationName.value, status:status.value, code:subStatus.value, by:caller}'
 
 say "A vault behind a firewall, and a rule that lets this machine in"
 run az keyvault update --name contoso --default-action Deny --query properties.networkAcls.defaultAction

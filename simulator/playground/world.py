@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ class Playground:
         self.options = options
         self.clock = RunningClock.starting_now(options.speed)
         self.azure = Azure(self.clock)
+        self.azure.arm.callers_are_late = lambda: max(0.0, self.clock.timestamp() - time.time())
         self.feed = Feed(self.azure.clock.now)
         self.key = secrets.token_hex(16)
         build(self.azure)
