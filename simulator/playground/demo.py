@@ -31,8 +31,6 @@ SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"
 PATIENCE_SECONDS = 300.0
 _VERSION = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 _COLOURS = {"Warning": "33", "Error": "31"}
-_REPEATS = {"cluster.status"}
-"""What the log says for whoever joins it later; here it would say again what has just been said."""
 
 INTRODUCTION = f"""\
 Azure can encrypt the stores that logs live in ("clusters") with a key that you own, kept in a vault.
@@ -158,7 +156,7 @@ def follow(feed: Iterator[dict[str, Any] | None], waiting: set[str], otherwise: 
                 raise DemoError(otherwise)
             time.sleep(0.05)
             continue
-        if line["event"] not in _REPEATS:
+        if not line["repeats"]:
             show(line)
         name = str(line.get("clusterId", "")).rsplit("/", 1)[-1]
         settled = line["event"] == "visit.decided" and line["reason"] in at_rest
@@ -169,13 +167,22 @@ def follow(feed: Iterator[dict[str, Any] | None], waiting: set[str], otherwise: 
 
 
 def lines(host: HostProcess) -> Iterator[dict[str, Any] | None]:
-    """The app's own lines as they come; None when there is no new one."""
-    seen = 0
+    """The app's own lines as they come; None when there is no new one.
+
+    `repeats` is set where a line says what was said of that cluster just now, such as `cluster.status`: that is for whoever
+    joins later.
+    """
+    seen, said = 0, dict[str, str]()
     while True:
         for line in host.log_lines()[seen:]:
             seen += 1
             if line["message"].startswith('{"event"'):
-                yield {**json.loads(line["message"]), "level": line["level"], "time": line["time"]}
+                fields = json.loads(line["message"])
+                cluster, message = fields.get("clusterId", ""), fields.get("message", "")
+                again = fields["event"] in {"visit.decided", "update.progress"} and said.get(cluster) == message
+                repeats = again or fields["event"] == "cluster.status"
+                said[cluster] = message
+                yield {**fields, "level": line["level"], "time": line["time"], "repeats": repeats}
         yield None
 
 

@@ -167,6 +167,31 @@ def test_make_alone_lists_what_can_be_made(tmp_path: Path) -> None:
         assert f"make {target} " in listed
 
 
+def test_make_plays_and_leads_into_what_is_played(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "it's a checkout")
+    make = ["make", "--no-print-directory"]
+    for target in ("shell", "status"):
+        refused = subprocess.run([*make, target], cwd=folder, capture_output=True, encoding="utf-8", check=False)
+        assert refused.returncode == 2
+        assert "No playground is up here." in refused.stderr
+    with before_a_terminal():
+        played = subprocess.Popen([*make, "play"], cwd=folder, stdout=-1, encoding="utf-8", start_new_session=True)
+    assert played.stdout is not None
+    with played.stdout as output:
+        assert any(" ends everything." in line for line in output)
+        words = "python -m simulator status; cmk-rotation plan --json"
+        inside = subprocess.run(
+            [*make, "shell"], cwd=folder, input=words, capture_output=True, encoding="utf-8", timeout=HANG, check=False
+        )
+        assert "audit log of key uses" in inside.stdout
+        assert '"clusters"' in inside.stdout
+        record = subprocess.run([*make, "status"], cwd=folder, capture_output=True, encoding="utf-8", check=True)
+        assert record.stdout
+        os.killpg(played.pid, signal.SIGINT)
+        assert output.read().endswith("\nEverything has ended.\n")
+    played.wait(HANG)
+
+
 def test_without_a_python_make_says_how_to_get_one(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "here")
     (folder / ".venv" / "made").unlink()
