@@ -159,6 +159,19 @@ def test_a_terminal_that_has_no_colour_gets_none() -> None:
     assert shown == {"dumb": False, "xterm": True}
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_a_letter_that_a_terminal_lacks_is_a_question_mark(encoding: str) -> None:
+    code = (
+        "from simulator.terminal import complain, run, say\n"
+        "run(lambda: say('payments: 1 \u2192 2 \u2026') or complain('\u2192') or 0)"
+    )
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode(encoding).startswith(f"payments: 1 {'\u2192' if encoding == 'utf-8' else '?'} 2 ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_make_alone_lists_what_can_be_made(tmp_path: Path) -> None:
     make = shutil.which("make")
     assert make is not None
