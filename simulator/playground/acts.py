@@ -30,8 +30,8 @@ def perform(playground: Playground, line: str) -> str:
         if line.lower() == _CLEAR:
             return _clear(playground)
         for known in SUBJECTS if colon else ():
-            if (foretold_ := known.perform(playground, subject, what)) is not None:
-                return foretold_
+            if (said := known.perform(playground, subject, what)) is not None:
+                return said
         if not colon:
             raise NotUnderstoodError(f"'{line}' says nothing; a line is SUBJECT: WHAT. See `fault --help`")
         azure, now = playground.azure, playground.azure.clock.timestamp()
@@ -142,19 +142,21 @@ def _queue(playground: Playground, match: re.Match[str]) -> str:
 
 def _events(playground: Playground, match: re.Match[str]) -> str:
     grid, number = playground.azure.event_grid, count(match["count"] or "1")
-    match match["what"].lower():
-        case "lose":
-            grid.lose_next(number)
-            return f"the next {'event is' if number == 1 else f'{number} events are'} never delivered"
-        case "duplicate":
-            grid.duplicate_next(number)
-            return f"the next event is delivered {number + 1} times"
-        case "hold":
-            grid.hold()
-            return "events are kept back until `events: release`"
-        case _:
-            grid.release()
-            return "what was kept back is delivered, the newest first"
+    if match["what"].lower() == "lose":
+        grid.lose_next(number)
+        return f"the next {'event is' if number == 1 else f'{number} events are'} never delivered"
+    grid.duplicate_next(number)
+    return f"the next event is delivered {number + 1} times"
+
+
+def _hold_events(playground: Playground, _: re.Match[str]) -> str:
+    playground.azure.event_grid.hold()
+    return "events are kept back until `events: release`"
+
+
+def _release_events(playground: Playground, _: re.Match[str]) -> str:
+    playground.azure.event_grid.release()
+    return "what was kept back is delivered, the newest first"
 
 
 def _late_event(playground: Playground, match: re.Match[str]) -> str:
@@ -219,7 +221,8 @@ SUBJECTS = (
         ),
         {
             r"(?P<what>lose|duplicate)(?: (?P<count>\d+))?": _events,
-            "(?P<what>hold|release)(?P<count>)": _events,
+            "hold": _hold_events,
+            "release": _release_events,
             rf"delay (?P<span>{DURATION})": _late_event,
             r"answer (?P<status>\d+)": _answer_event,
         },

@@ -89,15 +89,18 @@ def told(line: dict[str, Any]) -> tuple[str, bool] | None:
 
 def asked(exchange: Exchange) -> str:
     """A request that met a fault, as `fault` would name it, and what became of it."""
-    what, status = _NAMED_IN.search(f"{exchange.host}{exchange.path}"), exchange.status
-    name = next((one for one in what.groups() if one), "") if what else f"{exchange.host}{exchange.path}"
+    where, status = f"{exchange.host}{exchange.path}", exchange.status
+    named = next(filter(None, (pattern.search(where) for pattern in _NAMED_IN)), None)
+    name = named[1] if named else "operations" if _OF_AN_OPERATION in where.lower() else where
     came = _CAME_OF_IT.get(exchange.fault, "{status}") if exchange.fault else "{status}"
     return f"{exchange.method} {name}: {came.format(status=status)}"
 
 
-_NAMED_IN = re.compile(
-    r"/clusters/([^/]+)$|/(operation)(?:Statuses|results)/|([^/.]+)\.(?:vault|managedhsm)\.", re.IGNORECASE
+_NAMED_IN = (
+    re.compile(r"/clusters/([^/]+)$", re.IGNORECASE),
+    re.compile(r"^([^/.]+)\.(?:vault|managedhsm)\.", re.IGNORECASE),
 )
+_OF_AN_OPERATION = "/operation"
 _CAME_OF_IT = {
     FaultKind.DELAY: "{status}, late",
     FaultKind.HANG: "no answer, and then cut off",

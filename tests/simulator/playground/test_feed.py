@@ -77,7 +77,7 @@ def test_bad_news_comes_with_what_to_do_and_a_success_with_how_long_the_old_vers
             "management.azure.com",
             "/l/operationStatuses/1",
             FaultKind.RESET_AFTER,
-            "GET operation: applied (429), and the answer lost",
+            "GET operations: applied (429), and the answer lost",
         ),
         (
             "a.table.core.windows.net",
