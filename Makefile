@@ -1,6 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
-.PHONY: demo test soak lint coverage requirements requirements-check infra-verify clean
+.DEFAULT_GOAL := help
+.PHONY: help demo play shell status test soak lint coverage requirements requirements-check infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -10,8 +11,28 @@ AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
 CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/controller/*
 
+help:
+	@echo 'make demo      watch keys rotate and clusters follow, in a simulated Azure: nothing but Python 3.13 is needed'
+	@echo 'make play      keep a simulated Azure running, to rotate keys and break things (docs/playground.md)'
+	@echo 'make shell     a shell whose Azure is that one, for the Azure CLI and the commands of the app'
+	@echo 'make status    the clusters and rotations on record there'
+	@echo 'make test      every test (needs Node 20 or later too)'
+	@echo 'make lint      style, types and import contracts'
+	@echo 'make coverage  every branch of the core'
+	@echo 'make soak      a simulated month: minutes'
+	@echo 'make requirements, requirements-check, infra-verify, clean: see CONTRIBUTING.md'
+
 demo: .venv/made
 	@$(BIN)/python -m simulator.playground.demo
+
+play: .venv/made
+	@$(BIN)/python -m simulator up
+
+shell: .venv/made
+	@$(BIN)/python -m simulator shell
+
+status: .venv/made
+	@$(BIN)/python -m simulator shell cmk-rotation status
 
 test: .venv/made $(AZURITE) $(KUSTO)
 	@AZURITE="$$PWD/$(AZURITE)" $(BIN)/python -m pytest -n 4 --dist worksteal
@@ -42,7 +63,10 @@ requirements-check: .venv/made
 	  cmp -s $$file.txt .venv/$$file.txt || { echo "$$file.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }; done
 
 .venv/made: requirements-dev.txt
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed; $(PYTHON) is another"; exit 1; }
+	@"$(or $(PYTHON),false)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
+	  echo "Python 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is not that,there is no Python on the PATH)."; \
+	  echo "Get it from https://www.python.org/downloads, with 'apt install python3.13-venv', 'brew install python@3.13' or"; \
+	  echo "'uv python install 3.13'; if it is not on the PATH: make $(MAKECMDGOALS) PYTHON=/where/it/is/python3.13"; exit 1; }
 	@echo "Making the environment in .venv (once, about half a minute) ..."
 	@"$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
@@ -71,4 +95,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .demo .playground tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

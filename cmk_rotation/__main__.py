@@ -4,9 +4,17 @@ import io
 import os
 import sys
 
-from cmk_rotation.cli.commands import main
+try:
+    from cmk_rotation.cli.commands import main
+except (ImportError, SyntaxError) as error:
+    sys.exit(
+        f"This Python ({sys.executable}) cannot run the command line: {error}.\n"
+        "It needs Python 3.13 and the packages of requirements.txt; in a checkout: `make demo`, then .venv/bin/python"
+    )
 
 if __name__ == "__main__":
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by whoever started this
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A letter that the locale's encoding does not have is a question mark, and no error.
         sys.stdout.reconfigure(errors="replace")

@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
+from simulator.arm.activity_log import ActivityLog
 from simulator.arm.authorization import Authorization
 from simulator.arm.clusters import Clusters
 from simulator.arm.front_door import FrontDoor
 from simulator.arm.resources import Resources
 from simulator.arm.storage_accounts import StorageAccounts
 from simulator.arm.system_topics import SystemTopics
+from simulator.arm.tags import Tags
 from simulator.arm.vaults import VaultResources
 from simulator.arm.workspaces import Workspaces
 from simulator.clock import OwnClock
@@ -49,7 +51,8 @@ class Azure(State):
         workspaces = Workspaces(self)
         clusters = Clusters(self, workspaces)
         authorization = Authorization(self)
-        self.front_door = FrontDoor(self, clusters.settle)
+        log = ActivityLog(self)
+        self.front_door = FrontDoor(self, clusters.settle, log.note)
         for provider in (
             workspaces,
             clusters,
@@ -57,6 +60,8 @@ class Azure(State):
             VaultResources(self),
             StorageAccounts(self),
             SystemTopics(self),
+            Tags(self),
+            log,
             authorization,
         ):
             self.front_door.routes |= provider.routes()

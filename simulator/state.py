@@ -1,5 +1,6 @@
 """What all that the simulated Azure is made of shares: what there is, who may do what, and where it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ class Arm:
     operations: dict[str, Operation] = field(default_factory=dict)
     deleted: list[Deleted] = field(default_factory=list)
     """Clusters that a DELETE took away."""
+    callers_are_late: Callable[[], float] = lambda: 0.0
+    """By how many simulated seconds the clocks of those who ask what was done lately are behind: a CLI's own is real."""
 
     def behaviour_of(self, cluster: Cluster) -> Behaviour:
         """The cluster's own behaviour, or Azure's."""

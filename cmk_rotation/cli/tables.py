@@ -17,7 +17,7 @@ def clusters_text(statuses: Sequence[ClusterStatus], actions: Mapping[str, Actio
     """Clusters as a table, and below it what somebody should do; `actions`, by cluster, add what would be done now."""
     if not statuses:
         return "No clusters.\n"
-    heads = ["cluster", "key", "in use", "newest", "state", "reason", "since"] + (
+    heads = ["cluster", "key", "in use", "newest", "state", "held", "reason", "since"] + (
         [] if actions is None else ["decision"]
     )
     rows = [
@@ -27,6 +27,7 @@ def clusters_text(statuses: Sequence[ClusterStatus], actions: Mapping[str, Actio
             status.key_version[:8] if status.key_version else status.mode,
             status.newest_version[:8] if status.newest_version else None,
             status.cluster_state,
+            "held" if status.held else None,
             status.reason,
             minute(status.since),
             *([] if actions is None else [actions[status.cluster_id.key]]),

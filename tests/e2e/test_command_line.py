@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from evidence import PUBLIC, status_command
@@ -51,6 +53,29 @@ def test_plan_tells_what_would_be_done_and_changes_nothing(tmp_path: Path) -> No
         assert "cluster-a" in run(story, "plan").stdout
 
 
+def test_plan_tells_of_a_template_that_put_the_old_version_back_as_the_pages_show(tmp_path: Path) -> None:
+    def masked(text: str) -> str:
+        text = re.sub(r"\b[0-9a-f]{8}(?:[0-9a-f]{24}|…)?(?!\w)", "VERSION", text)
+        return " ".join(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\dZ", "TIME", text).split())
+
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        new = story.rotate()
+        for cluster in story.azure.arm.clusters.values():
+            story.finished(cluster, new)
+        with story.azure.lock:
+            cluster = next(iter(story.azure.arm.clusters.values()))
+            old = story.azure.vault("contoso").keys["la-cmk"].versions[0].version
+            assert cluster.key is not None
+            cluster.key = replace(cluster.key, version=old)
+        told = run(story, "plan")
+        assert told.returncode == 2
+        for page in ("README.md", "docs/runbook.md"):
+            text = (APP / page).read_text(encoding="utf-8")
+            blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+            (sample,) = (one for one in blocks if " moved-back " in one)
+            assert [line for line in sample.splitlines() if masked(line) not in masked(told.stdout)] == [], page
+
+
 def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=QUICK, build=build) as story:
         new = story.rotate()
@@ -88,6 +113,22 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
             ["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=HANG, check=False
         )
         assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"
+        closed = ["/bin/sh", "-c", f"{shlex.join([*on_clock(story), 'cmk_rotation'])} status >&-"]
+        done = subprocess.run(closed, cwd=APP, env=env, capture_output=True, timeout=HANG, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), "nobody wants to hear it, as of a service"
+
+
+def test_a_python_without_the_packages_says_what_is_needed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "cmk_rotation", "status"],
+        cwd=APP,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "in a checkout: `make demo`" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_visit_asks_the_function_to_look(tmp_path: Path) -> None:

@@ -12,15 +12,18 @@ ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
 RUN_BY = {
     "make demo": "tests/simulator/playground/test_demo.py",
+    "make play": "tests/repository/test_surroundings.py",
+    "make shell": "tests/repository/test_surroundings.py",
+    "make status": "tests/repository/test_surroundings.py",
     "make test": ".ci/run",
     "make soak": "tests/e2e/test_soak.py",
     "make lint": ".ci/run",
     "make coverage": ".ci/run",
     "make requirements": ".ci/run",
-    "python -m cmk_rotation status": "tests/e2e/test_command_line.py",
-    "python -m cmk_rotation status --history --since 7d --json": "tests/e2e/test_command_line.py",
-    "python -m cmk_rotation plan": "tests/e2e/test_command_line.py",
-    "python -m cmk_rotation visit CLUSTER_ID": "tests/e2e/test_command_line.py",
+    ".venv/bin/python -m cmk_rotation status": "tests/e2e/test_command_line.py",
+    ".venv/bin/python -m cmk_rotation status --history --since 7d --json": "tests/e2e/test_command_line.py",
+    ".venv/bin/python -m cmk_rotation plan": "tests/e2e/test_command_line.py",
+    ".venv/bin/python -m cmk_rotation visit CLUSTER_ID": "tests/e2e/test_command_line.py",
 }
 """Each command of the README, and what runs it."""
 
@@ -43,10 +46,6 @@ def test_every_setting_is_in_the_readme() -> None:
     assert settings_table() in README
 
 
-def test_every_reason_is_in_the_readme_with_its_remedy() -> None:
-    assert reasons_table() in README
-
-
 def test_every_log_event_is_in_the_readme() -> None:
     assert [event for event in LogEvent if f"`{event}`" not in README] == []
 
@@ -57,7 +56,7 @@ def test_every_command_in_the_readme_is_run_by_a_test() -> None:
     assert commands == RUN_BY.keys()
     for command, where in RUN_BY.items():
         # In .ci/run each step is a word of a list; a story gives the command line's words.
-        words = command.removeprefix("make ").removeprefix("python -m cmk_rotation ").split()
+        words = command.removeprefix("make ").removeprefix(".venv/bin/python -m cmk_rotation ").split()
         text = (ROOT / where).read_text(encoding="utf-8")
         assert all(word in text for word in words if word != "CLUSTER_ID"), command
 

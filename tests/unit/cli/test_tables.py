@@ -38,10 +38,16 @@ def test_a_table_of_clusters_is_followed_by_what_somebody_should_do() -> None:
         remedy="Enable it.",
     )
     assert clusters_text([called]) == (
-        "cluster  key     in use    newest    state      reason           since\n"
-        "law-one  la-cmk  11111111  11111111  Succeeded  in-use-disabled  2026-02-28 12:00Z\n"
+        "cluster  key     in use    newest    state      held  reason           since\n"
+        "law-one  la-cmk  11111111  11111111  Succeeded  -     in-use-disabled  2026-02-28 12:00Z\n"
         "\nlaw-one: version 1 is disabled\n  what to do: Enable it.\n"
     )
+
+
+def test_a_cluster_that_is_held_is_shown_as_such_though_it_is_current() -> None:
+    for actions in (None, {CLUSTER.key: Action.NOTHING}):
+        _, row = clusters_text([status(held=True)], actions).splitlines()
+        assert "Succeeded  held  up-to-date" in row
 
 
 def test_a_plan_adds_what_would_be_done_and_calls_for_attention_by_its_action() -> None:
