@@ -2,7 +2,7 @@
 
 The names are strangers' texts: each is printed only if it is of its own grammar, and quoted. Where one is not known there is
 no command, but what is to be looked up. The commands are the Azure CLI's, which knows the endpoints of the cloud that it is
-signed in to; `$(…)` is read by bash, zsh and PowerShell alike.
+signed in to; `$(…)` is read by bash, zsh and PowerShell alike. In which subscription a vault lies, nobody tells the app.
 """
 
 import json
@@ -62,12 +62,12 @@ class Names:
     @property
     def vault(self) -> str | None:
         """The vault's or the Managed HSM's name."""
-        return _checked(_VAULT, self.vault_host.partition(".")[0] if self.vault_host else None)
+        return _checked(_VAULT.fullmatch((self.vault_host or "").partition(".")[0]))
 
     @property
     def key(self) -> str | None:
         """The key's name."""
-        return _checked(_KEY, self.key_name)
+        return _checked(_KEY.fullmatch(self.key_name or ""))
 
 
 def with_refused(names: Names, error: OperationError | None) -> Names:
@@ -132,7 +132,7 @@ def recover_key(names: Names) -> str | None:
 
 
 def _set_attributes(names: Names, *change: str | None) -> str | None:
-    version = _checked(_VERSION, names.version)
+    version = _checked(_VERSION.fullmatch(names.version or ""))
     return _az("keyvault", "key", "set-attributes", *_key(names), "--version", version, *change)
 
 
@@ -172,8 +172,8 @@ def let_app_update(names: Names) -> str | None:
 
 
 def let_app_read_keys(names: Names) -> str | None:
-    """Give whom a vault refused the right to list keys, where the vault goes by roles."""
-    return _on_vault(names, names.caller, KEY_READER, HSM_READER)
+    """Give whom a vault refused the right to list keys, where the vault goes by roles. A Managed HSM does not say whom."""
+    return None if names.hsm else _on_vault(names, names.caller, KEY_READER)
 
 
 def let_app_read_keys_by_policy(names: Names) -> str | None:
@@ -183,7 +183,11 @@ def let_app_read_keys_by_policy(names: Names) -> str | None:
 
 def let_cluster_use_key(names: Names) -> str | None:
     """Give the cluster's identity the right to wrap with its key, where the vault goes by roles."""
-    return _on_vault(names, names.identity, KEY_USER, HSM_USER)
+    if not names.hsm:
+        return _on_vault(names, names.identity, KEY_USER)
+    scope = f"/keys/{names.key}" if names.key else None
+    assigned = _assign(names.identity, HSM_USER, "--hsm-name", names.vault, "--scope", scope)
+    return assigned and assigned.replace("az role", "az keyvault role", 1)
 
 
 def let_cluster_use_key_by_policy(names: Names) -> str | None:
@@ -197,25 +201,26 @@ def refused_by_policy(error: OperationError | None) -> bool | None:
     return False if _BY_ROLES.search(text) else True if _BY_POLICIES.search(text) else None
 
 
-def _on_vault(names: Names, principal: str | None, role: str, hsm_role: str) -> str | None:
-    if names.hsm:
-        scope = f"/keys/{names.key}" if names.key else None
-        assigned = _assign(principal, hsm_role, "--hsm-name", names.vault, "--scope", scope)
-        return assigned and assigned.replace("az role", "az keyvault role", 1)
+def _on_vault(names: Names, principal: str | None, role: str) -> str | None:
     assigned = _assign(principal, role)
     vault = _az("keyvault", "show", "--name", names.vault, "--query", "id", "--output", "tsv")
     return f"{assigned} --scope $({vault})" if assigned and vault else None
 
 
 def _assign(principal: str | None, role: str, *where: str | None) -> str | None:
-    who = ("--assignee-object-id", _checked(_GUID, principal), "--assignee-principal-type", "ServicePrincipal")
+    who = (
+        "--assignee-object-id",
+        _checked(_GUID.fullmatch(principal or "")),
+        "--assignee-principal-type",
+        "ServicePrincipal",
+    )
     return _az("role", "assignment", "create", *who, "--role", role, *where)
 
 
 def _policy(names: Names, principal: str | None, *permissions: str) -> str | None:
     if names.hsm:
         return None
-    who = ("--object-id", _checked(_GUID, principal))
+    who = ("--object-id", _checked(_GUID.fullmatch(principal or "")))
     return _az("keyvault", "set-policy", "--name", names.vault, *who, "--key-permissions", *permissions)
 
 
@@ -224,7 +229,10 @@ def _policy(names: Names, principal: str | None, *permissions: str) -> str | Non
 
 def set_version(names: Names) -> str | None:
     """Give the cluster a version by hand. `cluster update` of the Azure CLI would send the whole cluster back."""
-    uri, version = _checked(_VAULT_URI, names.key_vault_uri), _checked(_VERSION, names.version)
+    uri, version = (
+        _checked(_VAULT_URI.fullmatch(names.key_vault_uri or "")),
+        _checked(_VERSION.fullmatch(names.version or "")),
+    )
     known = names.vault and names.key and uri and version
     if not isinstance(names.place, ClusterId) or not known:
         return None
@@ -233,11 +241,6 @@ def set_version(names: Names) -> str | None:
         key["keyRsaSize"] = names.key_rsa_size
     body = json.dumps({"keyVaultProperties": key})
     return _az("resource", "patch", "--ids", names.place.text, "--properties", body)
-
-
-def show_cluster(names: Names) -> str | None:
-    """See what Azure makes of it."""
-    return _az("resource", "show", "--ids", names.place.text if names.place else None)
 
 
 def visit_now(names: Names) -> str | None:
@@ -250,8 +253,8 @@ def visit_now(names: Names) -> str | None:
 def for_support(names: Names) -> str:
     """What Azure's support asks for. Nobody else can end an operation."""
     known = {
-        "operation id": _checked(_OPERATION, names.operation_id),
-        "correlation id": _checked(_GUID, names.correlation_id),
+        "operation id": _checked(_OPERATION.fullmatch(names.operation_id or "")),
+        "correlation id": _checked(_GUID.fullmatch(names.correlation_id or "")),
     }
     told = [f"the {name} {value}" if value else f"the {name} (Azure gave none)" for name, value in known.items()]
     return f"No command repairs this. What support asks for: {' and '.join(told)}."
@@ -262,9 +265,9 @@ def _az(*words: str | None) -> str | None:
     return shlex.join(("az", *known)) if len(known) == len(words) else None
 
 
-def _checked(grammar: re.Pattern[str], text: str | None) -> str | None:
-    """A name, if it is one. An option's value never begins with a hyphen: it would be taken for an option."""
-    return text if text is not None and grammar.fullmatch(text) and not text.startswith("-") else None
+def _checked(found: re.Match[str] | None) -> str | None:
+    """A name, if it is one. One that begins with a hyphen would be taken for an option."""
+    return found[0] if found and not found[0].startswith("-") else None
 
 
 def _address(text: str | None) -> str | None:
@@ -293,24 +296,28 @@ ENABLE = Repair("To enable it", enable_version, "Look up the version in Key Vaul
 EXTEND = Repair("To let it live on", extend_version, "Look up the version in Key Vault.")
 ROTATE = Repair("To make a new version", rotate_key, "Look up the key that the cluster names.")
 RECOVER = Repair("To recover a deleted key", recover_key, "Look up the key that the cluster names.")
-ADMIT = Repair("To let in the address that was refused, if it is the app's own and stays so", admit_address)
-PROTECT = Repair("To turn it on, for good", protect_from_purge, "Look up the vault that the cluster names.")
-LET_APP_UPDATE = Repair("To give it", let_app_update, _APP, lambda names: Right(names.caller, CLUSTER_ROLE))
-LET_APP_READ = Repair("To give it", let_app_read_keys, _APP, _app_reads)
+_THERE = "in the vault's subscription"
+ADMIT = Repair(f"To let in the address that was refused, if it is the app's own and stays so, {_THERE}", admit_address)
+PROTECT = Repair(f"To turn it on for good, {_THERE}", protect_from_purge, "Look up the vault that the cluster names.")
+LET_APP_UPDATE = Repair(
+    "To give the app its role", let_app_update, _APP, lambda names: Right(names.caller, CLUSTER_ROLE)
+)
+LET_APP_READ = Repair(f"To give the app its role, {_THERE}", let_app_read_keys, _APP, _app_reads)
 LET_APP_READ_BY_POLICY = Repair(
-    "Where the vault goes by access policies",
+    f"To give the app its access policy, where the vault goes by those, {_THERE}",
     let_app_read_keys_by_policy,
     right=lambda names: Right(names.caller, "access policy Key: List"),
 )
-LET_CLUSTER_USE = Repair("To give it", let_cluster_use_key, _CLUSTER, _cluster_uses)
-LET_CLUSTER_USE_BY_POLICY = Repair("Where the vault goes by access policies", let_cluster_use_key_by_policy)
+LET_CLUSTER_USE = Repair(f"To give the cluster its role, {_THERE}", let_cluster_use_key, _CLUSTER, _cluster_uses)
+LET_CLUSTER_USE_BY_POLICY = Repair(
+    f"To give the cluster its access policy, where the vault goes by those, {_THERE}", let_cluster_use_key_by_policy
+)
 SET_VERSION = Repair("To send it", set_version, "Look up the key and its version in Key Vault first.")
-SHOW = Repair("To see what Azure shows", show_cluster)
 VISIT = Repair("To have it tried at once", visit_now)
 
 ALL = (
     *(ENABLE, EXTEND, ROTATE, RECOVER, ADMIT, PROTECT),
     *(LET_APP_UPDATE, LET_APP_READ, LET_APP_READ_BY_POLICY, LET_CLUSTER_USE, LET_CLUSTER_USE_BY_POLICY),
-    *(SET_VERSION, SHOW, VISIT),
+    *(SET_VERSION, VISIT),
 )
 """All that is ever printed."""

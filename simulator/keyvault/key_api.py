@@ -75,8 +75,9 @@ def _refusal(vault: Vault, token: identity.Token, parts: Sequence[str], action: 
         )
     caller, place = _caller(token), f"{vault.name};location={vault.location}"
     if vault.access_policies:
+        verb = "get" if action == "read" else action.removesuffix("/action")
         message = (
-            f"The user, group or application '{caller}' does not have keys {action.removesuffix('/action')} permission on key "
+            f"The user, group or application '{caller}' does not have keys {verb} permission on key "
             f"vault '{place}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287"
         )
         return VaultError(403, "Forbidden", message, "AccessDenied")

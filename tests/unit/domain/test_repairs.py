@@ -49,7 +49,6 @@ IN_A_VAULT = {
     f"--scope {THE_VAULT}",
     repairs.LET_CLUSTER_USE_BY_POLICY: f"az keyvault set-policy --name contoso --object-id {IDENTITY} "
     "--key-permissions get wrapKey unwrapKey",
-    repairs.SHOW: f"az resource show --ids {CLUSTER.text}",
     repairs.VISIT: f"python -m cmk_rotation visit {CLUSTER.text}",
 }
 IN_AN_HSM = {
@@ -60,8 +59,7 @@ IN_AN_HSM = {
     repairs.RECOVER: "az keyvault key recover --hsm-name contoso-hsm --name la-cmk",
     repairs.ADMIT: None,
     repairs.PROTECT: "az keyvault update-hsm --hsm-name contoso-hsm --enable-purge-protection true",
-    repairs.LET_APP_READ: f"az keyvault role assignment create {WHO} --role 'Managed HSM Crypto Auditor' "
-    "--hsm-name contoso-hsm --scope /keys/la-cmk",
+    repairs.LET_APP_READ: None,
     repairs.LET_APP_READ_BY_POLICY: None,
     repairs.LET_CLUSTER_USE: f"az keyvault role assignment create {IT} --role 'Managed HSM Crypto Service Encryption User' "
     "--hsm-name contoso-hsm --scope /keys/la-cmk",
@@ -124,7 +122,7 @@ def test_what_is_not_of_its_own_grammar_is_not_printed(names: Names, field: str,
 @pytest.mark.parametrize("host", [f"{name}.vault.azure.net" for name in FOREIGN if name != "a" * 200])
 def test_a_vault_of_an_odd_name_is_not_printed(host: str) -> None:
     odd = replace(ALL_NAMES, vault_host=host)
-    of_a_cluster = {repairs.LET_APP_UPDATE, repairs.SHOW, repairs.VISIT}
+    of_a_cluster = {repairs.LET_APP_UPDATE, repairs.VISIT}
     assert {repair.command(odd) for repair in ALL if repair not in of_a_cluster} == {None}
 
 
