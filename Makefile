@@ -1,14 +1,16 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test soak lint coverage requirements requirements-check infra-verify clean
+.PHONY: help demo play shell status test soak az-cli repairs lint coverage requirements requirements-check infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 # Modules, never the environment's scripts: those name their Python by the path where the environment was made.
-COMPILE := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+LOCKED := --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+COMPILE := $(BIN)/python -m uv pip compile pyproject.toml $(LOCKED)
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
+AZURE_CLI := tools/azure-cli/.venv/made
 CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/controller/*
 
 help:
@@ -20,6 +22,7 @@ help:
 	@echo 'make lint      style, types and import contracts'
 	@echo 'make coverage  every branch of the core'
 	@echo 'make soak      a simulated month: minutes'
+	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
 	@echo 'make requirements, requirements-check, infra-verify, clean: see CONTRIBUTING.md'
 
 demo: .venv/made
@@ -41,6 +44,12 @@ test: .venv/made $(AZURITE) $(KUSTO)
 soak: .venv/made
 	@$(BIN)/python -m tests.e2e.soak
 
+# Every command that a remedy prints, run by an unmodified Azure CLI in the playground: minutes.
+repairs: .venv/made $(AZURE_CLI)
+	@$(BIN)/python -m tests.repairs
+
+az-cli: $(AZURE_CLI)
+
 lint: .venv/made
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
@@ -54,6 +63,7 @@ coverage: .venv/made
 requirements: .venv/made
 	@$(COMPILE) --python-platform linux --output-file requirements.txt
 	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	@$(BIN)/python -m uv pip compile tools/azure-cli/requirements.in $(LOCKED) --output-file tools/azure-cli/requirements.txt
 
 requirements-check: .venv/made
 	@for file in requirements requirements-dev; do cp $$file.txt .venv/$$file.txt; done
@@ -84,6 +94,13 @@ $(KUSTO): tools/kusto/package-lock.json
 	@npm ci --prefix tools/kusto --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
+# An environment of its own: its dependencies are not the product's.
+$(AZURE_CLI): tools/azure-cli/requirements.txt
+	@echo "Installing the Azure CLI in tools/azure-cli (once, a few minutes) ..."
+	@"$(PYTHON)" -m venv tools/azure-cli/.venv
+	@tools/azure-cli/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # Needs the Azure CLI with Bicep; what-if also needs azd, a sign-in, and an azd environment.
 infra-verify:
 	@command -v az > /dev/null || { echo "'make infra-verify' needs the Azure CLI: https://aka.ms/azure-cli"; exit 1; }
@@ -95,4 +112,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/azure-cli/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -40,6 +40,8 @@ _FIRST = (
 """The order in which a person reads a line. Fields that are not named here follow in alphabetical order."""
 LONGEST_LINE = 16_000
 """Characters."""
+LONGEST_REMEDY = 4_000
+"""Characters. It is our own text, with commands that are of no use when they are cut."""
 _ORDER = {name: place for place, name in enumerate(_FIRST)}
 
 
@@ -58,6 +60,8 @@ def write(line: LogLine, /) -> None:
         known = honest | known
     names = sorted(known, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
     shown = {"event": line.event.value, "at": iso(now)} | {name: _shown(known[name]) for name in names}
+    if isinstance(remedy := known.get("remedy"), str):
+        shown["remedy"] = one_line(remedy, LONGEST_REMEDY)
     _LOGGER.log(line.level, "%s", _cut(shown))
 
 

@@ -12,13 +12,14 @@ from simulator.entra.roles import ROLES, Assignment, within
 @dataclass(frozen=True, slots=True)
 class _Rule:
     principal: str
+    """By its name, or by the object id that it has for others."""
     action: str
     scope: str
     allowed: bool
 
     def covers(self, principal: str, action: str, resource: str) -> bool:
         return (
-            self.principal == principal
+            self.principal in {principal, principal_id(principal)}
             and fnmatchcase(action.lower(), self.action.lower())
             and within(resource, self.scope)
         )

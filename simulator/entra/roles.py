@@ -48,6 +48,12 @@ ROLES = {
             (f"{_KEYS}/read", f"{_KEYS}/wrap/action", f"{_KEYS}/unwrap/action"),
         ),
         Role(
+            "Key Vault Reader",
+            "21090545-7ca7-4776-b22c-e363652d74d2",
+            ("*/read",),
+            ("Microsoft.KeyVault/vaults/*/read",),
+        ),
+        Role(
             "Storage Queue Data Contributor",
             "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
             (),

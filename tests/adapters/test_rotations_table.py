@@ -137,7 +137,7 @@ def test_a_rotation_reads_back_as_it_was_written(records: TableRecords, written:
 @pytest.mark.parametrize(
     ("full", "left"),
     [
-        (replace(FULL_ROTATION, outcome=ENDED_ROTATION.outcome), ["etag"]),
+        (replace(FULL_ROTATION, outcome=ENDED_ROTATION.outcome), ["etag", "lacks"]),
         (FULL_ROTATION.attempt, []),
         (ENDED_ROTATION.outcome, []),
         (FULL_STATUS, ["etag"]),
