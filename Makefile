@@ -1,7 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test soak az-cli repairs lint coverage requirements requirements-check infra-verify clean
+.PHONY: help demo play shell status test soak bench az-cli repairs lint coverage requirements requirements-check infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -22,6 +22,7 @@ help:
 	@echo 'make lint      style, types and import contracts'
 	@echo 'make coverage  every branch of the core'
 	@echo 'make soak      a simulated month: minutes'
+	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
 	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
 	@echo 'make requirements, requirements-check, infra-verify, clean: see CONTRIBUTING.md'
 
@@ -49,6 +50,12 @@ repairs: .venv/made $(AZURE_CLI)
 	@$(BIN)/python -m tests.repairs
 
 az-cli: $(AZURE_CLI)
+
+# What a rotation asks of Azure, and how long it takes: a quarter of an hour.
+bench: .venv/made
+	@$(BIN)/python -m tests.e2e.costs
+	@echo
+	@$(BIN)/python -m tests.e2e.bench
 
 lint: .venv/made
 	@$(BIN)/python -m ruff check
