@@ -49,7 +49,11 @@ def test_a_role_at_a_key_lets_the_cluster_use_it(call_hsm: Caller, hsm: Vault, c
 
 @pytest.mark.parametrize(
     ("scope", "principal", "role"),
-    [("keys/other", "11111111-1111-4111-8111-111111111111", USER), ("keys", "", USER), ("keys", "x", "22222222-2222-4222-8222-222222222222")],
+    [
+        ("keys/other", "11111111-1111-4111-8111-111111111111", USER),
+        ("keys", "", USER),
+        ("keys", "x", "22222222-2222-4222-8222-222222222222"),
+    ],
 )
 def test_what_makes_no_sense_is_refused(call_hsm: Caller, hsm: Vault, scope: str, principal: str, role: str) -> None:
     assert assign(call_hsm, hsm, scope, principal, role)["error"]["code"] == "BadParameter"  # type: ignore[index]
