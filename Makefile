@@ -1,7 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test soak bench az-cli repairs lint coverage requirements requirements-check infra-verify clean
+.PHONY: help demo play shell status test soak bench az-cli repairs lint coverage requirements requirements-check pictures infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -10,8 +10,9 @@ LOCKED := --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --
 COMPILE := $(BIN)/python -m uv pip compile pyproject.toml $(LOCKED)
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
+BROWSER := tools/browser/node_modules/playwright-core/package.json
 AZURE_CLI := tools/azure-cli/.venv/made
-CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/controller/*
+CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/preflight/*,cmk_rotation/controller/*
 
 help:
 	@echo 'make demo      watch keys rotate and clusters follow, in a simulated Azure: nothing but Python 3.13 is needed'
@@ -24,6 +25,7 @@ help:
 	@echo 'make soak      a simulated month: minutes'
 	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
 	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
+	@echo 'make pictures  the pictures in the README'
 	@echo 'make requirements, requirements-check, infra-verify, clean: see CONTRIBUTING.md'
 
 demo: .venv/made
@@ -38,7 +40,7 @@ shell: .venv/made
 status: .venv/made
 	@$(BIN)/python -m simulator shell cmk-rotation status
 
-test: .venv/made $(AZURITE) $(KUSTO)
+test: .venv/made $(AZURITE) $(KUSTO) $(BROWSER)
 	@AZURITE="$$PWD/$(AZURITE)" $(BIN)/python -m pytest -n 4 --dist worksteal
 
 # A simulated month on the real runtime: minutes.
@@ -64,18 +66,18 @@ lint: .venv/made
 	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 
 coverage: .venv/made
-	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/unit/domain tests/unit/decisions tests/unit/controller
+	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/unit/domain tests/unit/decisions tests/unit/preflight tests/unit/controller
 	@$(BIN)/python -m coverage report --fail-under=100 --show-missing --skip-covered --include='$(CORE)'
 
 requirements: .venv/made
 	@$(COMPILE) --python-platform linux --output-file requirements.txt
-	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	@$(COMPILE) --universal --extra cli --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	@$(BIN)/python -m uv pip compile tools/azure-cli/requirements.in $(LOCKED) --output-file tools/azure-cli/requirements.txt
 
 requirements-check: .venv/made
 	@for file in requirements requirements-dev; do cp $$file.txt .venv/$$file.txt; done
 	@$(COMPILE) --python-platform linux --output-file .venv/requirements.txt
-	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
+	@$(COMPILE) --universal --extra cli --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
 	@for file in requirements requirements-dev; do \
 	  cmp -s $$file.txt .venv/$$file.txt || { echo "$$file.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }; done
 
@@ -101,6 +103,16 @@ $(KUSTO): tools/kusto/package-lock.json
 	@npm ci --prefix tools/kusto --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
+$(BROWSER): tools/browser/package-lock.json
+	@command -v npm > /dev/null || { echo "'make test' looks at the report in a real browser and needs Node 20 or later with npm"; exit 1; }
+	@echo "Installing the browser (once) ..."
+	@npm ci --prefix tools/browser --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
+# Those in the README, of a demo that is played for them.
+pictures: .venv/made $(BROWSER)
+	@$(BIN)/python tools/pictures.py
+
 # An environment of its own: its dependencies are not the product's.
 $(AZURE_CLI): tools/azure-cli/requirements.txt
 	@echo "Installing the Azure CLI in tools/azure-cli (once, a few minutes) ..."
@@ -119,4 +131,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/azure-cli/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/browser/node_modules build *.egg-info tools/azure-cli/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

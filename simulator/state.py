@@ -55,6 +55,35 @@ class Arm:
             self.operations[cluster.operation.id] = cluster.operation
 
 
+@dataclass(slots=True)
+class App:
+    """A function app, as Resource Manager knows it."""
+
+    id: str
+    principal: str
+    """Who its managed identity is."""
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A management lock."""
+
+    scope: str
+    level: str
+    """`ReadOnly` or `CanNotDelete`."""
+    name: str = "lock"
+
+
+@dataclass(slots=True)
+class AlertRule:
+    """A log alert."""
+
+    id: str
+    workspace_id: str
+    enabled: bool = True
+
+
 class State:
     """One cloud, without what answers for Resource Manager."""
 
@@ -75,6 +104,12 @@ class State:
         self.identities = IdentityEndpoint()
         self.vaults, self.topics, self.accounts, self.subscription_names = {}, {}, {}, {}
         self.arm = Arm(clock)
+        self.apps: dict[str, App] = {}
+        """By id in lower case."""
+        self.locks: list[Lock] = []
+        self.alert_rules: list[AlertRule] = []
+        self.unregistered: set[tuple[str, str]] = set()
+        """Subscription and namespace of resource providers, in lower case, that nobody has registered there."""
 
     def make_vault(self, name: str, subscription: str, resource_group: str, *, hsm: bool = False) -> Vault:
         """Make an empty vault or Managed HSM."""

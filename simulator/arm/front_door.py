@@ -10,6 +10,7 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 from simulator.arm.answers import SUBSCRIPTION, ArmError, Handler, answer, check_cluster_version, check_scope_exists
+from simulator.arm.locks import check_locks
 from simulator.arm.throttle import Throttle
 from simulator.entra import identity
 from simulator.operationalinsights.clusters import RefusedError
@@ -71,6 +72,7 @@ class FrontDoor:
                 path = match.groupdict()
                 if "scope" in path and "subscription" in path:
                     check_scope_exists(self.state.arm.resource_groups, path)
+                check_locks(request, self.state.locks)
                 response = handler(request, token.principal, path)
                 response.headers[name] = left
                 return response

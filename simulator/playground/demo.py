@@ -82,6 +82,7 @@ def tell() -> int:
             play(azure, clusters, lines(host))
             heading("The rotations on record, as `cmk-rotation status` shows them")
             command_line(azure, "status")
+            command_line(azure, "report", "--output", str(folder / "report.html"))
         except DemoError as error:
             say(f"\n{error}. The function log is {folder}/host.jsonl", "31")
             return 1
