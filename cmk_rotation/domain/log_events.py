@@ -13,6 +13,7 @@ from enum import StrEnum
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
 
@@ -201,6 +202,7 @@ def rotation_finished(rotation: Rotation, since: datetime | None = None) -> LogL
     fields = {
         **rotation_fields(rotation),
         **_call(rotation.message, rotation.remedy, since or rotation.outcome.finished_at or rotation.requested_at),
+        "finishedAt": rotation.outcome.finished_at,
         "verified": rotation.verified,
         "secondsToVerify": rotation.seconds_to_verify,
         "keepOldVersionUntil": rotation.outcome.keep_old_version_until,
@@ -226,6 +228,7 @@ SAID_ON_CHANGE = (
         "reason",
         "held",
         "attentionReason",
+        "disabledEarly",
         "stage",
         "toVersion",
     ),
@@ -258,6 +261,8 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
         startedAt=updating.attempt.started_at if updating else None,
         attentionReason=alerts.attention_reason,
         attentionSince=(alerts.attention_since or status.since) if alerts.attention_reason else None,
+        remedy=_remedy_of_attention(status),
+        disabledEarly=tuple(one.version for one in alerts.disabled_early) or None,
         oldVersion=moved.from_version if moved else None,
         leftAt=moved.outcome.finished_at if moved else None,
         keepOldVersionUntil=moved.outcome.keep_old_version_until if moved else None,
@@ -268,6 +273,12 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
         lastToVersion=last.to_version if last else None,
         message=status.message,
     )
+
+
+def _remedy_of_attention(status: ClusterStatus) -> str | None:
+    """What to do about what a person is called for: it may be something else than what the last look came to."""
+    called = status.alerts.attention_reason
+    return status.remedy if called is None or called is status.reason else remedy_for(called)
 
 
 def cluster_attention(about: _Fields, reason: Reason, message: str, remedy: str | None, since: datetime) -> LogLine:
