@@ -191,7 +191,8 @@ class Query:
                 literal = _LITERALS[kind](text)
                 return lambda _: literal
             case ["NameReference", ["TokenName", name]]:
-                return lambda row: row[name] if name in row else self.running.lets[name]
+                # A row of a union lacks the columns that only others have.
+                return lambda row: row[name] if name in row else self.running.lets.get(name)
             case ["FunctionCallExpression", ["NameReference", ["TokenName", name]], ["ExpressionList", _, items, _]]:
                 return self.call(name, [self.value(one) for one in elements(items)])
             case ["ToScalarExpression", "toscalar", _, _, inner, _]:
