@@ -11,7 +11,7 @@ from datetime import datetime
 from cmk_rotation.controller.cluster_status import status_due
 from cmk_rotation.controller.ports import World
 from cmk_rotation.decisions.key_rules import update_in_danger
-from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Observation, Seen, UnreadableCluster
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, DisabledEarly
@@ -49,9 +49,9 @@ NOT_OVER_ON_HOLD = ANNOUNCED_BY_ROTATION | {
 """What the operator's tag does not mend: it only keeps us from trying again."""
 
 
-def observation_fields(observation: Observation | UnreadableCluster) -> dict[str, object]:
+def observation_fields(observation: Seen) -> dict[str, object]:
     """The ids that a line about a cluster carries."""
-    if isinstance(observation, UnreadableCluster):
+    if not isinstance(observation, Observation):
         known = observation.status
         return {
             "clusterId": observation.cluster_id.text,
@@ -68,9 +68,7 @@ def observation_fields(observation: Observation | UnreadableCluster) -> dict[str
     }
 
 
-def log_decision(
-    world: World, observation: Observation | UnreadableCluster, decision: Decision, request: VisitRequest
-) -> None:
+def log_decision(world: World, observation: Seen, decision: Decision, request: VisitRequest) -> None:
     """One line per visit; DEBUG unless the reason is new."""
     changed = observation.status is None or observation.status.reason is not decision.reason
     world.log(

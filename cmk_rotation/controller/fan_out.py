@@ -1,6 +1,7 @@
 """From a key to its clusters: an event names the key, and each cluster that uses it gets a visit of its own."""
 
 from cmk_rotation.controller.ports import World
+from cmk_rotation.controller.side_by_side import request_all
 from cmk_rotation.controller.survey import survey
 from cmk_rotation.controller.visit import reject
 from cmk_rotation.domain import log_events
@@ -16,9 +17,9 @@ def key_changed(world: World, request: VisitRequest) -> None:
         return
     found = survey(world)
     using = [cluster for cluster in found.clusters.values() if cluster.key == request.key]
-    for cluster in using:
-        visit = VisitRequest(request.by, world.now(), cluster=cluster.id, event_id=request.event_id)
-        world.requests.request(visit)
+    now = world.now()
+    visits = [VisitRequest(request.by, now, cluster=one.id, event_id=request.event_id) for one in using]
+    request_all(world, visits)
     elapsed = world.now() - (plausible(request.requested_at, latest=world.now()) or world.now())
     unavailable = [failure for failure in found.failed.values() if failure.kind is FailureKind.UNAVAILABLE]
     again = bool(unavailable) and elapsed < CALL_OUT_AFTER

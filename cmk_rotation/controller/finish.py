@@ -10,7 +10,7 @@ from cmk_rotation.controller.alerts import attention_since
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version
-from cmk_rotation.decisions.observation import Observation, UnreadableCluster, confirms
+from cmk_rotation.decisions.observation import Observation, Seen, confirms
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.log_events import rotation_fields
@@ -25,7 +25,7 @@ from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_E
 from cmk_rotation.domain.vocabulary import OPEN, Reason, Stage
 
 
-def finish(world: World, observation: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
+def finish(world: World, observation: Seen, rotation: Rotation) -> Rotation:
     """Put a rotation's end on record and announce it.
 
     Raises `ConflictError` if another visit got there first, and `StorageUnavailableError`.
@@ -46,7 +46,7 @@ def announcement_due(rotation: Rotation, now: datetime) -> bool:
     return rotation.stage not in OPEN and not heard and not quiet
 
 
-def announce_overdue(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> None:
+def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
     """Say how a rotation ended whose own visit died before it did. Of two visits that find it so, the table lets one.
 
     A row is no proof: whoever can write the table can write one. A success is announced only if this look confirms it, and

@@ -4,29 +4,54 @@ from dataclasses import replace
 from traceback import extract_tb
 
 from cmk_rotation.controller.ports import AzureCallError, World
-from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Glance, Observation, Seen, UnreadableCluster, under_way
+from cmk_rotation.decisions.update_rules import is_enough
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, Operation, Workspace, same_version
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, operation_id
 from cmk_rotation.domain.redaction import one_line
-from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy
 
 MOST_WORKSPACES = 100
 """A cluster may have a thousand; more than this many are neither read nor put on record."""
 
 
+def look(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Seen:
+    """Read what has to be read of one cluster now: of an update under way mostly the operation, and else everything.
+
+    The operation comes first. While it goes on, nothing else has to be asked each time; and what the cluster shows after it
+    has ended is what that came to.
+    """
+    operation = _operation_under_way(world, record)
+    if by is RequestedBy.FOLLOW and isinstance(operation, Operation):
+        glance = Glance(
+            now=world.now(),
+            timing=world.timing,
+            cluster_id=cluster_id,
+            operation=operation,
+            rotations=record.rotations,
+            status=record.status,
+        )
+        if is_enough(glance):
+            return glance
+    return _look_at_all(world, cluster_id, record, by, operation)
+
+
 def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Observation | UnreadableCluster:
     """Read all that a decision about one cluster needs. What cannot be read is part of the observation."""
+    return _look_at_all(world, cluster_id, record, by, _operation_under_way(world, record))
+
+
+def _look_at_all(
+    world: World, cluster_id: ClusterId, record: Record, by: RequestedBy, operation: Operation | Failure | None
+) -> Observation | UnreadableCluster:
+    status = record.status
     try:
         cluster = world.clusters.get(cluster_id)
     except AzureCallError as error:
         return unreadable(world, cluster_id, error.failure, record)
     versions = read_versions(world, cluster)
-    observation = assemble(world, cluster, versions, record, by)
-    if observation.updating is not None:
-        observation = replace(observation, operation=_read_operation(world, observation.updating), now=world.now())
-    status = record.status
+    observation = replace(assemble(world, cluster, versions, record, by), operation=operation)
     if status is not None and Reason.WORKSPACE_FAILED in {status.reason, status.alerts.attention_reason}:
         observation = replace(observation, workspaces=read_workspaces(world, cluster), now=world.now())
     return observation
@@ -114,8 +139,11 @@ def read_workspaces(world: World, cluster: Cluster) -> tuple[Workspace, ...]:
     return tuple(workspaces)
 
 
-def _read_operation(world: World, rotation: Rotation) -> Operation | Failure | None:
+def _operation_under_way(world: World, record: Record) -> Operation | Failure | None:
     """The operation of an open rotation. A stored URL is called only if it is trustworthy still."""
+    rotation = under_way(record.rotations)
+    if rotation is None:
+        return None
     url, subscription = rotation.attempt.operation_url, rotation.cluster_id.subscription
     if url is None or operation_id(url, arm_host=world.arm_host, subscription=subscription) is None:
         return None

@@ -1,10 +1,12 @@
 """Reconcile: look at everything in scope, cheaply, and request a visit wherever one would do something."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
+from typing import NoReturn
 
 from cmk_rotation.controller.alerts import KEY_IS_DEAD, alerts_due, observation_fields
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
@@ -14,7 +16,8 @@ from cmk_rotation.controller.observe import assemble, broken, read_versions, unr
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
 from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
-from cmk_rotation.controller.survey import Survey, survey, unlisted
+from cmk_rotation.controller.side_by_side import request_all, side_by_side
+from cmk_rotation.controller.survey import NOT_REACHED, READING_LASTS, Survey, survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain import log_events
@@ -27,18 +30,12 @@ from cmk_rotation.domain.timing import REMIND_EVERY
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, RequestedBy, Stage
 
-_READING_LASTS = timedelta(minutes=5)
-"""How long a run of the timer reads keys. A vault that hangs costs up to 45 seconds, and the host ends a run after ten
-minutes (`functionTimeout`); this leaves time for the last vault, and for requesting a visit to every cluster left. Visits
-read their keys by themselves, several side by side."""
-_NOT_REACHED = Failure(FailureKind.UNAVAILABLE, "NotReached", "other vaults took all the time that there was")
-
 
 def reconcile(world: World) -> None:
     """Look at every cluster in scope cheaply and request a visit wherever one would do something.
 
-    Cheaply: list pages, one read per distinct key, one query for the records. A visit is requested as soon as its cluster
-    has been looked at: should the host end this run, the clusters before are looked after. May raise
+    Cheaply: list pages, one read per distinct key, one query for the records. Visits are requested as soon as the clusters
+    of a key have been looked at: should the host end this run, the clusters before are looked after. May raise
     `StorageUnavailableError`.
     """
     began = world.now()
@@ -46,19 +43,23 @@ def reconcile(world: World) -> None:
     try:
         records = world.records.everything()
     except StorageUnavailableError:
-        _call_out_dead_keys(world, found, until=began + _READING_LASTS)
+        _call_out_dead_keys(world, found, until=began + READING_LASTS)
         raise
     pinned = pinned_by(world, records)
     tally = Tally()
+    wanted: list[ClusterId] = []
     for unseen in unlisted(world, found, records):
         with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], tally):
-            _look_after(world, unseen.cluster_id, unseen, pinned, tally)
-    versions = _reader(world, until=began + _READING_LASTS)
-    for cluster in found.clusters.values():
-        record = records.get(cluster.id, Record())
-        with _called_out_by_name(world, cluster.id, record, tally):
-            seen = assemble(world, cluster, versions(cluster), record, RequestedBy.RECONCILE)
-            _look_after(world, cluster.id, seen, pinned, tally)
+            wanted += _look_after(world, unseen, pinned, tally)
+    _request(world, wanted, tally)
+    for users, read in _keys_read(world, found, until=began + READING_LASTS):
+        wanted = []
+        for cluster in users:
+            record = records.get(cluster.id, Record())
+            with _called_out_by_name(world, cluster.id, record, tally):
+                seen = assemble(world, cluster, read(), record, RequestedBy.RECONCILE)
+                wanted += _look_after(world, seen, pinned, tally)
+        _request(world, wanted, tally)
     _let_go(world, records, tally)
     log_notices(world, found)
     log_heartbeat(world, found, tally, began)
@@ -67,12 +68,9 @@ def reconcile(world: World) -> None:
 
 def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
     """The alarm that saves data does not depend on the table. Without its memory the line comes with every run."""
-    versions = _reader(world, until)
-    for cluster in found.clusters.values():
+    for cluster, read in ((one, read) for users, read in _keys_read(world, found, until) for one in users):
         try:
-            seen: Observation | UnreadableCluster = assemble(
-                world, cluster, versions(cluster), Record(), RequestedBy.RECONCILE
-            )
+            seen: Observation | UnreadableCluster = assemble(world, cluster, read(), Record(), RequestedBy.RECONCILE)
             _, decision = settle(seen)
         except Exception as error:  # noqa: BLE001 - whatever is odd about one cluster, the others are looked after
             seen, decision = broken(world, cluster.id, Record(), error)
@@ -96,21 +94,21 @@ def _called_out_by_name(world: World, cluster_id: ClusterId, record: Record, tal
 
 
 def _look_after(
-    world: World,
-    cluster_id: ClusterId,
-    seen: Observation | UnreadableCluster,
-    pinned: PinnedBy,
-    tally: Tally,
-) -> None:
-    """Request a visit if one would do something, and count the cluster."""
+    world: World, seen: Observation | UnreadableCluster, pinned: PinnedBy, tally: Tally
+) -> tuple[ClusterId, ...]:
+    """Count the cluster. The result is itself, if a visit would do something."""
     observation, decision = settle(seen)
     wanted = wants_visit(world, seen, observation, decision)
-    if wanted:
-        world.requests.request(VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=cluster_id))
     if isinstance(seen, Observation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
         note_retention(world, pinned, seen)
-    tally.count(cluster_id, counted(seen, decision))
-    tally.visits_requested += wanted
+    tally.count(seen.cluster_id, counted(seen, decision))
+    return (seen.cluster_id,) if wanted else ()
+
+
+def _request(world: World, clusters: Iterable[ClusterId], tally: Tally) -> None:
+    visits = [VisitRequest(RequestedBy.RECONCILE, world.now(), cluster=one) for one in clusters]
+    request_all(world, visits)
+    tally.visits_requested += len(visits)
 
 
 def _let_go(world: World, records: Mapping[ClusterId, Record], tally: Tally) -> None:
@@ -139,16 +137,30 @@ _SEE_FOR_YOURSELF = (
 )
 
 
-def _reader(world: World, until: datetime) -> Callable[[Cluster], tuple[KeyVersion, ...] | Failure]:
-    """Reads the versions of a cluster's key: each key when it is first needed, unless it is too late for that."""
-    read: dict[Key | None, tuple[KeyVersion, ...] | Failure] = {}
+type _Read = Callable[[], tuple[KeyVersion, ...] | Failure]
 
-    def versions(cluster: Cluster) -> tuple[KeyVersion, ...] | Failure:
-        if cluster.key not in read:
-            read[cluster.key] = read_versions(world, cluster) if world.now() < until else _NOT_REACHED
-        return read[cluster.key]
 
-    return versions
+def _keys_read(world: World, found: Survey, until: datetime) -> Iterator[tuple[list[Cluster], _Read]]:
+    """The clusters of each key, and what tells its versions, read once if there was time.
+
+    What this product itself fails at is raised where it is told, so that the clusters can be named.
+    """
+    of_keys: dict[Key | None, list[Cluster]] = {}
+    for cluster in found.clusters.values():
+        of_keys.setdefault(cluster.key, []).append(cluster)
+
+    def read(users: list[Cluster]) -> tuple[list[Cluster], _Read]:
+        try:
+            versions = read_versions(world, users[0]) if world.now() < until else NOT_REACHED
+        except Exception as error:  # noqa: BLE001 - see above
+            return users, partial(_raise, error)
+        return users, lambda: versions
+
+    yield from side_by_side(read, of_keys.values())
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def wants_visit(

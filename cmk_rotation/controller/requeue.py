@@ -8,19 +8,22 @@ from cmk_rotation.controller.alerts import alerts_due
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.decisions.observation import (
     Decision,
+    Glance,
     Observation,
+    Seen,
     UnreadableCluster,
     busy_since,
     since,
     unavailable_since,
 )
 from cmk_rotation.domain.azure_resources import Failure
-from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Record
+from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import UNREACHABLE, FailureKind, RequestedBy
+from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, FailureKind, RequestedBy
 
 _TRIES = 20
 """How often a row is written on top of what other visits wrote at the same time. Each lost try is another visit's gain, so
@@ -34,9 +37,26 @@ def visit_may_come(status: ClusterStatus | None, now: datetime, longest_wait: ti
     return due is not None and now < due + VISIT_COMES_WITHIN
 
 
+def is_spare(world: World, record: Record, request: VisitRequest) -> bool:
+    """Whether a later look has made this visit needless: one is due after it, or nothing is left to be seen.
+
+    The first look after a claim is requested before the update is sent. Where all went well, others have come before it.
+    """
+    status = record.status
+    if request.by is not RequestedBy.FOLLOW or status is None:
+        return False
+    now = world.now()
+    looked_at = plausible(status.looked_at, latest=now)
+    if looked_at is None or request.requested_at > looked_at:
+        return False
+    if status.next_visit is not None:
+        return now < status.next_visit.at and _still_to_come(world, status, request, now) is not None
+    return all(rotation.stage not in OPEN and rotation.outcome.announced for rotation in record.rotations)
+
+
 def end_visit(
     world: World,
-    observation: Observation | UnreadableCluster,
+    observation: Seen,
     decision: Decision,
     request: VisitRequest,
     *,
@@ -48,53 +68,51 @@ def end_visit(
     tells that a failure behind this decision was called out in this very visit. Raises `StorageUnavailableError`, and
     only if it requested no visit.
     """
-    look = observed(observation, decision, world.now())
+    now, after = world.now(), decision.requeue_after
     stored, requested = observation.status, None
     try:
         for _ in range(_TRIES):
-            due = _still_to_come(world, stored, request, look.looked_at)
-            if (
-                requested is None
-                and decision.requeue_after is not None
-                and not _in_time(due, look, decision.requeue_after)
-            ):
-                requested = _request_visit(world, look, decision.requeue_after)
-            visit = requested if requested and not _in_time(due, look, decision.requeue_after) else due
-            lines: list[LogLine] = []
-            if stored is None or _is_later(look, stored):
-                row = replace(_on_top_of(stored, look), next_visit=visit)
+            due = _still_to_come(world, stored, request, now)
+            if requested is None and after is not None and not _in_time(due, now, after):
+                requested = _request_visit(world, observation.cluster_id, now, after)
+            visit = requested if requested and not _in_time(due, now, after) else due
+            row, lines = stored, list[LogLine]()
+            if not isinstance(observation, Glance) and _is_later(now, stored):
+                row = replace(_on_top_of(stored, observed(observation, decision, now)), next_visit=visit)
                 alerts, lines = alerts_due(row, observation, decision, announced=announced)
                 row = replace(row, alerts=alerts)
-            elif visit != stored.next_visit:
-                row = (
-                    stored  # the later look wins; but this one's visit is noted, or nobody would know it when it comes
-                )
-            else:
+            elif row is None or (visit == row.next_visit and not isinstance(observation, Glance)):
                 return
-            if _put_and_tell(world, replace(row, next_visit=visit), lines, look.looked_at):
+            # A later look wins, and a glance is none; but its visit is noted, or nobody would know that when it comes. A
+            # glance writes in any case: where the row has changed, it may be the visit that the row waits for by now.
+            if _put_and_tell(world, replace(row, next_visit=visit), lines, now):
                 return
             # Another visit recorded first. If this is the one that its row waits for, that is known only now.
-            stored = world.records.of_cluster(look.cluster_id).status
+            stored = world.records.of_cluster(observation.cluster_id).status
     except StorageUnavailableError:
         if requested is None:
             raise
 
 
-def _is_later(look: ClusterStatus, stored: ClusterStatus) -> bool:
-    """Whether a look is later than the one on record, whose time is not believed if it lies ahead."""
-    last = plausible(stored.looked_at, latest=look.looked_at + CLOCKS_DIFFER)
-    return last is None or last <= look.looked_at
+def _is_later(now: datetime, stored: ClusterStatus | None) -> bool:
+    """Whether this look is later than the one on record, whose time is not believed if it lies ahead."""
+    last = plausible(stored.looked_at, latest=now + CLOCKS_DIFFER) if stored else None
+    return last is None or last <= now
 
 
 def _put_and_tell(world: World, row: ClusterStatus, lines: Sequence[LogLine], now: datetime) -> bool:
-    """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed."""
+    """Write the row, then the lines that it notes as being said, then that they were; False if the row has changed.
+
+    What is said again within a day anyway is not worth a second write.
+    """
+    once = any(not line.said_daily for line in lines)
     try:
-        saved = world.records.save_status(_saying(row, now) if lines else row)
+        saved = world.records.save_status(_saying(row, now) if once else row)
     except ConflictError:
         return False
     for line in lines:
         world.log(line)
-    if lines:
+    if once:
         _confirm_said(world, saved)
     return True
 
@@ -116,15 +134,15 @@ def _still_to_come(
     return visit if visit_may_come(stored, now, world.timing.longest_wait) and not is_this_one else None
 
 
-def _in_time(due: NextVisit | None, look: ClusterStatus, after: timedelta | None) -> bool:
+def _in_time(due: NextVisit | None, now: datetime, after: timedelta | None) -> bool:
     """Whether the visit that is due does not come long after this look wants one."""
-    return due is not None and (after is None or due.at <= look.looked_at + 2 * after)
+    return due is not None and (after is None or due.at <= now + 2 * after)
 
 
-def _request_visit(world: World, look: ClusterStatus, after: timedelta) -> NextVisit:
-    asked_at = look.looked_at.replace(microsecond=look.looked_at.microsecond // 1000 * 1000)
-    world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=look.cluster_id), after)
-    return NextVisit(look.looked_at + after, asked_at)
+def _request_visit(world: World, cluster_id: ClusterId, now: datetime, after: timedelta) -> NextVisit:
+    asked_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    world.requests.request(VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=cluster_id), after)
+    return NextVisit(now + after, asked_at)
 
 
 def _on_top_of(stored: ClusterStatus | None, look: ClusterStatus) -> ClusterStatus:
@@ -159,10 +177,9 @@ def _saying(row: ClusterStatus, since: datetime | None) -> ClusterStatus:
 def observed(observation: Observation | UnreadableCluster, decision: Decision, now: datetime) -> ClusterStatus:
     """A cluster's row after a look. What could not be read stays as it was last seen."""
     before = _said_for_sure(observation.status, now)
-    cluster_id = observation.cluster_id if isinstance(observation, UnreadableCluster) else observation.cluster.id
     trouble = None if _could_read_everything(observation) else unavailable_since(observation)
     status = replace(
-        before or ClusterStatus(cluster_id, None, decision.reason, now, "", None, now),
+        before or ClusterStatus(observation.cluster_id, None, decision.reason, now, "", None, now),
         reason=decision.reason,
         since=_since(before, decision, trouble, now),
         message=decision.message,

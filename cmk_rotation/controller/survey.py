@@ -1,21 +1,22 @@
 """Which clusters there are: those that the scopes list, and those on record that no scope lists any more."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from datetime import datetime, timedelta
 
 from cmk_rotation.controller.observe import unreadable
 from cmk_rotation.controller.ports import AzureCallError, World
+from cmk_rotation.controller.side_by_side import side_by_side
 from cmk_rotation.decisions.observation import UnreadableCluster
 from cmk_rotation.domain.azure_resources import Cluster, Failure, Listed, UnreadableEntry
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.vocabulary import FailureKind
 
-AT_ONCE = 8
-"""Scopes that are listed side by side: Azure allows five clusters in a region and subscription, so a large fleet is many
-subscriptions, and one after the other they would outlast the function. Nothing is logged but by whoever asked."""
+READING_LASTS = timedelta(minutes=5)
+"""How long scopes and keys are read in one run. What hangs costs up to 45 seconds, and the host ends a run after ten minutes
+(`functionTimeout`); this leaves time for the last of them, and for requesting a visit to every cluster left."""
+NOT_REACHED = Failure(FailureKind.UNAVAILABLE, "NotReached", "others took all the time that there was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +31,31 @@ class Survey:
 
 
 def survey(world: World) -> Survey:
-    """List every scope; one that fails does not keep the others from being looked after."""
+    """List every scope; one that fails does not keep the others from being looked after.
+
+    Azure allows five clusters in a region and subscription, so a large fleet is many subscriptions.
+    """
+    until = world.now() + READING_LASTS
     clusters: dict[ClusterId, Cluster] = {}
     empty: list[Scope] = []
     failed: dict[Scope, Failure] = {}
     unreadable: dict[Scope, tuple[UnreadableEntry, ...]] = {}
-    with ThreadPoolExecutor(min(AT_ONCE, len(world.scopes))) as pool:
-        for scope, found in zip(world.scopes, pool.map(partial(_listed, world), world.scopes), strict=True):
-            if isinstance(found, Failure):
-                failed[scope] = found
-                continue
-            clusters.update((cluster.id, cluster) for cluster in found.clusters)
-            if found.unreadable:
-                unreadable[scope] = found.unreadable
-            elif not found.clusters:
-                empty.append(scope)
+    listed = side_by_side(lambda scope: _listed(world, scope, until), world.scopes)
+    for scope, found in zip(world.scopes, listed, strict=True):
+        if isinstance(found, Failure):
+            failed[scope] = found
+            continue
+        clusters.update((cluster.id, cluster) for cluster in found.clusters)
+        if found.unreadable:
+            unreadable[scope] = found.unreadable
+        elif not found.clusters:
+            empty.append(scope)
     return Survey(clusters, tuple(empty), failed, unreadable)
 
 
-def _listed(world: World, scope: Scope) -> Listed | Failure:
+def _listed(world: World, scope: Scope, until: datetime) -> Listed | Failure:
+    if world.now() >= until:
+        return NOT_REACHED
     try:
         return world.clusters.in_scope(scope)
     except AzureCallError as error:

@@ -51,6 +51,8 @@ _MERGES = 5
 class Sent:
     """The update was sent, or its claim will lapse; a next visit has been requested."""
 
+    rotation: Rotation
+    """As it is under way."""
     decision: Decision
     """What to wait for."""
 
@@ -87,7 +89,7 @@ def send_update(
         claim = world.records.save_rotation(claim_renewed(claim, world.now()))
     follow = VisitRequest(RequestedBy.FOLLOW, world.now(), cluster=claim.cluster_id, event_id=claim.event_id)
     world.requests.request(follow, CLAIM_LASTS)
-    to_be_seen = Sent(Decision(Action.WAIT, claim.reason, claim.message))
+    to_be_seen = Sent(claim, Decision(Action.WAIT, claim.reason, claim.message))
     if _is_late(world, claim):
         return to_be_seen  # the claim lapses, and the visit claims again
     try:
@@ -167,15 +169,15 @@ def _send(world: World, observation: Observation, claim: Rotation) -> Sent | Ref
     except AzureCallError as error:
         failure = error.failure
     else:
-        return Sent(_accepted(world, observation, claim, answer))
+        return _accepted(world, observation, claim, answer)
     if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.THROTTLED}:
-        return Sent(_unanswered(world, observation, claim, failure))
+        return _unanswered(world, observation, claim, failure)
     if _is_busy(world, observation, claim, failure):
-        return Sent(_busy(world, observation, claim, failure))
+        return _busy(world, observation, claim, failure)
     return Refused(_refused(world, observation, claim, failure))
 
 
-def _accepted(world: World, observation: Observation, claim: Rotation, answer: Accepted) -> Decision:
+def _accepted(world: World, observation: Observation, claim: Rotation, answer: Accepted) -> Sent:
     trusted = operation_id(answer.operation_url, arm_host=world.arm_host, subscription=claim.cluster_id.subscription)
     now = world.now()
     noted = accepted(claim, answer, trusted, now)
@@ -183,10 +185,10 @@ def _accepted(world: World, observation: Observation, claim: Rotation, answer: A
     world.log(log_events.update_accepted(noted))
     _note(world, noted, Step("accepted", now, noted))
     after = observation.timing.poll_interval(now - (claim.attempt.started_at or now), answer.retry_after)
-    return Decision(Action.WAIT, noted.reason, noted.message, requeue_after=after)
+    return Sent(noted, Decision(Action.WAIT, noted.reason, noted.message, requeue_after=after))
 
 
-def _busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
+def _busy(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Sent:
     """Not a refusal: look again, and send again only once what runs has ended."""
     now, late = world.now(), overdue(observation, claim)
     timing = observation.timing.poll_interval(now - (claim.attempt.started_at or now), failure.retry_after)
@@ -195,10 +197,10 @@ def _busy(world: World, observation: Observation, claim: Rotation, failure: Fail
     world.log(log_events.update_progress(noted, new=True))
     _note(world, noted, Step("busy", now, noted))
     action = Action.ATTENTION if late else Action.WAIT
-    return Decision(action, noted.reason, noted.message, requeue_after=after)
+    return Sent(noted, Decision(action, noted.reason, noted.message, requeue_after=after))
 
 
-def _unanswered(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Decision:
+def _unanswered(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Sent:
     """Look before sending it again; what Azure turned away, it has not taken, and need not be waited for."""
     now = world.now()
     lasted = now - since(observation.status, Reason.CLUSTER_UNREACHABLE, now)
@@ -210,7 +212,7 @@ def _unanswered(world: World, observation: Observation, claim: Rotation, failure
         noted = unanswered(claim, failure, now + after)
     _note(world, noted, Step("unanswered", now, noted))
     action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
-    return Decision(action, noted.reason, noted.message, requeue_after=after)
+    return Sent(noted, Decision(action, noted.reason, noted.message, requeue_after=after))
 
 
 def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:

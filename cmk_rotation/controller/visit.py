@@ -13,11 +13,11 @@ from cmk_rotation.controller.finish import (
     announcement_due,
     finish,
 )
-from cmk_rotation.controller.observe import observe
+from cmk_rotation.controller.observe import look
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
-from cmk_rotation.controller.requeue import end_visit
+from cmk_rotation.controller.requeue import end_visit, is_spare
 from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
-from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, toward
+from cmk_rotation.decisions.observation import Decision, Glance, Observation, Seen, toward
 from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.identifiers import ClusterId
@@ -60,7 +60,10 @@ def reject(world: World, why: str) -> None:
 
 def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
     """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
-    seen = observe(world, cluster_id, world.records.of_cluster(cluster_id), request.by)
+    record = world.records.of_cluster(cluster_id)
+    if is_spare(world, record, request):
+        return
+    seen = look(world, cluster_id, record, request.by)
     if isinstance(seen, Observation):
         seen = replace(seen, asked_at=request.enqueued_at)
     unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
@@ -72,17 +75,21 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
     _act(world, seen, request)
 
 
-def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequest) -> None:
+def _act(world: World, seen: Seen, request: VisitRequest) -> None:
     """Carry out and record what the observation calls for."""
     observation, decision = settle(seen, partial(_end_on_record, world))
     log_decision(world, observation, decision, request)
     result = None
+    if isinstance(observation, Glance):
+        observation = _note_progress(world, observation, decision)
     if isinstance(observation, Observation):
         observation = _note_progress(world, observation, decision)
         if decision.action is Action.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
             result = send_update(world, observation, decision.target, request)
     match result:
-        case Sent() | Skipped():
+        case Sent():
+            observation, decision = observation.with_rotation(result.rotation), result.decision
+        case Skipped():
             decision = result.decision
         case Refused():
             observation, decision = settle(observation.with_rotation(result.rotation))
@@ -95,7 +102,7 @@ def _act(world: World, seen: Observation | UnreadableCluster, request: VisitRequ
             raise
 
 
-def _end_on_record(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
+def _end_on_record(world: World, seen: Seen, rotation: Rotation) -> Rotation:
     """End a rotation, or a claim of which nothing came; in observe, only what was under way."""
     if rotation.stage in OPEN:
         world.log(log_events.update_progress(rotation, new=True))
@@ -104,12 +111,12 @@ def _end_on_record(world: World, seen: Observation | UnreadableCluster, rotation
     return finish(world, seen, rotation) if world.mode is Mode.ENFORCE or follows_update else rotation
 
 
-def _has_failed(before: Observation | UnreadableCluster, after: Observation | UnreadableCluster) -> bool:
+def _has_failed(before: Seen, after: Seen) -> bool:
     """Whether this visit ended a rotation as failed, which was called out as that."""
     return any(one.stage is Stage.FAILED and one not in before.rotations for one in after.rotations)
 
 
-def _note_progress(world: World, observation: Observation, decision: Decision) -> Observation:
+def _note_progress[One: (Observation, Glance)](world: World, observation: One, decision: Decision) -> One:
     """Put on record what this look learned of an update under way."""
     before = observation.updating
     if before is None:

@@ -10,8 +10,9 @@ from cmk_rotation.decisions import key_rules
 from cmk_rotation.decisions.observation import (
     Decision,
     Finish,
+    Look,
     Observation,
-    Seen,
+    UnreadableCluster,
     attention,
     busy_since,
     nothing,
@@ -29,9 +30,9 @@ from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason,
 # --- the cluster ---
 
 
-def cluster_cannot_be_read(unreadable: Seen) -> Decision | Finish | None:
+def cluster_cannot_be_read(unreadable: Look) -> Decision | Finish | None:
     """Without the cluster nothing is decided: it is gone, forbidden, or out of reach for now."""
-    if isinstance(unreadable, Observation):
+    if not isinstance(unreadable, UnreadableCluster):
         return None
     failure, name = unreadable.failure, unreadable.cluster_id.name
     if failure.kind is FailureKind.NOT_FOUND:

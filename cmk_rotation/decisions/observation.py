@@ -1,5 +1,6 @@
 """What a decision is made from, and what it comes to. Frozen values; nothing here reads or writes anything."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -55,7 +56,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class Look:
     """What every look at a cluster has: its time, and what is on record."""
 
     now: datetime
@@ -68,6 +69,11 @@ class _Look:
         """The rotations that wait or are under way."""
         return tuple(rotation for rotation in self.rotations if rotation.stage in OPEN)
 
+    @property
+    def updating(self) -> Rotation | None:
+        """The rotation whose update was claimed and has not ended."""
+        return under_way(self.rotations)
+
     def with_rotation(self, rotation: Rotation) -> Self:
         """The same look, with that rotation on record."""
         others = tuple(other for other in self.rotations if not same_rotation(other, rotation))
@@ -75,7 +81,7 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation(_Look):
+class Observation(Look):
     """One cluster, as seen in one look."""
 
     timing: Timing
@@ -92,13 +98,9 @@ class Observation(_Look):
     """When the queue took the request for this look, if one led to it."""
 
     @property
-    def updating(self) -> Rotation | None:
-        """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
-
-        There are several when the key rotated again between two visits at the same time.
-        """
-        claimed = [rotation for rotation in self.rotations if rotation.stage is Stage.UPDATING]
-        return max(claimed, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
+    def cluster_id(self) -> ClusterId:
+        """Of the cluster, as each kind of look has it."""
+        return self.cluster.id
 
     @property
     def in_use(self) -> KeyVersion | None:
@@ -155,7 +157,7 @@ class Observation(_Look):
         Once an attempt has failed, the operator's word was for that one, not for the next.
         """
         return replace(
-            _Look.with_rotation(self, rotation),
+            Look.with_rotation(self, rotation),
             operation=None,
             workspaces=rotation.outcome.linked_workspaces or self.workspaces,
             by=RequestedBy.FOLLOW if rotation.stage is Stage.FAILED else self.by,
@@ -163,14 +165,32 @@ class Observation(_Look):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadableCluster(_Look):
+class UnreadableCluster(Look):
     """One cluster that could not be read."""
 
     cluster_id: ClusterId
     failure: Failure
 
 
-type Seen = Observation | UnreadableCluster
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance(Look):
+    """One operation, which goes on. Its cluster and the cluster's key were looked at a short while ago, and not now."""
+
+    timing: Timing
+    cluster_id: ClusterId
+    operation: Operation
+
+
+type Seen = Observation | Glance | UnreadableCluster
+
+
+def under_way(rotations: Iterable[Rotation]) -> Rotation | None:
+    """The rotation whose update was claimed and has not ended; of several, the last one that ARM took.
+
+    There are several when the key rotated again between two visits at the same time.
+    """
+    claimed = [rotation for rotation in rotations if rotation.stage is Stage.UPDATING]
+    return max(claimed, key=lambda one: (one.attempt.accepted_at is not None, one.requested_at), default=None)
 
 
 def reads_target(cluster: Cluster, rotation: Rotation) -> bool:
@@ -189,13 +209,15 @@ def toward(observation: Observation, target: KeyVersion, event_id: str | None = 
     )
 
 
-def confirms(seen: Observation | UnreadableCluster, rotation: Rotation) -> bool | None:
+def confirms(seen: Seen, rotation: Rotation) -> bool | None:
     """Whether a look bears out a rotation that is on record as ended; None if that cannot be told now.
 
     A success is borne out by the cluster being at its version, or past it. A failure claims nothing that could be.
     """
     if rotation.stage is not Stage.SUCCEEDED:
         return True
+    if isinstance(seen, Glance):
+        return None
     if isinstance(seen, UnreadableCluster):
         return None if seen.failure.kind in {FailureKind.UNAVAILABLE, FailureKind.NETWORK_BLOCKED} else False
     if seen.cluster.key != rotation.key:

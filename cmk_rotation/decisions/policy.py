@@ -12,22 +12,22 @@ from cmk_rotation.decisions import cluster_rules, key_rules, update_rules
 from cmk_rotation.decisions.observation import (
     Decision,
     Finish,
+    Look,
     Observation,
-    Seen,
 )
 from cmk_rotation.decisions.update_rules import Rule
 from cmk_rotation.domain.rotation import Rotation
 
-type End = Callable[[Seen, Rotation], Rotation]
 
-
-def decide(seen: Seen) -> Decision | Finish:
+def decide(seen: Look) -> Decision | Finish:
     """The first opinion among the rules. The last rule always has one."""
     opinions = (rule(seen) for rule in RULES)
     return next(opinion for opinion in opinions if opinion is not None)
 
 
-def settle(seen: Seen, end: End = lambda _, rotation: rotation) -> tuple[Seen, Decision]:
+def settle[One: Look](
+    seen: One, end: Callable[[One, Rotation], Rotation] = lambda _, rotation: rotation
+) -> tuple[One, Decision]:
     """Decide until no rotation ends any more, and `end` each that does. Without that: what a visit would come to."""
     decision = decide(seen)
     while isinstance(decision, Finish):
@@ -64,14 +64,14 @@ _OF_A_CLUSTER_SEEN: tuple[Rule, ...] = (
 )
 
 
-def _where_seen(rule: Rule) -> Callable[[Seen], Decision | Finish | None]:
+def _where_seen(rule: Rule) -> Callable[[Look], Decision | Finish | None]:
     """The rule, without an opinion on a cluster that could not be read."""
 
     @wraps(rule)
-    def opinion(seen: Seen) -> Decision | Finish | None:
+    def opinion(seen: Look) -> Decision | Finish | None:
         return rule(seen) if isinstance(seen, Observation) else None
 
     return opinion
 
 
-RULES = (cluster_rules.cluster_cannot_be_read, *map(_where_seen, _OF_A_CLUSTER_SEEN))
+RULES = (update_rules.operation_goes_on, cluster_rules.cluster_cannot_be_read, *map(_where_seen, _OF_A_CLUSTER_SEEN))

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from cmk_rotation.decisions.observation import (
     Decision,
     Finish,
+    Glance,
+    Look,
     Observation,
     not_again_before,
     reads_target,
@@ -31,6 +33,7 @@ from cmk_rotation.domain.rotation import (
 from cmk_rotation.domain.timing import (
     CALL_OUT_AFTER,
     CONTRADICTION_LASTS,
+    LOOK_AT_ALL_EVERY,
     SECOND_READ_AFTER,
     plausible,
     unavailable_backoff,
@@ -41,6 +44,33 @@ MOST_SENDS = 3
 """How often an update is sent with no answer before that counts as its failure, which rests longer each time."""
 
 type Rule = Callable[[Observation], Decision | Finish | None]
+
+
+def is_enough(glance: Glance) -> bool:
+    """Whether this is all that there is to see: the operation goes on, and all else was fine, and looked at a short while ago."""
+    rotation, status, operation = glance.updating, glance.status, glance.operation
+    if rotation is None or status is None or operation.succeeded or operation.failed or overdue(glance, rotation):
+        return False
+    looked_at = plausible(status.looked_at, latest=glance.now)
+    recently = looked_at is not None and glance.now - looked_at < LOOK_AT_ALL_EVERY
+    return recently and rotation.reason is status.reason is Reason.UPDATE_RUNNING
+
+
+def operation_goes_on(glance: Look) -> Decision | None:
+    """Nothing but the operation was looked at, and it goes on."""
+    rotation = glance.updating
+    if not isinstance(glance, Glance) or rotation is None:
+        return None
+    progress = learned(rotation, rotation.cluster_state, glance.operation)
+    if progress != rotation:
+        progress = went_on(progress, f"update under way, operation {glance.operation.status}")
+    return Decision(
+        Action.WAIT,
+        Reason.UPDATE_RUNNING,
+        progress.message,
+        requeue_after=_next_poll(glance, rotation, glance.operation),
+        progress=progress,
+    )
 
 
 def changed_by_others(observation: Observation) -> Finish | None:
@@ -238,10 +268,10 @@ def update_is_running(observation: Observation) -> Decision | None:
     return _running(observation, _learned(observation, rotation), message)
 
 
-def overdue(observation: Observation, rotation: Rotation) -> bool:
+def overdue(seen: Observation | Glance, rotation: Rotation) -> bool:
     """Whether an update has not finished within the deadline."""
-    started = plausible(rotation.attempt.started_at, latest=observation.now)
-    return started is not None and observation.now - started > observation.timing.update_deadline
+    started = plausible(rotation.attempt.started_at, latest=seen.now)
+    return started is not None and seen.now - started > seen.timing.update_deadline
 
 
 RULES: tuple[Rule, ...] = (
@@ -294,9 +324,12 @@ def _learned(observation: Observation, rotation: Rotation) -> Rotation:
 
 
 def _running(observation: Observation, progress: Rotation, message: str, after: timedelta | None = None) -> Decision:
-    operation = _read(observation)
-    elapsed = observation.now - (plausible(progress.attempt.started_at, latest=observation.now) or observation.now)
     if after is None:
-        after = observation.timing.poll_interval(elapsed, operation.retry_after if operation else None)
+        after = _next_poll(observation, progress, _read(observation))
     progress = went_on(progress, message)
     return Decision(Action.WAIT, progress.reason, progress.message, requeue_after=after, progress=progress)
+
+
+def _next_poll(seen: Observation | Glance, rotation: Rotation, operation: Operation | None) -> timedelta:
+    elapsed = seen.now - (plausible(rotation.attempt.started_at, latest=seen.now) or seen.now)
+    return seen.timing.poll_interval(elapsed, operation.retry_after if operation else None)

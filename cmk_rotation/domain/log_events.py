@@ -55,6 +55,11 @@ class LogLine:
     level: int
     fields: Mapping[str, object]
 
+    @property
+    def said_daily(self) -> bool:
+        """Whether it is said again within a day, whatever happens, so that a lost one is no great loss."""
+        return self.event is LogEvent.CLUSTER_STATUS
+
 
 type _Fields = Mapping[str, object]
 

@@ -301,7 +301,7 @@ def _turned_away(claim: Rotation, reason: Reason, message: str, until: datetime)
 # --- following an update ---
 
 
-def learned(rotation: Rotation, cluster_state: str, operation: Operation | None) -> Rotation:
+def learned(rotation: Rotation, cluster_state: str | None, operation: Operation | None) -> Rotation:
     """With what a look has shown. If the operation answered, it is silent no longer."""
     before = rotation.attempt
     attempt = replace(

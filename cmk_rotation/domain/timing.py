@@ -20,6 +20,9 @@ SECOND_READ_AFTER = timedelta(minutes=1)
 """ARM reads may lag behind its writes; two that agree, a minute apart, are taken for the truth."""
 CONTRADICTION_LASTS = timedelta(minutes=10)
 """How long a cluster at rest may contradict an update that was taken before the update counts as failed."""
+LOOK_AT_ALL_EVERY = timedelta(minutes=10)
+"""How long an update may be followed by its operation alone, before its cluster and the key are looked at as well: the
+period of reconcile, unless it is set."""
 CALL_OUT_AFTER = timedelta(hours=1)
 """How long Azure may be unavailable before a person is called."""
 TROUBLE_FLOOR, TROUBLE_CEILING = timedelta(minutes=1), timedelta(minutes=15)

@@ -39,6 +39,11 @@ def look(exchange: Exchange) -> bool:
     return exchange.method == "GET" and exchange.path.rpartition("/")[0].endswith("/clusters")
 
 
+def glance(exchange: Exchange) -> bool:
+    """The read of an operation that a visit begins with while an update is under way."""
+    return exchange.method == "GET" and "/operationstatuses/" in exchange.path.lower()
+
+
 def visit_request(exchange: Exchange) -> bool:
     """A message that is put on the queue."""
     return exchange.method == "POST" and exchange.path == f"/{QUEUE}/messages"

@@ -212,6 +212,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
     races: bool = False,
     comes_and_goes: ComeAndGo | None = None,
     build: Callable[[Azure], None] | None = None,
+    app: Path = APP,
 ) -> Iterator[Stage]:
     """Raise the stage: vault `contoso` with key `la-cmk`, then what `build` adds, then the app."""
     with Azure(clock or WaitingClock.starting(), cloud) as azure:
@@ -230,7 +231,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
             **({} if keyless else {"AzureWebJobsStorage": account.connection_string}),
             **(settings or {}),
         }
-        spec = HostSpec(APP, env, folder, azure.clock, APP_CLOCK, races=races, copied_with=PACKAGES)
+        spec = HostSpec(app, env, folder, azure.clock, APP_CLOCK, races=races, copied_with=PACKAGES)
         host = (
             ScaleController(spec, comes_and_goes, queue_looks(azure, account)) if comes_and_goes else HostProcess(spec)
         )

@@ -14,7 +14,7 @@ from simulator.azure import FUNCTION
 from simulator.operationalinsights.behaviour import Behaviour
 from simulator.operationalinsights.clusters import Cluster
 from simulator.wire.faults import Fault, FaultKind
-from tests.e2e.interleaving import after, cluster_row, hold, look, step, visit_request
+from tests.e2e.interleaving import after, cluster_row, glance, hold, step, visit_request
 from tests.e2e.stage import Stage, stage
 from tests.e2e.worlds import known, one_cluster, unavailable
 
@@ -47,8 +47,13 @@ def kept_busy(story: Stage, cluster: Cluster) -> str:
 
 
 def until_next_look(story: Stage, cluster: Cluster) -> None:
-    looked_at = story.status(cluster)["lookedAt"]
-    story.until(lambda: story.status(cluster)["lookedAt"] > looked_at, "the next look")
+    """A glance at the operation notes the next visit alone, any other look itself."""
+
+    def noted() -> list[object]:
+        return [story.status(cluster).get(name) for name in ("lookedAt", "nextVisitAt")]
+
+    before = noted()
+    story.until(lambda: noted() != before, "the next look")
 
 
 def copy_of_the_due_visit(story: Stage, cluster: Cluster) -> str:
@@ -96,7 +101,7 @@ def test_a_visit_that_comes_before_the_row_names_it_learns_that_it_is_the_due_on
         new = followed(story, cluster)
         story.account.queues.lose_next()
         until_next_look(story, cluster)
-        after(story, visit_request, lambda: hold(story, look, 60))
+        after(story, visit_request, lambda: hold(story, glance, 60))
         named = hold(story, cluster_row, 30)
         story.put_message(copy_of_the_due_visit(story, cluster))
         story.until(lambda: named.has_come, "a visit to be requested that the row does not name yet", within=5)
