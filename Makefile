@@ -1,6 +1,6 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
-.PHONY: demo test soak lint coverage requirements requirements-check infra-verify clean
+.PHONY: demo test soak replay lint coverage requirements requirements-check infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -19,6 +19,10 @@ test: .venv/made $(AZURITE) $(KUSTO)
 # A simulated month on the real runtime: minutes.
 soak: .venv/made
 	@$(BIN)/python -m tests.e2e.soak
+
+# A week of the app's own lines through every alert rule and tile: minutes.
+replay: .venv/made $(KUSTO)
+	@$(BIN)/python -m tests.infra.replay
 
 lint: .venv/made
 	@$(BIN)/python -m ruff check

@@ -75,7 +75,7 @@ _LOOK_WHO = (
 )
 
 
-def announce(world: World, seen: Observation | UnreadableCluster, rotation: Rotation) -> Rotation:
+def announce(world: World, seen: Seen, rotation: Rotation) -> Rotation:
     """Say, once per attempt, how a rotation ended.
 
     Who else pins the old version is asked once the end is on record: of clusters that leave it at the same moment, the

@@ -91,7 +91,7 @@ def _incidents(story: Stage, days: int) -> list[tuple[float, Callable[[], object
     return [
         (0.2 * HOUR, locked(expire)),
         (0.5 * HOUR, locked(lambda: azure.rights.deny(FUNCTION, WRITE, refused))),
-        (1 * HOUR, lambda: story.rotate()),
+        (1 * HOUR, story.rotate),
         (2 * HOUR, lambda: story.rotate(key="refused")),
         (3 * HOUR, locked(lambda: vault.disable("dead"))),
         (5 * HOUR, locked(lambda: vault.disable("la-cmk", old))),

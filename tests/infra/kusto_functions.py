@@ -115,6 +115,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "EqualTildeExpression": lambda one, other: one.lower() == other.lower(),
     "GreaterThanExpression": _null_in_null_out(lambda one, other: one > other),
     "GreaterThanOrEqualExpression": _null_in_null_out(lambda one, other: one >= other),
+    "LessThanExpression": _null_in_null_out(lambda one, other: one < other),
     "NotEqualExpression": _null_in_null_out(lambda one, other: one != other),
     "StartsWithCsExpression": lambda text, start: text.startswith(start),
     "StartsWithExpression": lambda text, start: text.lower().startswith(start.lower()),
