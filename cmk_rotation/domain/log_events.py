@@ -13,7 +13,7 @@ from enum import StrEnum
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.remedies import Remedy, advice_for
+from cmk_rotation.domain.remedies import Remedy
 from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
@@ -249,8 +249,10 @@ SAID_ON_CHANGE = (
 """The fields of `cluster.status` with whose change it is said anew; all of it is said daily."""
 
 
-def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation]) -> LogLine:
-    """What is so of a cluster. `updating` is its update under way."""
+def cluster_status(
+    status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation], remedy: str | None
+) -> LogLine:
+    """What is so of a cluster. `updating` is its update under way, and `remedy` what a person is called to do."""
     ended = sorted(
         (one for one in rotations if one.outcome.finished_at is not None),
         key=lambda one: one.outcome.finished_at or one.requested_at,
@@ -274,7 +276,7 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
         startedAt=updating.attempt.started_at if updating else None,
         attentionReason=alerts.attention_reason,
         attentionSince=(alerts.attention_since or status.since) if alerts.attention_reason else None,
-        remedy=_remedy_of_attention(status),
+        remedy=remedy,
         disabledEarly=tuple(one.version for one in alerts.disabled_early) or None,
         oldVersion=moved.from_version if moved else None,
         leftAt=moved.outcome.finished_at if moved else None,
@@ -286,12 +288,6 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
         lastToVersion=last.to_version if last else None,
         message=status.message,
     )
-
-
-def _remedy_of_attention(status: ClusterStatus) -> str | None:
-    """What to do about what a person is called for: it may be something else than what the last look came to."""
-    called = status.alerts.attention_reason
-    return status.remedy if called is None or called is status.reason else advice_for(called)
 
 
 def cluster_attention(about: _Fields, reason: Reason, message: str, remedy: Remedy, since: datetime) -> LogLine:
