@@ -1,19 +1,46 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
-.PHONY: demo test soak replay lint coverage requirements requirements-check infra-verify clean
+.DEFAULT_GOAL := help
+.PHONY: help demo play shell status test soak replay bench az-cli repairs lint coverage requirements requirements-check pictures infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 # Modules, never the environment's scripts: those name their Python by the path where the environment was made.
-COMPILE := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+LOCKED := --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+COMPILE := $(BIN)/python -m uv pip compile pyproject.toml $(LOCKED)
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
-CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/controller/*
+BROWSER := tools/browser/node_modules/playwright-core/package.json
+AZURE_CLI := tools/azure-cli/.venv/made
+CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/preflight/*,cmk_rotation/controller/*
+
+help:
+	@echo 'make demo      watch keys rotate and clusters follow, in a simulated Azure: nothing but Python 3.13 is needed'
+	@echo 'make play      keep a simulated Azure running, to rotate keys and break things (docs/playground.md)'
+	@echo 'make shell     a shell whose Azure is that one, for the Azure CLI and the commands of the app'
+	@echo 'make status    the clusters and rotations on record there'
+	@echo 'make test      every test (needs Node 20 or later too)'
+	@echo 'make lint      style, types and import contracts'
+	@echo 'make coverage  every branch of the core'
+	@echo 'make soak      a simulated month: minutes'
+	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
+	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
+	@echo 'make pictures  the pictures in the README'
+	@echo 'make requirements, requirements-check, infra-verify, clean: see CONTRIBUTING.md'
 
 demo: .venv/made
 	@$(BIN)/python -m simulator.playground.demo
 
-test: .venv/made $(AZURITE) $(KUSTO)
+play: .venv/made
+	@$(BIN)/python -m simulator up
+
+shell: .venv/made
+	@$(BIN)/python -m simulator shell
+
+status: .venv/made
+	@$(BIN)/python -m simulator shell cmk-rotation status
+
+test: .venv/made $(AZURITE) $(KUSTO) $(BROWSER)
 	@AZURITE="$$PWD/$(AZURITE)" $(BIN)/python -m pytest -n 4 --dist worksteal
 
 # A simulated month on the real runtime: minutes.
@@ -24,6 +51,18 @@ soak: .venv/made
 replay: .venv/made $(KUSTO)
 	@$(BIN)/python -m tests.infra.replay
 
+# Every command that a remedy prints, run by an unmodified Azure CLI in the playground: minutes.
+repairs: .venv/made $(AZURE_CLI)
+	@$(BIN)/python -m tests.repairs
+
+az-cli: $(AZURE_CLI)
+
+# What a rotation asks of Azure, and how long it takes: a quarter of an hour.
+bench: .venv/made
+	@$(BIN)/python -m tests.e2e.costs
+	@echo
+	@$(BIN)/python -m tests.e2e.bench
+
 lint: .venv/made
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
@@ -31,22 +70,26 @@ lint: .venv/made
 	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache --no-logo
 
 coverage: .venv/made
-	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/unit/domain tests/unit/decisions tests/unit/controller
+	@$(BIN)/python -m coverage run --source=cmk_rotation -m pytest tests/unit/domain tests/unit/decisions tests/unit/preflight tests/unit/controller
 	@$(BIN)/python -m coverage report --fail-under=100 --show-missing --skip-covered --include='$(CORE)'
 
 requirements: .venv/made
 	@$(COMPILE) --python-platform linux --output-file requirements.txt
-	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	@$(COMPILE) --universal --extra cli --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	@$(BIN)/python -m uv pip compile tools/azure-cli/requirements.in $(LOCKED) --output-file tools/azure-cli/requirements.txt
 
 requirements-check: .venv/made
 	@for file in requirements requirements-dev; do cp $$file.txt .venv/$$file.txt; done
 	@$(COMPILE) --python-platform linux --output-file .venv/requirements.txt
-	@$(COMPILE) --universal --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
+	@$(COMPILE) --universal --extra cli --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
 	@for file in requirements requirements-dev; do \
 	  cmp -s $$file.txt .venv/$$file.txt || { echo "$$file.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }; done
 
 .venv/made: requirements-dev.txt
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || { echo "Python 3.13 is needed; $(PYTHON) is another"; exit 1; }
+	@"$(or $(PYTHON),false)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
+	  echo "Python 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is not that,there is no Python on the PATH)."; \
+	  echo "Get it from https://www.python.org/downloads, with 'apt install python3.13-venv', 'brew install python@3.13' or"; \
+	  echo "'uv python install 3.13'; if it is not on the PATH: make $(MAKECMDGOALS) PYTHON=/where/it/is/python3.13"; exit 1; }
 	@echo "Making the environment in .venv (once, about half a minute) ..."
 	@"$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
@@ -64,6 +107,23 @@ $(KUSTO): tools/kusto/package-lock.json
 	@npm ci --prefix tools/kusto --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
 
+$(BROWSER): tools/browser/package-lock.json
+	@command -v npm > /dev/null || { echo "'make test' looks at the report in a real browser and needs Node 20 or later with npm"; exit 1; }
+	@echo "Installing the browser (once) ..."
+	@npm ci --prefix tools/browser --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
+# Those in the README, of a demo that is played for them.
+pictures: .venv/made $(BROWSER)
+	@$(BIN)/python tools/pictures.py
+
+# An environment of its own: its dependencies are not the product's.
+$(AZURE_CLI): tools/azure-cli/requirements.txt
+	@echo "Installing the Azure CLI in tools/azure-cli (once, a few minutes) ..."
+	@"$(PYTHON)" -m venv tools/azure-cli/.venv
+	@tools/azure-cli/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # Needs the Azure CLI with Bicep; what-if also needs azd, a sign-in, and an azd environment.
 infra-verify:
 	@command -v az > /dev/null || { echo "'make infra-verify' needs the Azure CLI: https://aka.ms/azure-cli"; exit 1; }
@@ -75,4 +135,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .demo .playground tools/azurite/node_modules tools/kusto/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/browser/node_modules build *.egg-info tools/azure-cli/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,10 +14,11 @@ _SCHEDULE = os.environ.get("RECONCILE_SCHEDULE", "").strip() or "0 */10 * * * *"
 
 @app.event_grid_trigger(arg_name="event")
 @app.queue_output(arg_name="visits", queue_name=_VISITS, connection=_STORAGE)
-def on_key_event(event: str, visits: func.Out[str]) -> None:
+async def on_key_event(event: str, visits: func.Out[str]) -> None:
     """A key changed: ask for a visit to whatever uses it.
 
-    The event comes as raw JSON, so that neither of Event Grid's schemas nor an odd date can fail before our code runs.
+    The event comes as raw JSON, so that neither of Event Grid's schemas nor an odd date can fail before our code runs. It
+    waits for nothing, so it runs on the worker's own loop, and needs none of the threads that visits may hold.
     """
     from cmk_rotation.entrypoints import functions  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from azure.identity import ManagedIdentityCredential
@@ -16,12 +17,18 @@ from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.adapters.wire import Wire
-from cmk_rotation.config.settings import Settings
+from cmk_rotation.config.clouds import Cloud
+from cmk_rotation.config.settings import Settings, read_cloud
 from cmk_rotation.config.settings import read as read_settings
 from cmk_rotation.controller.ports import World
+from cmk_rotation.domain.identifiers import AppId
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+    from cmk_rotation.adapters.surroundings import Surroundings
+
+_WEB_VERSION = "2022-03-01"
 
 
 def world(
@@ -63,19 +70,38 @@ def function_world() -> World:
     )
 
 
-def operator_world() -> World:
-    """The world of the command line: the same settings, but the operator's own sign-in.
+def operator_world(settings: Settings) -> World:
+    """The world of the command line: the same settings, but the operator's own sign-in."""
+    return world(settings, _own_sign_in(settings.cloud))
 
-    Raises `InvalidSettingsError`.
+
+def surroundings(settings: Settings) -> "Surroundings":
+    """What `preflight` reads with the operator's own sign-in."""
+    from cmk_rotation.adapters.surroundings import Surroundings  # noqa: PLC0415 - the function needs none of it
+
+    return Surroundings(_own_sign_in(settings.cloud), settings.cloud)
+
+
+def app_settings(app: AppId, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings of a deployed function app, as its operator may read them. The environment names the cloud, if any does.
+
+    Raises `InvalidSettingsError` and `AzureCallError`.
     """
+    from cmk_rotation.adapters.arm import Arm  # noqa: PLC0415 - as above
+
+    cloud = read_cloud(environ)
+    found = Arm(_own_sign_in(cloud), cloud).post(f"{app.text}/config/appsettings/list", _WEB_VERSION).get("properties")
+    values = found if isinstance(found, Mapping) else {}
+    return {str(name): value for name, value in values.items() if isinstance(value, str)}
+
+
+def _own_sign_in(cloud: Cloud) -> "TokenCredential":
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow to import, and the function needs none of it
 
     _quiet_the_sdks()
-    settings = read_settings(os.environ)
-    authority = {"authority": settings.cloud.authority_host} if settings.cloud.authority_host else {}
+    authority = {"authority": cloud.authority_host} if cloud.authority_host else {}
     # MSAL would ask the public cloud whether it knows the authority of another one.
-    unknown = settings.cloud.authority_host is None
-    return world(settings, DefaultAzureCredential(disable_instance_discovery=unknown, **authority))
+    return DefaultAzureCredential(disable_instance_discovery=cloud.authority_host is None, **authority)
 
 
 def _quiet_the_sdks() -> None:

@@ -42,6 +42,8 @@ LONGEST_LINE = 16_000
 """Characters."""
 _SHORT = 40
 """Characters. What is no longer than that is not worth cutting."""
+LONGEST_REMEDY = 4_000
+"""Characters. It is our own text, with commands that are of no use when they are cut."""
 _ORDER = {name: place for place, name in enumerate(_FIRST)}
 
 
@@ -60,6 +62,8 @@ def write(line: LogLine, /) -> None:
         known = honest | known
     names = sorted(known.keys() - {"event", "at"}, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
     shown = {"event": line.event.value, "at": iso(now)} | {name: _shown(known[name]) for name in names}
+    if isinstance(remedy := known.get("remedy"), str):
+        shown["remedy"] = one_line(remedy, LONGEST_REMEDY)
     _LOGGER.log(line.level, "%s", _cut(shown))
 
 

@@ -95,6 +95,9 @@ param workbookStorageId string = ''
 @description('ARM id of a user-assigned identity that is there and has rights on that storage.')
 param watchIdentityId string = ''
 
+@description('Object id of an Entra group whose members may read the record and ask for visits; none for nobody but the app.')
+param operatorsGroupId string = ''
+
 @description('Tags for everything that is made, as name=value, comma-separated.')
 param extraTags string = ''
 
@@ -188,6 +191,13 @@ module storage 'app/storage.bicep' = {
     openToAll: !vnetEnabled
     publicNetworkAccess: storagePublicAccess
   }
+}
+
+module operators 'app/operators.bicep' = if (!empty(operatorsGroupId)) {
+  name: 'operators'
+  scope: group
+  params: { storageName: storageName, groupId: operatorsGroupId }
+  dependsOn: [storage]
 }
 
 module network 'app/network.bicep' = if (ownNetwork) {

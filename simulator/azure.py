@@ -9,13 +9,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
+from simulator.arm.activity_log import ActivityLog
+from simulator.arm.apps import Apps
 from simulator.arm.authorization import Authorization
 from simulator.arm.clusters import Clusters
 from simulator.arm.front_door import FrontDoor
+from simulator.arm.locks import Locks
 from simulator.arm.resources import Resources
 from simulator.arm.storage_accounts import StorageAccounts
 from simulator.arm.system_topics import SystemTopics
+from simulator.arm.tags import Tags
 from simulator.arm.vaults import VaultResources
+from simulator.arm.workspace_extras import WorkspaceExtras
 from simulator.arm.workspaces import Workspaces
 from simulator.clock import OwnClock
 from simulator.clouds import PUBLIC, Cloud
@@ -26,7 +31,7 @@ from simulator.keyvault.vaults import Vault
 from simulator.operationalinsights.behaviour import Behaviour
 from simulator.operationalinsights.clusters import Cluster, ClusterKey
 from simulator.operationalinsights.workspaces import Workspace
-from simulator.state import State
+from simulator.state import App, State
 from simulator.storage.accounts import StorageAccount
 from simulator.wire.exchanges import Exchange
 from simulator.wire.faults import Faults
@@ -48,8 +53,9 @@ class Azure(State):
         super().__init__(clock, cloud)
         workspaces = Workspaces(self)
         clusters = Clusters(self, workspaces)
-        authorization = Authorization(self)
-        self.front_door = FrontDoor(self, clusters.settle)
+        authorization, extras = Authorization(self), WorkspaceExtras(self)
+        log = ActivityLog(self)
+        self.front_door = FrontDoor(self, clusters.settle, log.note)
         for provider in (
             workspaces,
             clusters,
@@ -57,13 +63,19 @@ class Azure(State):
             VaultResources(self),
             StorageAccounts(self),
             SystemTopics(self),
+            Tags(self),
+            log,
             authorization,
+            Locks(self),
+            Apps(self),
+            extras,
         ):
             self.front_door.routes |= provider.routes()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.server.hosts["127.0.0.1"] = self.identities
         self.server.hosts[cloud.arm_host] = self.front_door
         self.server.hosts[cloud.graph_host] = authorization.graph
+        self.server.hosts[cloud.logs_host] = extras.logs
         self.identities.add(FUNCTION)
         self.arm.resource_groups.add((SUBSCRIPTION, RESOURCE_GROUP.lower()))
         clock.watch_queues(self._visible_from)
@@ -191,6 +203,19 @@ class Azure(State):
         self.arm.workspaces[id_.lower()] = workspace
         cluster.workspaces.append(id_)
         return workspace
+
+    def make_workspace(self, id_: str) -> Workspace:
+        """Make a workspace that is linked to no cluster."""
+        workspace = Workspace(id_, LOCATION, None)
+        self.arm.workspaces[id_.lower()] = workspace
+        return workspace
+
+    def add_app(self, name: str, settings: dict[str, str]) -> App:
+        """Let Resource Manager know a function app that runs as the function's principal."""
+        group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+        app = App(f"{group}/providers/Microsoft.Web/sites/{name}", FUNCTION, settings)
+        self.apps[app.id.lower()] = app
+        return app
 
     def add_topic(self, name: str, *, region: str = LOCATION, cloud_events: bool = True) -> Topic:
         """Make a custom topic."""

@@ -19,6 +19,8 @@ class Cloud:
     hsm_suffix: str
     storage_suffix: str
     event_grid_suffix: str
+    logs_host: str
+    """Where workspaces are queried; also the audience of tokens for that."""
 
 
 PUBLIC = Cloud(
@@ -31,6 +33,7 @@ PUBLIC = Cloud(
     hsm_suffix="managedhsm.azure.net",
     storage_suffix="core.windows.net",
     event_grid_suffix="eventgrid.azure.net",
+    logs_host="api.loganalytics.io",
 )
 
 US_GOVERNMENT = Cloud(
@@ -44,6 +47,7 @@ US_GOVERNMENT = Cloud(
     hsm_suffix="managedhsm.usgovcloudapi.net",
     storage_suffix="core.usgovcloudapi.net",
     event_grid_suffix="eventgrid.azure.us",
+    logs_host="api.loganalytics.us",
 )
 
 CHINA = Cloud(
@@ -56,6 +60,7 @@ CHINA = Cloud(
     hsm_suffix="managedhsm.azure.cn",
     storage_suffix="core.chinacloudapi.cn",
     event_grid_suffix="eventgrid.azure.cn",
+    logs_host="api.loganalytics.azure.cn",
 )
 
 CUSTOM = Cloud(
@@ -69,4 +74,5 @@ CUSTOM = Cloud(
     hsm_suffix="managedhsm.sovereign.example",
     storage_suffix="core.sovereign.example",
     event_grid_suffix="eventgrid.sovereign.example",
+    logs_host="api.loganalytics.sovereign.example",
 )

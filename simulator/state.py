@@ -1,5 +1,6 @@
 """What all that the simulated Azure is made of shares: what there is, who may do what, and where it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ class Arm:
     operations: dict[str, Operation] = field(default_factory=dict)
     deleted: list[Deleted] = field(default_factory=list)
     """Clusters that a DELETE took away."""
+    callers_are_late: Callable[[], float] = lambda: 0.0
+    """By how many simulated seconds the clocks of those who ask what was done lately are behind: a CLI's own is real."""
 
     def behaviour_of(self, cluster: Cluster) -> Behaviour:
         """The cluster's own behaviour, or Azure's."""
@@ -50,6 +53,35 @@ class Arm:
         if cluster.operation and cluster.operation.outcome is not Outcome.NEVER:
             cluster.operation = replace(cluster.operation, ends=self.clock.timestamp())
             self.operations[cluster.operation.id] = cluster.operation
+
+
+@dataclass(slots=True)
+class App:
+    """A function app, as Resource Manager knows it."""
+
+    id: str
+    principal: str
+    """Who its managed identity is."""
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A management lock."""
+
+    scope: str
+    level: str
+    """`ReadOnly` or `CanNotDelete`."""
+    name: str = "lock"
+
+
+@dataclass(slots=True)
+class AlertRule:
+    """A log alert."""
+
+    id: str
+    workspace_id: str
+    enabled: bool = True
 
 
 class State:
@@ -72,6 +104,12 @@ class State:
         self.identities = IdentityEndpoint()
         self.vaults, self.topics, self.accounts, self.subscription_names = {}, {}, {}, {}
         self.arm = Arm(clock)
+        self.apps: dict[str, App] = {}
+        """By id in lower case."""
+        self.locks: list[Lock] = []
+        self.alert_rules: list[AlertRule] = []
+        self.unregistered: set[tuple[str, str]] = set()
+        """Subscription and namespace of resource providers, in lower case, that nobody has registered there."""
 
     def make_vault(self, name: str, subscription: str, resource_group: str, *, hsm: bool = False) -> Vault:
         """Make an empty vault or Managed HSM."""

@@ -62,7 +62,15 @@ def entry(item: object) -> Cluster | UnreadableEntry:
         key_rsa_size=size if isinstance(size, int) else None,
         held=_held(_mapping(model.get("tags"))),
         workspace_ids=tuple(id_ for id_ in workspaces if isinstance(id_, str)),
+        identity_id=_identity_id(_mapping(model.get("identity"))),
     )
+
+
+def _identity_id(identity: Mapping[str, object]) -> str | None:
+    """The system-assigned identity's object id, or that of the only user-assigned one."""
+    assigned = [_mapping(one).get("principalId") for one in _mapping(identity.get("userAssignedIdentities")).values()]
+    ids = {id_ for id_ in (identity.get("principalId"), *assigned) if isinstance(id_, str) and id_}
+    return ids.pop() if len(ids) == 1 else None
 
 
 def _held(tags: Mapping[str, object]) -> bool:

@@ -8,13 +8,11 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from azure.core.pipeline import policies
 from azure.core.rest import HttpRequest
-from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLoggingPolicy
 from azure.mgmt.loganalytics import LogAnalyticsManagementClient
 
 from cmk_rotation.adapters import cluster_answers as answers
-from cmk_rotation.adapters.audiences import OneAudience
+from cmk_rotation.adapters.arm import arm_policies
 from cmk_rotation.adapters.errors import (
     TIMEOUTS,
     UNREADABLE,
@@ -181,26 +179,12 @@ class ArmClusters:
 
 
 def _client(credential: "TokenCredential", cloud: Cloud, subscription: str) -> LogAnalyticsManagementClient:
-    """A client that does one request for one call.
-
-    Three of the SDK's usual policies are left out: retries and redirects, and the one that answers a 409 by registering
-    resource providers in the customer's subscription and polling until that is done.
-    """
+    """A client that does one request for one call."""
     return LogAnalyticsManagementClient(
         credential,
         subscription,
         cloud.arm_endpoint,
         transport=Wire(cloud.arm_host),
         api_version=cloud.arm_api_version,
-        policies=[
-            policies.RequestIdPolicy(),
-            policies.HeadersPolicy(),
-            policies.UserAgentPolicy(base_user_agent="cmk-rotation"),
-            policies.ProxyPolicy(),
-            policies.ContentDecodePolicy(),
-            ARMChallengeAuthenticationPolicy(OneAudience(credential, cloud.arm_scope), cloud.arm_scope),
-            policies.CustomHookPolicy(),
-            policies.DistributedTracingPolicy(),
-            ARMHttpLoggingPolicy(),
-        ],
+        policies=arm_policies(credential, cloud),
     )

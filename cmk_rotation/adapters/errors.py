@@ -111,7 +111,7 @@ def patiently[T](call: Callable[[], T]) -> T:
 def storage_error(error: AzureCallError, where: str) -> StorageUnavailableError:
     """The same as an error of the product's own storage, with its place there."""
     unknown = error.failure.kind is FailureKind.UNKNOWN_VERSION
-    return StorageUnavailableError(f"{where}: {error}", Reason.API_VERSION_UNKNOWN if unknown else None)
+    return StorageUnavailableError(f"{where}: {error}", Reason.API_VERSION_UNKNOWN if unknown else None, error.failure)
 
 
 def unreadable(what: str) -> Failure:

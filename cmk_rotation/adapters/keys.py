@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.vocabulary import FailureKind
+from cmk_rotation.preflight.seen import Material
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -68,6 +70,26 @@ class VaultKeys:
                     return self._client(key.vault).get_key(key.name).properties.version or ""
                 except HttpResponseError as error:
                     raise AzureCallError(_trouble(error)) from None
+
+        return patiently(read)
+
+    def material(self, key: Key, version: str) -> Material:
+        """What a version of a key is made of: its public half, as Key Vault shows it."""
+
+        def read() -> Material:
+            with translated():
+                try:
+                    found = self._client(key.vault).get_key(key.name, version)
+                except HttpResponseError as error:
+                    raise AzureCallError(_trouble(error)) from None
+                kind = found.key_type.value if isinstance(found.key_type, Enum) else str(found.key_type)
+                modulus = getattr(found.key, "n", None)
+                operations = (one.value if isinstance(one, Enum) else str(one) for one in found.key_operations or ())
+                return Material(
+                    kind,
+                    len(modulus.lstrip(b"\0")) * 8 if isinstance(modulus, bytes) else None,
+                    frozenset(one.lower() for one in operations),
+                )
 
         return patiently(read)
 

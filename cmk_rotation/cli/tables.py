@@ -1,132 +1,154 @@
-"""Records as people read them: aligned tables, and below them what somebody should do. Unknown is a dash; times are UTC."""
+"""Records as people read them: tables, and below them what somebody should do. Times are UTC."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
+from cmk_rotation.cli.shown import UNKNOWN, Call, Cell, Content, Part, Table, Tone
+from cmk_rotation.cli.times import Clock, minute, span
 from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.instants import iso
-from cmk_rotation.domain.redaction import visible
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue
-from cmk_rotation.domain.vocabulary import Action, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Action, Stage
 
-_UNKNOWN = "-"
+_STAGES = {Stage.SUCCEEDED: Tone.GOOD, Stage.FAILED: Tone.BAD, Stage.SUPERSEDED: Tone.QUIET}
+_ACTIONS = {Action.ATTENTION: Tone.BAD, Action.NOTHING: Tone.GOOD}
+_SHORT = 8
+"""Characters of a version that tell it from the others."""
 
 
-def clusters_text(statuses: Sequence[ClusterStatus], actions: Mapping[str, Action] | None = None) -> str:
-    """Clusters as a table, and below it what somebody should do; `actions`, by cluster, add what would be done now."""
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How much is written out."""
+
+    wide: bool = False
+    """Whole ids and versions."""
+    time: Clock = minute
+
+    def cluster(self, cluster_id: ClusterId) -> Cell:
+        """What a cluster is called."""
+        return Cell(cluster_id.text if self.wide else cluster_id.name, Tone.STRONG)
+
+    def version(self, version: str | None) -> str | None:
+        """What a version is called."""
+        return version if self.wide or not version else version[:_SHORT]
+
+
+SHORT = Style()
+
+
+def clusters(
+    statuses: Sequence[ClusterStatus], actions: Mapping[str, Action] | None = None, style: Style = SHORT
+) -> list[Part]:
+    """Clusters, and what somebody should do; `actions`, by cluster, add what would be done now."""
     if not statuses:
-        return "No clusters.\n"
-    heads = ["cluster", "key", "in use", "newest", "state", "reason", "since"] + (
-        [] if actions is None else ["decision"]
-    )
-    rows = [
-        [
-            status.cluster_id.name,
-            status.key_name,
-            status.key_version[:8] if status.key_version else status.mode,
-            status.newest_version[:8] if status.newest_version else None,
-            status.cluster_state,
-            status.reason,
-            minute(status.since),
-            *([] if actions is None else [actions[status.cluster_id.key]]),
-        ]
-        for status in statuses
-    ]
-    calls = [
-        call(status.message, status.remedy)
-        for status in statuses
-        if status.alerts.attention_reason is not None or (actions or {}).get(status.cluster_id.key) is Action.ATTENTION
-    ]
-    return table(heads, rows) + "".join(calls)
+        return ["No clusters."]
+    heads = ["cluster", "key", "in use", "newest", "state", "held", "reason", "since"]
+    rows: list[list[Content]] = []
+    calls: list[Part] = []
+    for status in statuses:
+        action = (actions or {}).get(status.cluster_id.key)
+        called = status.alerts.attention_reason is not None or action is Action.ATTENTION
+        rows.append(
+            [
+                style.cluster(status.cluster_id),
+                status.key_name,
+                style.version(status.key_version) or status.mode,
+                style.version(status.newest_version),
+                status.cluster_state,
+                Cell("held", Tone.WAITING) if status.held else None,
+                Cell(status.reason, Tone.BAD if called else Tone.PLAIN),
+                style.time(status.since),
+                *([] if action is None else [Cell(action, _ACTIONS.get(action, Tone.WAITING))]),
+            ]
+        )
+        if called:
+            calls.append(Call(status.message, status.remedy))
+    return [Table(heads if actions is None else [*heads, "decision"], rows), *calls]
 
 
-def rotations_text(rotations: Sequence[Rotation]) -> str:
-    """Rotations as a table, and below it why any of them failed."""
-    if not rotations:
-        return "No rotations.\n"
+def rotations(found: Sequence[Rotation], style: Style = SHORT) -> list[Part]:
+    """Rotations, and why any of them failed."""
+    if not found:
+        return ["No rotations."]
     heads = ["cluster", "key", "from", "to", "stage", "reason", "ended", "took", "keep old version until"]
-    rows = [
+    rows: list[list[Content]] = [
         [
-            rotation.cluster_id.name,
+            style.cluster(rotation.cluster_id),
             rotation.key_name,
-            (rotation.from_version or _UNKNOWN)[:8],
-            rotation.to_version[:8],
-            rotation.stage,
+            style.version(rotation.from_version),
+            style.version(rotation.to_version),
+            Cell(rotation.stage, _STAGES.get(rotation.stage, Tone.WAITING)),
             rotation.reason,
-            minute(rotation.outcome.finished_at),
+            style.time(rotation.outcome.finished_at),
             span(timedelta(seconds=rotation.seconds_to_verify)) if rotation.seconds_to_verify is not None else None,
-            _keep_until(rotation),
+            _keep_until(rotation, style),
         ]
-        for rotation in rotations
+        for rotation in found
     ]
-    last = {rotation.cluster_id: rotation for rotation in sorted(rotations, key=lambda one: one.requested_at)}
-    failed = [
-        call(rotation.message, rotation.remedy)
-        for rotation in rotations
-        if rotation.stage is Stage.FAILED and rotation == last[rotation.cluster_id]  # else the cluster has moved on
-    ]
-    note = "\nOther services may use an old version too: see the vault's audit log for wrap and unwrap calls first.\n"
-    kept = any(rotation.outcome.keep_old_version_until for rotation in rotations)
-    return table(heads, rows) + "".join(failed) + (note if kept else "")
+    failed = [Call(rotation.message, rotation.remedy) for rotation in newest(found) if rotation.stage is Stage.FAILED]
+    kept = any(rotation.outcome.keep_old_version_until for rotation in found)
+    return [Table(heads, rows), *failed, *([KEPT] if kept else [])]
 
 
-def history_text(steps: Sequence[Step]) -> str:
+KEPT = Cell(
+    "Other services may use an old version too: see the vault's audit log for wrap and unwrap calls first.", Tone.QUIET
+)
+
+
+def newest(found: Sequence[Rotation]) -> list[Rotation]:
+    """The last rotation of each cluster, in the given order; a cluster that failed before that has moved on."""
+    last = {rotation.cluster_id: rotation for rotation in sorted(found, key=lambda one: one.requested_at)}
+    return [rotation for rotation in found if rotation == last[rotation.cluster_id]]
+
+
+def under_way(found: Sequence[Rotation]) -> list[Rotation]:
+    """The rotations that are not over."""
+    return [rotation for rotation in found if rotation.stage in OPEN]
+
+
+def history(steps: Sequence[Step], style: Style = SHORT) -> list[Part]:
     """What happened, step by step."""
-    rows = [
+    if not steps:
+        return ["No history."]
+    rows: list[list[Content]] = [
         [
             f"{step.at:%Y-%m-%d %H:%M:%S}Z",
-            step.rotation.cluster_id.name,
+            style.cluster(step.rotation.cluster_id),
             step.name,
             step.rotation.reason,
             step.rotation.message,
         ]
         for step in steps
     ]
-    return table(["at", "cluster", "step", "reason", "message"], rows) if rows else "No history.\n"
+    return [Table(["at", "cluster", "step", "reason", "message"], rows)]
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
-    """Aligned columns, two blanks apart."""
-    cells = [[visible(value or _UNKNOWN) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in [heads, *cells]]
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+def poison(lying: PoisonQueue) -> list[Part]:
+    """That there are messages in the poison queue."""
+    if not lying.messages:
+        return []
+    since = f", since {iso(lying.since)} at the latest" if lying.since else ""
+    many = "1 message lies" if lying.messages == 1 else f"{lying.messages} messages lie"
+    text = f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#reconcile-failed"
+    return [Cell(text, Tone.BAD)]
 
 
-def call(message: str, remedy: str | None) -> str:
-    """What is the matter, and what to do."""
-    return f"\n{visible(message)}\n  what to do: {visible(remedy or _UNKNOWN)}\n"
+def progress(rotation: Rotation, style: Style = SHORT) -> Cell:
+    """A rotation on one line, for whoever follows it."""
+    versions = f"{style.version(rotation.from_version) or UNKNOWN} to {style.version(rotation.to_version)}"
+    text = f"{style.cluster(rotation.cluster_id).text}: key {rotation.key_name}, {versions}: "
+    return Cell(f"{text}{rotation.stage} ({rotation.reason})", _STAGES.get(rotation.stage, Tone.WAITING))
 
 
-def minute(time: datetime | None) -> str | None:
-    """A time as people read it, UTC."""
-    return f"{time:%Y-%m-%d %H:%M}Z" if time else None
-
-
-def _keep_until(rotation: Rotation) -> str | None:
+def _keep_until(rotation: Rotation, style: Style) -> str | None:
     if rotation.stage is not Stage.SUCCEEDED or rotation.from_version is None:
         return None
-    return minute(rotation.outcome.keep_old_version_until) or _pinned_by(rotation)
+    return style.time(rotation.outcome.keep_old_version_until) or _pinned_by(rotation)
 
 
 def _pinned_by(rotation: Rotation) -> str:
     names = rotation.outcome.old_version_pinned_by
     return f"used by {', '.join(names)}" if names else "another cluster uses it"
-
-
-def span(duration: timedelta) -> str:
-    """A duration in the two units that matter most."""
-    minutes, seconds = divmod(int(duration.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"
-
-
-def poison_text(poison: PoisonQueue) -> str:
-    """That there are messages in the poison queue, for people."""
-    since = f", since {iso(poison.since)} at the latest" if poison.since else ""
-    many = "1 message lies" if poison.messages == 1 else f"{poison.messages} messages lie"
-    return f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#reconcile-failed\n"

@@ -26,6 +26,8 @@ class Cloud:
     """Where people sign in; None leaves it to `AZURE_AUTHORITY_HOST`. A managed identity needs none."""
     storage_suffix: str | None = None
     """None where only full storage URIs will do."""
+    logs_endpoint: str | None = None
+    """Where workspaces are queried, which is also the audience of its tokens; None where it is not known."""
     arm_api_version: str = api_versions.ARM
     key_vault_api_version: str = api_versions.KEY_VAULT
 
@@ -42,6 +44,7 @@ PUBLIC = Cloud(
     vault_suffixes=(".vault.azure.net", ".managedhsm.azure.net"),
     authority_host="login.microsoftonline.com",
     storage_suffix="core.windows.net",
+    logs_endpoint="https://api.loganalytics.io",
 )
 US_GOVERNMENT = Cloud(
     name="AzureUSGovernment",
@@ -50,6 +53,7 @@ US_GOVERNMENT = Cloud(
     vault_suffixes=(".vault.usgovcloudapi.net", ".managedhsm.usgovcloudapi.net"),
     authority_host="login.microsoftonline.us",
     storage_suffix="core.usgovcloudapi.net",
+    logs_endpoint="https://api.loganalytics.us",
 )
 CHINA = Cloud(
     name="AzureChina",
@@ -58,6 +62,7 @@ CHINA = Cloud(
     vault_suffixes=(".vault.azure.cn", ".managedhsm.azure.cn"),
     authority_host="login.chinacloudapi.cn",
     storage_suffix="core.chinacloudapi.cn",
+    logs_endpoint="https://api.loganalytics.azure.cn",
 )
 CUSTOM = "Custom"
 """The name under which the settings describe a cloud of their own (USNat, USSec, …)."""

@@ -141,6 +141,15 @@ def read(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def read_cloud(environ: Mapping[str, str]) -> Cloud:
+    """The cloud that an environment names, and nothing else of it. Raises `InvalidSettingsError`."""
+    problems: list[str] = []
+    cloud = _cloud({name: value for name, value in environ.items() if value.strip()}, problems)
+    if problems:
+        raise InvalidSettingsError(tuple(problems))
+    return cloud
+
+
 def _scopes(given: Mapping[str, str], problems: list[str]) -> tuple[Scope, ...]:
     if "CLUSTER_SCOPES" not in given:
         problems.append("CLUSTER_SCOPES is not set: expected at least one subscription, resource group or cluster.")

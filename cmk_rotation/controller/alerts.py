@@ -11,13 +11,13 @@ from datetime import datetime
 from cmk_rotation.controller.cluster_status import status_due
 from cmk_rotation.controller.ports import World
 from cmk_rotation.decisions.key_rules import update_in_danger
-from cmk_rotation.decisions.observation import Decision, Observation, Seen, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Observation, Seen, UnreadableCluster, names, remedy_of
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, DisabledEarly
 from cmk_rotation.domain.log_events import LogLine
-from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.repairs import ENABLE, ROTATE
+from cmk_rotation.domain.rotation import Attempt, Rotation
 from cmk_rotation.domain.timing import REMIND_EVERY, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import UNREACHABLE, Action, Reason
@@ -64,8 +64,14 @@ def observation_fields(observation: Seen) -> dict[str, object]:
         "vault": observation.cluster.key.vault if observation.cluster.key else None,
         "keyName": observation.cluster.key_name,
         "fromVersion": observation.cluster.key_version,
-        "toVersion": target.version if target and not observation.at_newest else None,
+        "toVersion": target.version if target and not observation.at_newest and _is_forward(observation) else None,
     }
+
+
+def _is_forward(observation: Observation) -> bool:
+    """Whether the newest version that can be used is no older than the one in use: nobody is to be told to go back."""
+    in_use, target = observation.in_use, observation.target
+    return in_use is None or target is None or target.created_at >= in_use.created_at
 
 
 def log_decision(world: World, observation: Seen, decision: Decision, request: VisitRequest) -> None:
@@ -153,15 +159,25 @@ def _call(
     """The line that calls for a person."""
     of_row = call.reason is status.reason
     message = status.message if of_row else call.message
-    remedy = status.remedy if of_row else remedy_for(call.reason)
+    remedy = remedy_of(observation, call)
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
     again = status.alerts.attention_reason is call.reason and last is not None
     overdue = observation.updating if isinstance(observation, Observation) else None
     if call.reason is Reason.UPDATE_OVERDUE and overdue is not None:
         if not again or (last is not None and _is_another_update(observation, call, last)):
-            return log_events.update_overdue(overdue, message, remedy, began)
+            return log_events.update_overdue(overdue, message, remedy.text, began)
         about = {**about, "startedAt": overdue.attempt.started_at}
+    about = {**about, **_operation_fields(observation)}
     return log_events.cluster_attention(about, call.reason, message, remedy, began)
+
+
+def _operation_fields(observation: Observation | UnreadableCluster) -> Mapping[str, object]:
+    """The ids that Azure's support asks for: of the update under way, or else of the one that failed last."""
+    if isinstance(observation, UnreadableCluster):
+        return {}
+    update = observation.updating or observation.toward(observation.target.version if observation.target else None)
+    attempt = update.attempt if update else Attempt()
+    return {"operationId": attempt.operation_id, "correlationId": attempt.correlation_id}
 
 
 def _unreadable_due(status: ClusterStatus, observation: Observation | UnreadableCluster) -> bool:
@@ -198,7 +214,8 @@ def _disabled_early_due(
         since = (plausible(before.since, latest=now) if before else None) or now
         said_at = plausible(before.said_at, latest=now) if before else None
         if said_at is None or now - said_at >= REMIND_EVERY:
-            lines.append(log_events.old_version_disabled_early(rotation, since))
+            enable = ENABLE.told(replace(names(observation), version=version))
+            lines.append(log_events.old_version_disabled_early(rotation, enable, since))
             said_at = now
         early.append(DisabledEarly(version, since, said_at))
     return replace(alerts, disabled_early=tuple(early)), lines
@@ -228,7 +245,8 @@ def alerts_due(
     in_use = expiring(status, observation)
     if in_use is not None:
         where = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
-        lines.append(log_events.key_expiring(about, reason, where, in_use, observation.now))
+        rotate = ROTATE.told(names(observation))
+        lines.append(log_events.key_expiring(about, reason, where, in_use, observation.now, rotate=rotate))
         alerts = replace(alerts, expiry_warned_at=observation.now)
     if observation.unreadable_rows and _unreadable_due(status, observation):
         rows = observation.unreadable_rows

@@ -3,6 +3,7 @@
 A crash in between leaves a row that says what is still owed; the next visit pays it.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
@@ -14,11 +15,13 @@ from cmk_rotation.decisions.observation import Observation, Seen, confirms
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.log_events import rotation_fields
+from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import (
     Rotation,
     Step,
     announced,
     announcing,
+    names_of,
     workspaces_seen,
 )
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
@@ -56,6 +59,10 @@ def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
     if confirmed is None:
         return
     taken = world.records.save_rotation(announcing(rotation, world.now()))
+    if taken.stage is Stage.FAILED:
+        # A row's own remedy may have a stranger's command in it.
+        remedy = remedy_for(taken.reason, names_of(taken), taken.attempt.operation_error)
+        taken = replace(taken, remedy=remedy.text)
     if confirmed:
         announce(world, seen, taken)
         return

@@ -9,10 +9,12 @@ from functools import partial
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.survey import Survey
 from cmk_rotation.domain import log_events
-from cmk_rotation.domain.azure_resources import Failure
+from cmk_rotation.domain.azure_resources import Failure, OperationError
+from cmk_rotation.domain.identifiers import Scope
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.notice import Notice, NoticeKind
-from cmk_rotation.domain.remedies import REMEDIES
+from cmk_rotation.domain.remedies import REMEDIES, Remedy, remedy_for
+from cmk_rotation.domain.repairs import Names, with_refused
 from cmk_rotation.domain.timing import CLOCKS_DIFFER, REMIND_EVERY, plausible
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
@@ -29,11 +31,11 @@ def log_notices(world: World, found: Survey) -> None:
     scopes: _Said = {
         scope.text: (
             failure.code,
-            partial(log_events.scope_failed, scope, failure.code, failure.message, _remedy(failure)),
+            partial(log_events.scope_failed, scope, failure.code, failure.message, _remedy(scope, failure)),
         )
         for scope, failure in found.failed.items()
     } | {
-        scope.text: (_EMPTY, partial(log_events.scope_failed, scope, _EMPTY, _NO_CLUSTER, CHECK_SCOPES))
+        scope.text: (_EMPTY, partial(log_events.scope_failed, scope, _EMPTY, _NO_CLUSTER, Remedy(CHECK_SCOPES)))
         for scope in found.empty
     }
     entries: _Said = {
@@ -62,19 +64,20 @@ def _say(
         _note(world, replace(notice, said_at=None))
 
 
-def _remedy(failure: Failure) -> str:
+def _remedy(scope: Scope, failure: Failure) -> Remedy:
     """What to do about a list that failed: throttling is no wrong scope."""
     match failure.kind:
         case FailureKind.UNAVAILABLE if failure.code in _THROTTLED:
-            return _WAIT
+            return Remedy(_WAIT)
         case FailureKind.UNAVAILABLE:
-            return REMEDIES[Reason.CLUSTER_UNREACHABLE]
+            return Remedy(REMEDIES[Reason.CLUSTER_UNREACHABLE])
         case FailureKind.UNKNOWN_VERSION:
-            return REMEDIES[Reason.API_VERSION_UNKNOWN]
+            return Remedy(REMEDIES[Reason.API_VERSION_UNKNOWN])
         case FailureKind.NOT_FOUND:
-            return CHECK_SCOPES
+            return Remedy(CHECK_SCOPES)
         case _:
-            return REMEDIES[Reason.CLUSTER_ACCESS_DENIED]
+            error = OperationError(failure.code, failure.message)
+            return remedy_for(Reason.CLUSTER_ACCESS_DENIED, with_refused(Names(place=scope), error), error)
 
 
 _EMPTY, _NO_CLUSTER = "Empty", "it holds no cluster"

@@ -27,12 +27,12 @@ class AzureCallError(Exception):
 class StorageUnavailableError(Exception):
     """The product's own table or queue did not answer as it should. The only error that may reach the host.
 
-    `reason` says why where that has a remedy of its own.
+    `reason` says why where that has a remedy of its own, and `failure` what storage answered.
     """
 
-    def __init__(self, message: str, reason: Reason | None = None) -> None:
+    def __init__(self, message: str, reason: Reason | None = None, failure: Failure | None = None) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.failure = reason, failure
 
 
 class ConflictError(Exception):

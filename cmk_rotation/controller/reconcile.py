@@ -18,13 +18,12 @@ from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
 from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
 from cmk_rotation.controller.side_by_side import request_all, side_by_side
 from cmk_rotation.controller.survey import NOT_REACHED, READING_LASTS, Survey, survey, unlisted
-from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, remedy_of
 from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import superseded
 from cmk_rotation.domain.timing import REMIND_EVERY
 from cmk_rotation.domain.visit_message import VisitRequest
@@ -76,7 +75,7 @@ def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
             seen, decision = broken(world, cluster.id, Record(), error)
         if decision.action is Action.ATTENTION and decision.reason in KEY_IS_DEAD:
             about, began = observation_fields(seen), decision.since or seen.now
-            remedy = decision.remedy or remedy_for(decision.reason)
+            remedy = remedy_of(seen, decision)
             world.log(log_events.cluster_attention(about, decision.reason, decision.message, remedy, began))
 
 

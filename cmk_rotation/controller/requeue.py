@@ -13,6 +13,7 @@ from cmk_rotation.decisions.observation import (
     Seen,
     UnreadableCluster,
     busy_since,
+    remedy_of,
     since,
     unavailable_since,
 )
@@ -20,7 +21,6 @@ from cmk_rotation.domain.azure_resources import Failure
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.log_events import LogLine
-from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, VISIT_COMES_WITHIN, plausible
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import OPEN, UNREACHABLE, FailureKind, RequestedBy
@@ -183,7 +183,7 @@ def observed(observation: Observation | UnreadableCluster, decision: Decision, n
         reason=decision.reason,
         since=_since(before, decision, trouble, now),
         message=decision.message,
-        remedy=decision.remedy or remedy_for(decision.reason),
+        remedy=remedy_of(observation, decision).text,
         looked_at=now,
         unavailable_since=trouble,
     )

@@ -1,5 +1,6 @@
 """Calls that wait for Azure, several at a time: one after the other they would outlast the function in a large fleet."""
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,6 @@ def side_by_side[Item, Result](call: Callable[[Item], Result], items: Collection
 
 
 def request_all(world: World, visits: Collection[VisitRequest]) -> None:
-    """Request some visits. May raise `StorageUnavailableError`; those requested before are made."""
-    for _ in side_by_side(world.requests.request, visits):
-        pass
+    """Request some visits: a few in their order. May raise `StorageUnavailableError`; those requested before are made."""
+    request = world.requests.request
+    deque(map(request, visits) if len(visits) <= AT_ONCE else side_by_side(request, visits), maxlen=0)

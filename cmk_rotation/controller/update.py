@@ -17,6 +17,7 @@ from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Accepted, Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import operation_id
+from cmk_rotation.domain.remedies import STORAGE, Remedy
 from cmk_rotation.domain.rotation import (
     Rotation,
     Step,
@@ -98,7 +99,7 @@ def send_update(
         return to_be_seen
     except StorageUnavailableError as error:
         unrecorded = f"{claim.message}; what came of it could not be put on record ({error})"
-        remedy = "Check the storage account of AzureWebJobsStorage. The next visit finds out what came of the update."
+        remedy = f"{STORAGE} The next visit finds out what came of the update."
         about = log_events.rotation_fields(claim)
         world.log(log_events.visit_failed(unrecorded, remedy, claim.attempt.started_at, about=about))
         return to_be_seen
@@ -113,7 +114,9 @@ def _look_again(observation: Observation, target: KeyVersion) -> Decision:
         reason,
         f"{move(cluster.id.name, cluster.key_name, cluster.key_version, target.version)}: {_SKIPPED}",
         requeue_after=unavailable_backoff(lasted),
-        remedy="Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key.",
+        remedy=Remedy(
+            "Nothing to do at first. If this lasts, see in the activity logs what keeps changing the cluster or its key."
+        ),
     )
 
 
@@ -216,7 +219,7 @@ def _unanswered(world: World, observation: Observation, claim: Rotation, failure
 
 
 def _refused(world: World, observation: Observation, claim: Rotation, failure: Failure) -> Rotation:
-    end = refused(claim, failure, world.now())
+    end = refused(claim, failure, world.now(), observation.cluster.identity_id)
     world.log(log_events.update_refused(end))
     return finish(world, observation, end)
 

@@ -15,14 +15,17 @@ from cmk_rotation.decisions.observation import (
     UnreadableCluster,
     attention,
     busy_since,
+    names,
     nothing,
-    remedy_of,
+    remedy_of_failure,
     since,
     toward,
     unavailable,
     unavailable_since,
 )
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, same_version
+from cmk_rotation.domain.remedies import Remedy, remedy_for
+from cmk_rotation.domain.repairs import SET_VERSION
 from cmk_rotation.domain.rotation import Rotation, announced, learned, move, succeeded, superseded
 from cmk_rotation.domain.timing import CALL_OUT_AFTER, CLOCKS_DIFFER, OPERATOR_EVERY, SECOND_READ_AFTER, plausible
 from cmk_rotation.domain.vocabulary import Action, FailureKind, KeyMode, Reason, RequestedBy, Stage
@@ -47,11 +50,13 @@ def cluster_cannot_be_read(unreadable: Look) -> Decision | Finish | None:
     if failure.kind is FailureKind.UNAVAILABLE:
         reason = Reason.CLUSTER_UNREACHABLE
         lasted = unreadable.now - unavailable_since(unreadable)
-        return unavailable(reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted)
+        return unavailable(
+            unreadable, reason, f"{name}: Azure Resource Manager does not answer ({why})", failure, lasted
+        )
     unknown = failure.kind is FailureKind.UNKNOWN_VERSION
     reason = Reason.API_VERSION_UNKNOWN if unknown else Reason.CLUSTER_ACCESS_DENIED
     message = f"{name}: the cluster {'cannot' if unknown else 'may not'} be read ({why})"
-    return Decision(Action.ATTENTION, reason, message, remedy=remedy_of(reason, failure))
+    return Decision(Action.ATTENTION, reason, message, remedy=remedy_of_failure(unreadable, reason, failure))
 
 
 def cluster_is_going(observation: Observation) -> Decision | None:
@@ -109,7 +114,7 @@ def failed_cluster_is_not_ours(observation: Observation) -> Decision | None:
     if not observation.cluster.failed or _ours(observation):
         return None
     message = f"the cluster is {observation.cluster.state}, and not by an update of ours"
-    return attention(observation, Reason.CLUSTER_FAILED, message)
+    return replace(attention(observation, Reason.CLUSTER_FAILED, message), remedy=_by_hand(observation))
 
 
 def already_there(observation: Observation) -> Decision | Finish | None:
@@ -197,9 +202,8 @@ def on_hold(observation: Observation) -> Decision | None:
         return None
     message = f"{_heading(observation)}: the tag cmk-rotation = hold is set"
     if observation.cluster.failed:
-        return Decision(
-            Action.ATTENTION, Reason.CLUSTER_FAILED, f"{message}, and the cluster is {observation.cluster.state}"
-        )
+        message = f"{message}, and the cluster is {observation.cluster.state}"
+        return Decision(Action.ATTENTION, Reason.CLUSTER_FAILED, message, remedy=_by_hand(observation))
     return Decision(Action.NOTHING, Reason.ON_HOLD, message)
 
 
@@ -210,7 +214,8 @@ def moved_back(observation: Observation) -> Decision | None:
         return None
     when = f"{known.outcome.finished_at:%Y-%m-%d %H:%M}Z" if known.outcome.finished_at else "before"
     message = f"{_heading(observation)}: the cluster was on the newer version ({when}) and was put back"
-    return Decision(Action.ATTENTION, Reason.MOVED_BACK, message)
+    remedy = remedy_for(Reason.MOVED_BACK, replace(names(observation), version=known.to_version))
+    return Decision(Action.ATTENTION, Reason.MOVED_BACK, message, remedy=remedy)
 
 
 def failed_recently(observation: Observation) -> Decision | None:
@@ -223,7 +228,10 @@ def failed_recently(observation: Observation) -> Decision | None:
     if again <= observation.now or _operator_wants_it(observation, known):
         return None
     message = f"{known.message}; tried again after {again:%Y-%m-%d %H:%M:%S}Z"
-    return Decision(Action.ATTENTION, known.reason, message, remedy=known.remedy)
+    # A row's remedy, and whom its error names, are whoever's words wrote it; what this process has just seen is its own.
+    told = replace(names(observation), caller=known.lacks.principal_id if known.lacks else None)
+    remedy = remedy_for(known.reason, told, known.attempt.operation_error)
+    return Decision(Action.ATTENTION, known.reason, message, remedy=remedy)
 
 
 def _operator_wants_it(observation: Observation, known: Rotation) -> bool:
@@ -251,6 +259,11 @@ def version_is_behind(observation: Observation) -> Decision:
             f"{cluster.id.name}: key {cluster.key_name}, {cluster.state} on the newest version {cluster.key_version}"
         )
     return Decision(Action.UPDATE, Reason.VERSION_IS_BEHIND, message, target=observation.target)
+
+
+def _by_hand(observation: Observation) -> Remedy:
+    """What to do about a Failed cluster that is not tried again."""
+    return remedy_for(Reason.CLUSTER_FAILED, names(observation), by_hand=(SET_VERSION,))
 
 
 def _ours(observation: Observation) -> bool:

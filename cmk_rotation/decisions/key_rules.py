@@ -9,11 +9,14 @@ from cmk_rotation.decisions.observation import (
     Decision,
     Observation,
     attention,
-    remedy_of,
+    names,
+    remedy_of_failure,
     unavailable,
     unavailable_since,
 )
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
+from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.timing import LIVES_ON
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
 _REASONS = {
@@ -40,9 +43,9 @@ def key_cannot_be_read(observation: Observation) -> Decision | None:
     if failure.kind in {FailureKind.UNAVAILABLE, FailureKind.BUSY}:
         reason = Reason.KEY_UNREACHABLE
         lasted = observation.now - unavailable_since(observation)
-        return unavailable(reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
+        return unavailable(observation, reason, f"{observation.cluster.id.name}: {message}", failure, lasted)
     reason = _REASONS.get(failure.kind, Reason.KEY_ACCESS_DENIED)
-    return replace(attention(observation, reason, message), remedy=remedy_of(reason, failure))
+    return replace(attention(observation, reason, message), remedy=remedy_of_failure(observation, reason, failure))
 
 
 def version_in_use_is_unknown(observation: Observation) -> Decision | None:
@@ -81,14 +84,17 @@ def _disabled(observation: Observation, version: KeyVersion | None, which: str) 
     if version is None or version.enabled:
         return None
     message = f"version {version.version} of key {observation.cluster.key_name}, {which}, is disabled"
-    return attention(observation, Reason.IN_USE_DISABLED, message, version.updated_at)
+    remedy = remedy_for(Reason.IN_USE_DISABLED, replace(names(observation), version=version.version))
+    return replace(attention(observation, Reason.IN_USE_DISABLED, message, version.updated_at), remedy=remedy)
 
 
 def _expired(observation: Observation, version: KeyVersion | None, which: str) -> Decision | None:
     if version is None or not version.expired(observation.now):
         return None
     message = f"version {version.version} of key {observation.cluster.key_name}, {which}, has expired"
-    return attention(observation, Reason.IN_USE_EXPIRED, message, version.expires_at)
+    until = (observation.now + LIVES_ON).replace(hour=0, minute=0, second=0)
+    remedy = remedy_for(Reason.IN_USE_EXPIRED, replace(names(observation), version=version.version, until=until))
+    return replace(attention(observation, Reason.IN_USE_EXPIRED, message, version.expires_at), remedy=remedy)
 
 
 def no_version_is_usable(observation: Observation) -> Decision | None:

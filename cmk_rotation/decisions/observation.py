@@ -16,8 +16,9 @@ from cmk_rotation.domain.azure_resources import (
 )
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.remedies import remedy_for
-from cmk_rotation.domain.rotation import Rotation, proposed, same_rotation
+from cmk_rotation.domain.remedies import Remedy, remedy_for
+from cmk_rotation.domain.repairs import Names, with_refused
+from cmk_rotation.domain.rotation import Rotation, names_of, proposed, same_rotation
 from cmk_rotation.domain.timing import (
     CALL_OUT_AFTER,
     CLOCKS_DIFFER,
@@ -40,7 +41,7 @@ class Decision:
     """When to look again; None leaves that to the next reconcile."""
     target: KeyVersion | None = None
     """The version to update to."""
-    remedy: str | None = None
+    remedy: Remedy | None = None
     """What to do, where the reason's own remedy would not say enough."""
     since: datetime | None = None
     """Since when this has been so, where Azure itself says it."""
@@ -275,13 +276,35 @@ def nothing(observation: Observation, reason: Reason, message: str) -> Decision:
     return Decision(Action.NOTHING, reason, f"{observation.cluster.id.name}: {message}")
 
 
-def unavailable(reason: Reason, message: str, failure: Failure, lasted: timedelta) -> Decision:
+def unavailable(seen: Seen, reason: Reason, message: str, failure: Failure, lasted: timedelta) -> Decision:
     """Try again later; after an hour of that, call a person."""
     action = Action.ATTENTION if lasted >= CALL_OUT_AFTER else Action.WAIT
     after = unavailable_backoff(lasted, failure.retry_after)
-    return Decision(action, reason, message, requeue_after=after, remedy=remedy_of(reason, failure))
+    return Decision(action, reason, message, requeue_after=after, remedy=remedy_of_failure(seen, reason, failure))
 
 
-def remedy_of(reason: Reason, failure: Failure) -> str:
+def names(seen: Seen) -> Names:
+    """What a remedy may name of a cluster."""
+    if not isinstance(seen, Observation):
+        return Names(place=seen.cluster_id)
+    cluster = seen.cluster
+    return replace(
+        names_of(seen.updating) if seen.updating else Names(place=cluster.id),
+        vault_host=cluster.key.vault if cluster.key and seen.vault_in_cloud else None,
+        key_name=cluster.key_name,
+        key_vault_uri=cluster.key_vault_uri,
+        key_rsa_size=cluster.key_rsa_size,
+        version=cluster.key_version,
+        identity=cluster.identity_id,
+    )
+
+
+def remedy_of(seen: Seen, decision: Decision) -> Remedy:
+    """What to do about what was decided."""
+    return decision.remedy or remedy_for(decision.reason, names(seen))
+
+
+def remedy_of_failure(seen: Seen, reason: Reason, failure: Failure) -> Remedy:
     """What to do about something that could not be read."""
-    return remedy_for(reason, OperationError(failure.code, failure.message))
+    error = OperationError(failure.code, failure.message)
+    return remedy_for(reason, with_refused(names(seen), error), error)

@@ -128,22 +128,15 @@ def operation_failed(observation: Observation) -> Finish | None:
     if reads_target(observation.cluster, rotation) and observation.cluster.busy:
         return None
     why = f" ({operation.error.code}: {operation.error.message})" if operation.error else ""
-    return _ended(
-        observation, rotation, failed, Reason.UPDATE_FAILED, f"the operation ended as {operation.status}{why}"
-    )
+    return _failed(observation, rotation, Reason.UPDATE_FAILED, f"the operation ended as {operation.status}{why}")
 
 
 def cluster_failed_at_target(observation: Observation) -> Finish | None:
     """Azure calls the operation done, but leaves the cluster Failed."""
     rotation, operation, cluster = observation.updating, _read(observation), observation.cluster
     if rotation and operation and operation.succeeded and reads_target(cluster, rotation) and cluster.failed:
-        return _ended(
-            observation,
-            rotation,
-            failed,
-            Reason.CLUSTER_FAILED,
-            f"the operation succeeded but the cluster is {cluster.state}",
-        )
+        message = f"the operation succeeded but the cluster is {cluster.state}"
+        return _failed(observation, rotation, Reason.CLUSTER_FAILED, message)
     return None
 
 
@@ -184,15 +177,10 @@ def cluster_contradicts(observation: Observation) -> Decision | Finish | None:
     first = plausible(rotation.attempt.elsewhere_since, latest=observation.now) or observation.now
     if observation.now - first >= CONTRADICTION_LASTS:
         if cluster.failed:
-            return _ended(
-                observation,
-                rotation,
-                failed,
-                Reason.CLUSTER_FAILED,
-                f"the cluster is {cluster.state} after the update",
-            )
+            message = f"the cluster is {cluster.state} after the update"
+            return _failed(observation, rotation, Reason.CLUSTER_FAILED, message)
         message = f"the update was taken, but the cluster shows version {cluster.key_version}"
-        return _ended(observation, rotation, failed, Reason.READ_BACK_DIFFERS, message)
+        return _failed(observation, rotation, Reason.READ_BACK_DIFFERS, message)
     progress = contradicted(_learned(observation, rotation), first)
     return _running(observation, progress, f"taken by Azure, but the cluster still shows version {cluster.key_version}")
 
@@ -203,7 +191,7 @@ def cluster_failed_without_an_answer(observation: Observation) -> Finish | None:
     if rotation is None or not observation.cluster.failed:
         return None
     message = f"Azure did not answer the update, and the cluster is {observation.cluster.state}"
-    return _ended(observation, rotation, failed, Reason.CLUSTER_FAILED, message)
+    return _failed(observation, rotation, Reason.CLUSTER_FAILED, message)
 
 
 def sent_in_vain(observation: Observation) -> Finish | None:
@@ -214,7 +202,7 @@ def sent_in_vain(observation: Observation) -> Finish | None:
     message = (
         f"sent {MOST_SENDS} times, and nothing came of it: the cluster shows version {observation.cluster.key_version}"
     )
-    return _ended(observation, rotation, failed, Reason.UPDATE_FAILED, message)
+    return _failed(observation, rotation, Reason.UPDATE_FAILED, message)
 
 
 def claim_has_lapsed(observation: Observation) -> Finish | None:
@@ -317,6 +305,15 @@ def _ended(observation: Observation, rotation: Rotation, end: _End, reason: Reas
     operation = _read(observation) if rotation == observation.updating else None
     seen = learned(rotation, observation.cluster.state, operation)
     return Finish(end(seen, reason, message, observation.now, operation.error if operation else None))
+
+
+def _failed(observation: Observation, rotation: Rotation, reason: Reason, message: str) -> Finish:
+    """An end that names the cluster's identity: most often it is that which lacks a right."""
+
+    def end(seen: Rotation, reason: Reason, message: str, now: datetime, error: OperationError | None) -> Rotation:
+        return failed(seen, reason, message, now, error, identity=observation.cluster.identity_id)
+
+    return _ended(observation, rotation, end, reason, message)
 
 
 def _learned(observation: Observation, rotation: Rotation) -> Rotation:

@@ -59,6 +59,8 @@ class Cluster:
     held: bool = False
     """Whether the operator's tag `cmk-rotation = hold` is on it."""
     workspace_ids: tuple[str, ...] = ()
+    identity_id: str | None = None
+    """The object id of the identity by which it uses its key; None where it has none, or several."""
 
     @property
     def key(self) -> Key | None:

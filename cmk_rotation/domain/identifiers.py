@@ -15,6 +15,9 @@ _GROUP = r"/resourceGroups/(?P<group>[\w().-]{0,89}[\w()-])"
 _CLUSTER = r"/providers/Microsoft\.OperationalInsights/clusters/(?P<name>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])"
 _CLUSTER_ID = re.compile(_SUBSCRIPTION + _GROUP + _CLUSTER, re.IGNORECASE)
 _SCOPE = re.compile(f"{_SUBSCRIPTION}(?:{_GROUP}(?:{_CLUSTER})?)?", re.IGNORECASE)
+_APP_ID = re.compile(
+    f"{_SUBSCRIPTION}{_GROUP}" + r"/providers/Microsoft\.Web/sites/(?P<name>[a-z0-9-]{1,60})", re.IGNORECASE | re.ASCII
+)
 _OPERATION_PATH = re.compile(
     _SUBSCRIPTION + r"/providers/Microsoft\.OperationalInsights/locations/[a-z0-9-]+/operationStatuses/"
     r"(?P<operation>(?=[._-]*[a-z0-9])[a-z0-9._-]+)",
@@ -58,6 +61,29 @@ class ClusterId:
     @property
     def name(self) -> str:
         """The cluster's name."""
+        return self.text.split("/")[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class AppId:
+    """The ARM id of a function app."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read an id; a slash at its end is forgiven."""
+        text = text.strip().rstrip("/")
+        return cls(text) if _APP_ID.fullmatch(text) else None
+
+    @property
+    def subscription(self) -> str:
+        """The subscription's GUID."""
+        return self.text.split("/")[2]
+
+    @property
+    def name(self) -> str:
+        """The app's name."""
         return self.text.split("/")[-1]
 
 

@@ -13,7 +13,8 @@ from enum import StrEnum
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import Remedy
+from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
 
@@ -79,6 +80,11 @@ def rotation_fields(rotation: Rotation) -> _Fields:
         "eventId": rotation.event_id,
         "correlationId": rotation.attempt.correlation_id,
     }
+
+
+def key_fields(key: Key | None) -> _Fields:
+    """The names that a line about a key carries."""
+    return {"vault": key.vault, "keyName": key.name} if key else {}
 
 
 # --- events of Key Vault ---
@@ -162,7 +168,7 @@ def visit_lost(cluster: ClusterId | None, key: Key | None, event_id: str | None,
         "or its storage was away each time. The next reconcile visits again."
     )
     message = f"a visit to {what} was given up: its message was delivered five times, and never settled"
-    about = {"clusterId": cluster, "keyName": key.name if key else None, "eventId": event_id}
+    about = {**key_fields(key), "clusterId": cluster, "eventId": event_id}
     return LogLine(LogEvent.VISIT_LOST, logging.ERROR, {**about, **_call(message, remedy, since)})
 
 
@@ -191,7 +197,8 @@ def update_progress(rotation: Rotation, *, new: bool) -> LogLine:
 
 def update_refused(rotation: Rotation) -> LogLine:
     """Azure did not take the update. That it failed is said once, by the line that ends it."""
-    return _info(LogEvent.UPDATE_REFUSED, **rotation_fields(rotation), message=rotation.message, remedy=rotation.remedy)
+    about = {**rotation_fields(rotation), **_lacks(rotation.lacks)}
+    return _info(LogEvent.UPDATE_REFUSED, **about, message=rotation.message, remedy=rotation.remedy)
 
 
 def update_overdue(rotation: Rotation, message: str, remedy: str | None, since: datetime) -> LogLine:
@@ -213,6 +220,7 @@ def rotation_finished(rotation: Rotation, since: datetime | None = None) -> LogL
         "keepOldVersionUntil": rotation.outcome.keep_old_version_until,
         "oldVersionPinnedBy": rotation.outcome.old_version_pinned_by or None,
         "operationError": error.message if error else None,
+        **_lacks(rotation.lacks),
     }
     return LogLine(
         LogEvent.ROTATION_FINISHED, logging.ERROR if rotation.stage is Stage.FAILED else logging.INFO, fields
@@ -241,8 +249,10 @@ SAID_ON_CHANGE = (
 """The fields of `cluster.status` with whose change it is said anew; all of it is said daily."""
 
 
-def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation]) -> LogLine:
-    """What is so of a cluster. `updating` is its update under way."""
+def cluster_status(
+    status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation], remedy: str | None
+) -> LogLine:
+    """What is so of a cluster. `updating` is its update under way, and `remedy` what a person is called to do."""
     ended = sorted(
         (one for one in rotations if one.outcome.finished_at is not None),
         key=lambda one: one.outcome.finished_at or one.requested_at,
@@ -266,7 +276,7 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
         startedAt=updating.attempt.started_at if updating else None,
         attentionReason=alerts.attention_reason,
         attentionSince=(alerts.attention_since or status.since) if alerts.attention_reason else None,
-        remedy=_remedy_of_attention(status),
+        remedy=remedy,
         disabledEarly=tuple(one.version for one in alerts.disabled_early) or None,
         oldVersion=moved.from_version if moved else None,
         leftAt=moved.outcome.finished_at if moved else None,
@@ -280,15 +290,9 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
     )
 
 
-def _remedy_of_attention(status: ClusterStatus) -> str | None:
-    """What to do about what a person is called for: it may be something else than what the last look came to."""
-    called = status.alerts.attention_reason
-    return status.remedy if called is None or called is status.reason else remedy_for(called)
-
-
-def cluster_attention(about: _Fields, reason: Reason, message: str, remedy: str | None, since: datetime) -> LogLine:
+def cluster_attention(about: _Fields, reason: Reason, message: str, remedy: Remedy, since: datetime) -> LogLine:
     """Something holds a cluster back."""
-    fields = {**about, "reason": reason, **_call(message, remedy, since)}
+    fields = {**about, "reason": reason, **_call(message, remedy.text, since), **_lacks(remedy.lacks)}
     return LogLine(LogEvent.CLUSTER_ATTENTION, logging.ERROR, fields)
 
 
@@ -301,26 +305,30 @@ def cluster_recovered(about: _Fields, reason: Reason, message: str, called_for: 
 def cluster_unreadable(entry: UnreadableEntry, since: datetime) -> LogLine:
     """A scope lists a cluster that cannot be read; the others in it are looked after."""
     remedy = (
-        "Look at it in the portal, or with `az resource show --ids`: until Azure shows it well, this cluster is not looked "
-        "after. Keep every version of its key enabled. If it stays as it is, open a support request; never delete it."
+        "Look at it in the portal: until Azure shows it well, this cluster is not looked after. Keep every version of its key "
+        "enabled. If it stays as it is, open a support request: no command of yours mends it. Never delete it."
     )
     call = _call(f"a cluster is listed that cannot be read: {entry.name}: {entry.problem}", remedy, since)
     return LogLine(LogEvent.CLUSTER_UNREADABLE, logging.ERROR, {"clusterId": entry.name, **call})
 
 
-def key_expiring(about: _Fields, reason: Reason, where: str, in_use: KeyVersion, now: datetime) -> LogLine:
-    """The version in use expires soon; `where` names its cluster and key."""
-    remedy = "Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired."
+def key_expiring(  # noqa: PLR0913 - which version of which key, and how to make a new one
+    about: _Fields, reason: Reason, where: str, in_use: KeyVersion, now: datetime, *, rotate: str
+) -> LogLine:
+    """The version in use expires soon; `where` names its cluster and key, `rotate` the command for a new version."""
+    remedy = f"Rotate the key, or extend the expiry: Azure refuses to update a cluster whose key has expired. {rotate}"
     call = _call(f"{where} expires {in_use.expires_at:%Y-%m-%d %H:%M}Z", remedy, now)
     fields = {**about, "reason": reason, **call, "expiresAt": in_use.expires_at}
     return LogLine(LogEvent.KEY_EXPIRING, logging.WARNING, fields)
 
 
-def old_version_disabled_early(rotation: Rotation, since: datetime) -> LogLine:
-    """A version that storage may still use was disabled."""
+def old_version_disabled_early(rotation: Rotation, enable: str, since: datetime) -> LogLine:
+    """A version that storage may still use was disabled; `enable` is the command that takes that back."""
     until = rotation.outcome.keep_old_version_until
     message = f"{rotation.heading}: the old version was disabled before {until:%Y-%m-%d %H:%M}Z"
-    remedy = "Enable the old version again until then: storage may still use it, and then reads and new logs fail."
+    remedy = (
+        f"Enable the old version again until then: storage may still use it, and then reads and new logs fail. {enable}"
+    )
     fields = {**rotation_fields(rotation), **_call(message, remedy, since), "keepOldVersionUntil": until}
     return LogLine(LogEvent.OLD_VERSION_DISABLED_EARLY, logging.ERROR, fields)
 
@@ -343,9 +351,10 @@ def reconcile_finished(
     return LogLine(LogEvent.RECONCILE_FINISHED, level, {**counts, **_call(message, remedy, since)})
 
 
-def scope_failed(scope: Scope, code: str, why: str, remedy: str, since: datetime) -> LogLine:
+def scope_failed(scope: Scope, code: str, why: str, remedy: Remedy, since: datetime) -> LogLine:
     """A scope could not be listed, or holds no cluster: whatever lies in it is not looked after."""
-    fields = {"scope": scope.text, "code": code, **_call(f"scope {scope.text}: {why} ({code})", remedy, since)}
+    call = _call(f"scope {scope.text}: {why} ({code})", remedy.text, since)
+    fields = {"scope": scope.text, "code": code, **call, **_lacks(remedy.lacks)}
     return LogLine(LogEvent.SCOPE_FAILED, logging.ERROR, fields)
 
 
@@ -360,6 +369,11 @@ def settings_invalid(problems: Sequence[str], now: datetime) -> LogLine:
 
 def _info(event: LogEvent, **fields: object) -> LogLine:
     return LogLine(event, logging.INFO, fields)
+
+
+def _lacks(right: Right | None) -> _Fields:
+    """Who lacks which right, if that is the matter."""
+    return {"principalId": right.principal_id, "role": right.role} if right else {}
 
 
 def _call(message: str, remedy: str | None, since: datetime | None) -> _Fields:

@@ -1,25 +1,25 @@
-"""What an operator does about it: one entry for every reason, one for every error that Azure documents.
+"""What an operator does about it: one entry for every reason; `known_errors.py` has one for every error that Azure documents.
 
-No remedy begins with deleting anything. Sources: "Azure Monitor customer-managed keys" and "Create and manage a
-dedicated cluster" on Microsoft Learn (sections on errors, revocation and rotation), Azure Key Vault's and Azure Resource
-Manager's pages on common errors.
+An entry is advice in words, and the commands that carry it out, with the names that are known filled in. No remedy begins
+with deleting anything.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cmk_rotation.domain import repairs
 from cmk_rotation.domain.azure_resources import OperationError
+from cmk_rotation.domain.known_errors import ACCESS, API_VERSION, UPDATES, known_error
+from cmk_rotation.domain.repairs import Names, Repair, Right
 from cmk_rotation.domain.vocabulary import Reason
 
 _NOTHING = "Nothing to do."
-_ACCESS = (
-    "Give the function's identity the custom role of infra/ (clusters/read, clusters/write, "
-    "locations/operationStatuses/read) on the cluster or above it; a new role may take ten minutes to work."
+STORAGE = (
+    "Check that the storage account of AzureWebJobsStorage exists, that its network rules admit the app, and that the app's "
+    "identity has the roles Storage Blob Data Owner, Storage Queue Data Contributor and Storage Table Data Contributor on it. If "
+    "Azure's service health tells of an outage, no command repairs this."
 )
-_API_VERSION = (
-    "This cloud does not know the version of the API that was asked for; no right cures that. Set ARM_API_VERSION, "
-    "KEY_VAULT_API_VERSION or STORAGE_API_VERSION to one that the message names as supported."
-)
+"""What to do where the app's own storage fails."""
 
 REMEDIES: dict[Reason, str] = {
     Reason.UP_TO_DATE: _NOTHING,
@@ -37,7 +37,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.UPDATE_RUNNING: "Nothing to do. Keep the old key version enabled.",
     Reason.UPDATE_OVERDUE: (
         "Keep both key versions enabled. Look at the cluster's activity log and provisioning state; if neither moves, open a "
-        "support request with the operation id and the correlation id."
+        "support request with the operation id and the correlation id. Azure alone can end the operation."
     ),
     Reason.UPDATE_CONFIRMED: (
         "Keep the old version enabled at least until keepOldVersionUntil, and until the vault's audit log shows no more "
@@ -78,9 +78,8 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.NEWER_VERSION: "Nothing to do: the key rotated again, and the cluster goes straight to the newer version.",
     Reason.IN_USE_UNKNOWN: (
-        "Key Vault does not list the version that the cluster uses. If the key was deleted, recover it (`az keyvault key "
-        "recover`); if it was purged, only a backup brings it back (`az keyvault key restore`). If the cluster names a wrong "
-        "version, update it by hand to one that exists."
+        "Key Vault does not list the version that the cluster uses. If the key was deleted, recover it; if it was purged, only a "
+        "backup brings it back. If the cluster names a wrong version, update it by hand to one that exists."
     ),
     Reason.IN_USE_DISABLED: (
         "Is this a revocation? If so, leave it: logs sent meanwhile are lost. If not, enable the version again at once; "
@@ -104,8 +103,8 @@ REMEDIES: dict[Reason, str] = {
         "update the cluster by hand. The next new version is applied as usual."
     ),
     Reason.CLUSTER_STUCK: (
-        "Look at the cluster's activity log for what runs; if it does not end, open a support request. The update is sent "
-        "when the cluster is free."
+        "Look at the cluster's activity log for what runs; if it does not end, open a support request: no command of yours ends "
+        "it. The update is sent when the cluster is free."
     ),
     Reason.WORKSPACE_FAILED: (
         "Keep the old key version enabled and check the cluster identity's right to the key. Then redeploy the workspace "
@@ -118,22 +117,22 @@ REMEDIES: dict[Reason, str] = {
     Reason.CLUSTER_UNREACHABLE: (
         "Check Azure's service health for Azure Resource Manager, and the function's outbound network and DNS. Visits go on."
     ),
-    Reason.CLUSTER_ACCESS_DENIED: _ACCESS,
-    Reason.API_VERSION_UNKNOWN: _API_VERSION,
+    Reason.CLUSTER_ACCESS_DENIED: ACCESS,
+    Reason.API_VERSION_UNKNOWN: API_VERSION,
     Reason.KEY_UNREACHABLE: (
         "Check that the vault exists, Azure's service health for Key Vault, and the function's outbound network and DNS."
     ),
     Reason.KEY_ACCESS_DENIED: (
-        "Give the function's identity the right to read key metadata: the custom role of infra/ "
-        "(Microsoft.KeyVault/vaults/keys/read), the access policy Key: List, or Managed HSM Crypto Auditor on a managed HSM."
+        f"Give the app's identity the right to list the key's versions: the role {repairs.KEY_READER} or one of your own with "
+        f"Microsoft.KeyVault/vaults/keys/read, the access policy Key: List, or {repairs.HSM_READER} on a Managed HSM."
     ),
     Reason.KEY_VAULT_BLOCKED: (
-        "The vault's firewall keeps the function out (Functions is not a trusted service). Integrate the function with a "
-        "virtual network that the vault admits, or give it a private endpoint."
+        "The vault's firewall keeps the app out (Functions is not a trusted service). Integrate the app with a virtual network "
+        "that the vault admits, or give it a private endpoint: an outbound address may be shared, and may change."
     ),
     Reason.KEY_NOT_FOUND: (
-        "The key does not exist, and the cluster cannot read its data without it. If it was deleted, recover it at once (`az "
-        "keyvault key recover`); if it was purged, only a backup brings it back (`az keyvault key restore`)."
+        "The key does not exist, and the cluster cannot read its data without it. If it was deleted, recover it at once; if it "
+        "was purged, only a backup brings it back."
     ),
     Reason.VAULT_NOT_IN_CLOUD: (
         "The cluster names a vault outside this cloud, which is never called. Check AZURE_CLOUD, or KEY_VAULT_SUFFIXES with "
@@ -141,142 +140,57 @@ REMEDIES: dict[Reason, str] = {
     ),
 }
 
-
-_UPDATES = frozenset({Reason.UPDATE_REFUSED, Reason.UPDATE_FAILED, Reason.CLUSTER_FAILED, Reason.READ_BACK_DIFFERS})
-_CLUSTERS = frozenset({Reason.CLUSTER_ACCESS_DENIED, Reason.CLUSTER_UNREACHABLE})
-_KEYS = frozenset({Reason.KEY_ACCESS_DENIED, Reason.KEY_VAULT_BLOCKED, Reason.KEY_NOT_FOUND, Reason.KEY_UNREACHABLE})
-# ARM ids and URLs hold names that people chose, and these mean nothing: a resource group may be called rg-sku.
-_NAMES = re.compile(r"(?:https?://|/(?:subscriptions|resourcegroups|providers)/)[^\s\"'<>]*")
+_REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
+    Reason.IN_USE_UNKNOWN: (repairs.RECOVER,),
+    Reason.IN_USE_DISABLED: (repairs.ENABLE,),
+    Reason.IN_USE_EXPIRED: (repairs.EXTEND,),
+    Reason.NO_USABLE_VERSION: (repairs.ROTATE,),
+    Reason.ORDER_UNKNOWN: (repairs.ROTATE,),
+    Reason.WOULD_GO_BACK: (repairs.ROTATE,),
+    Reason.MOVED_BACK: (repairs.SET_VERSION,),
+    Reason.CLUSTER_ACCESS_DENIED: (repairs.LET_APP_UPDATE,),
+    Reason.KEY_VAULT_BLOCKED: (repairs.ADMIT,),
+    Reason.KEY_NOT_FOUND: (repairs.RECOVER,),
+}
+_LET_APP_READ: Mapping[bool | None, tuple[Repair, ...]] = {
+    False: (repairs.LET_APP_READ,),
+    True: (repairs.LET_APP_READ_BY_POLICY,),
+    None: (repairs.LET_APP_READ, repairs.LET_APP_READ_BY_POLICY),
+}
+"""By whether an access policy was missing, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class KnownError:
-    """An error that Azure documents, known by its code or by words in its message."""
+class Remedy:
+    """What to do, with the names that are known."""
 
-    marks: tuple[str, ...]
-    """Lower case; one of them stands, as whole words, in `code: message`. Azure publishes no codes for cluster updates,
-    so these are mostly words."""
-    remedy: str
-    of: frozenset[Reason] = _UPDATES
-    """The reasons that it may explain: the same word means something else of a cluster than of a key."""
+    text: str
+    lacks: Right | None = None
+    """The right that is missing, if that is the matter."""
 
 
-KNOWN_ERRORS: tuple[KnownError, ...] = (
-    KnownError(
-        ("notoken",),
-        "The app got no token. Check that its managed identity exists and is assigned to it, and AZURE_CLIENT_ID.",
-        _UPDATES | _CLUSTERS | _KEYS,
-    ),
-    KnownError(
-        ("akv10032",),
-        "The vault trusts another tenant than the app's and the cluster's, as after a move of its subscription; no right "
-        "cures that. Somebody must set the vault's tenantId and give all rights on it again, as Key Vault's article on moving "
-        "a vault to a different subscription says. Until then disable nothing.",
-        _KEYS,
-    ),
-    KnownError(
-        ("forbiddenbynsp", "network security perimeter", "nsp policy"),
-        "The network security perimeter around the vault keeps the function out. Add an inbound access rule for it to the "
-        "perimeter's profile, or give it a private endpoint of the vault; a virtual network rule of the vault does not help.",
-        _KEYS,
-    ),
-    KnownError(
-        ("forbiddenbyconnection", "public network access is disabled", "approved private link"),
-        "The vault takes no calls from public networks. Integrate the function with a virtual network that has an approved "
-        "private endpoint of the vault, and resolves its name to it.",
-        _KEYS,
-    ),
-    KnownError(
-        ("noregisteredproviderfound", "invalidapiversionparameter"),
-        _API_VERSION,
-    ),
-    KnownError(
-        ("failed to validate key", "keyvaultauthenticationfailure"),
-        "Check that the key exists and is enabled, and that the cluster's own identity may get, wrap and unwrap with it "
-        "(Key Vault Crypto Service Encryption User, or the access policy). A new role may take ten minutes to work.",
-    ),
-    KnownError(
-        ("isn't recoverable", "is not recoverable", "purge-protection", "purge protection"),
-        "Turn on purge protection (and soft delete) on the vault: Azure takes no key that could be lost for good.",
-    ),
-    KnownError(
-        ("keyvaultproperties isn't empty", "keyvaultproperties is not empty"),
-        "The cluster's key details are malformed. Compare keyVaultUri, keyName and keyVersion of the cluster with the vault.",
-    ),
-    KnownError(
-        ("deleting state",),
-        "The cluster is being deleted. If that was not meant, open a support request at once; else nothing is to be done.",
-    ),
-    KnownError(
-        ("in a state other than succeeded",),
-        "The cluster's last operation failed, and Azure takes no update until it is repaired. Repair the cause, most often "
-        "the cluster identity's right to the key. If it stays Failed, open a support request, and never delete it.",
-    ),
-    KnownError(
-        ("can't be executed now", "cannot be executed now", "async operation", "anotheroperationinprogress"),
-        "Another operation runs on the cluster. Wait for it to end; the update is then sent again.",
-    ),
-    KnownError(
-        ("invalidresourcetype",),
-        "Azure did not know the operation's address; the update may still have worked. Look at the cluster's key version.",
-    ),
-    KnownError(
-        ("linkedauthorizationfailed", "authorizationfailed"),
-        _ACCESS,
-        _UPDATES | _CLUSTERS,
-    ),
-    KnownError(
-        ("requestdisallowedbypolicy",),
-        "An Azure Policy forbids the update. Exempt the cluster or change the policy that the error names.",
-    ),
-    KnownError(
-        ("scopelocked",),
-        "A resource lock forbids the update. Remove the lock on the cluster or above it, or exempt the cluster.",
-    ),
-    KnownError(
-        ("readonlydisabledsubscription", "subscriptionnotfound", "subscriptionnotregistered"),
-        "The subscription is disabled, moved, or lacks the provider Microsoft.OperationalInsights. Repair it there.",
-        _UPDATES | _CLUSTERS,
-    ),
-    KnownError(
-        ("capacityreservationlevel", "capacity is locked", "sku"),
-        "Azure complains of the cluster's commitment tier, which the product never sends. Check the tier in the portal.",
-    ),
-    KnownError(
-        ("associatedworkspaces", "read only property", "read-only property"),
-        "A whole cluster body was sent by another tool. Update the key with a PATCH of keyVaultProperties alone.",
-    ),
-    KnownError(
-        ("workspace not found", "workspace wasn't found"),
-        "A linked workspace was deleted or moved. Recover it within 14 days if it is still wanted.",
-    ),
-    KnownError(
-        ("link or unlink operation", "link or unlink in process", "workspace link", "workspace unlink"),
-        "A workspace is being linked or unlinked. Wait up to two hours for it to end.",
-    ),
-    KnownError(
-        ("cluster not found", "resourcenotfound", "resourcegroupnotfound"),
-        "The cluster no longer exists under this id. Take it out of CLUSTER_SCOPES if it was deleted on purpose.",
-    ),
-    KnownError(
-        ("provisioning state",),
-        "The cluster is still being provisioned. Wait for it to end.",
-    ),
-    KnownError(
-        ("body of the request is null", "bad format", "invalidparameter", "invalidrequestcontent"),
-        "Azure did not understand the update. Compare the cluster's key details with the vault, and report it with the "
-        "correlation id.",
-    ),
-)
+def advice_for(reason: Reason, error: OperationError | None = None) -> str:
+    """What to do, in words: Azure's own error decides if it is a known one, else the reason."""
+    known = known_error(reason, error) if error else None
+    return known.remedy if known else REMEDIES[reason]
 
 
-def remedy_for(reason: Reason, error: OperationError | None = None) -> str:
-    """What to do: Azure's own error decides if it is a known one, else the reason."""
-    if error is not None:
-        message = _NAMES.sub(" ", f"{error.code}: {error.message}".lower())
-        for known in KNOWN_ERRORS:
-            if reason in known.of and any(
-                re.search(rf"(?<![\w-]){re.escape(mark)}(?![\w-])", message) for mark in known.marks
-            ):
-                return known.remedy
-    return REMEDIES[reason]
+def remedy_for(
+    reason: Reason, names: Names, error: OperationError | None = None, *, by_hand: tuple[Repair, ...] = ()
+) -> Remedy:
+    """What to do, in words and with the commands that do it; `by_hand` are those for what the app itself leaves alone."""
+    chosen = by_hand or _repairs(reason, error)
+    told = [repair.told(names) for repair in chosen]
+    if reason is Reason.UPDATE_OVERDUE:
+        told.append(repairs.for_support(names))
+    lacks = next((repair.right(names) for repair in chosen if repair.right), None)
+    return Remedy(" ".join(filter(None, dict.fromkeys((advice_for(reason, error), *told)))), lacks)
+
+
+def _repairs(reason: Reason, error: OperationError | None) -> tuple[Repair, ...]:
+    known = known_error(reason, error) if error else None
+    chosen = _REPAIRS.get(reason, ()) if known is None else known.repairs
+    if known is None and reason is Reason.KEY_ACCESS_DENIED:
+        chosen = _LET_APP_READ[repairs.refused_by_policy(error)]
+    again = reason in UPDATES and (known is None or bool(known.repairs))
+    return (*chosen, repairs.VISIT) if again else chosen

@@ -56,7 +56,8 @@ from cmk_rotation.domain.azure_resources import (
     same_version,
 )
 from cmk_rotation.domain.identifiers import ClusterId, Key
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import advice_for, remedy_for
+from cmk_rotation.domain.repairs import Names, Right, with_refused
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLAIM_LASTS
 from cmk_rotation.domain.vocabulary import OPEN, Reason, RequestedBy, Stage
 
@@ -131,6 +132,8 @@ class Rotation:
     """The last one; blank before the first."""
     outcome: Outcome = Outcome()
     etag: str | None = None
+    lacks: Right | None = field(default=None, compare=False)
+    """The right that an attempt has just failed for. Not on record: a row could name anybody."""
 
     @property
     def key(self) -> Key | None:
@@ -174,6 +177,17 @@ def move(name: str, key_name: str | None, old: str | None, new: str | None) -> s
     """A rotation in words: which cluster, which key, from where to where."""
     versions = f"{old} → {new}" if old else f"version {new}"
     return f"{name}: key {key_name}, {versions}"
+
+
+def names_of(rotation: Rotation) -> Names:
+    """What a remedy may name of a rotation."""
+    return Names(
+        place=rotation.cluster_id,
+        vault_host=rotation.key.vault if rotation.key else None,
+        key_name=rotation.key_name,
+        operation_id=rotation.attempt.operation_id,
+        correlation_id=rotation.attempt.correlation_id,
+    )
 
 
 def same_rotation(one: Rotation, other: Rotation) -> bool:
@@ -224,6 +238,7 @@ def claimed(rotation: Rotation, cluster: Cluster, *, by: RequestedBy, attempt_id
         stage=Stage.UPDATING,
         reason=Reason.UPDATE_RUNNING,
         remedy=None,
+        lacks=None,
         requested_by=RequestedBy.OPERATOR if by is RequestedBy.OPERATOR else rotation.requested_by,
         attempts=rotation.attempts + (not turned_away),
         attempt=Attempt(
@@ -280,10 +295,11 @@ def unanswered(claim: Rotation, failure: Failure, until: datetime) -> Rotation:
     return replace(claim, reason=Reason.CLUSTER_UNREACHABLE, message=message, attempt=attempt)
 
 
-def refused(claim: Rotation, failure: Failure, now: datetime) -> Rotation:
+def refused(claim: Rotation, failure: Failure, now: datetime, identity: str | None = None) -> Rotation:
     """Azure did not take the update."""
     message = f"Azure refused the update ({failure.code}: {failure.message})"
-    return failed(claim, Reason.UPDATE_REFUSED, message, now, OperationError(failure.code, failure.message))
+    error = OperationError(failure.code, failure.message)
+    return failed(claim, Reason.UPDATE_REFUSED, message, now, error, identity=identity)
 
 
 def claim_lapsed(claim: Rotation) -> Rotation:
@@ -337,7 +353,8 @@ def went_on(rotation: Rotation, message: str) -> Rotation:
 def became_overdue(rotation: Rotation, message: str) -> Rotation:
     """The update is under way for longer than it may be."""
     reason = Reason.UPDATE_OVERDUE
-    return replace(rotation, reason=reason, message=f"{rotation.heading}: {message}", remedy=remedy_for(reason))
+    remedy = remedy_for(reason, names_of(rotation)).text
+    return replace(rotation, reason=reason, message=f"{rotation.heading}: {message}", remedy=remedy)
 
 
 # --- the end ---
@@ -350,12 +367,20 @@ def succeeded(
     return replace(_ended(rotation, reason, message, now, error), stage=Stage.SUCCEEDED)
 
 
-def failed(
-    rotation: Rotation, reason: Reason, message: str, now: datetime, error: OperationError | None = None
+def failed(  # noqa: PLR0913 - an end, and whom its remedy is to name
+    rotation: Rotation,
+    reason: Reason,
+    message: str,
+    now: datetime,
+    error: OperationError | None = None,
+    *,
+    identity: str | None = None,
 ) -> Rotation:
-    """The cluster is not on the new version, and will not be without another attempt."""
+    """The cluster, whose identity that is, is not on the new version, and will not be without another attempt."""
     end = _ended(rotation, reason, message, now, error)
-    return replace(end, stage=Stage.FAILED, remedy=remedy_for(reason, error))
+    names = with_refused(replace(names_of(rotation), identity=identity), error)
+    remedy = remedy_for(reason, names, error)
+    return replace(end, stage=Stage.FAILED, remedy=remedy.text, lacks=remedy.lacks)
 
 
 def superseded(
@@ -383,7 +408,7 @@ def _ended(rotation: Rotation, reason: Reason, message: str, now: datetime, erro
         rotation,
         reason=reason,
         message=message,
-        remedy=remedy_for(reason),
+        remedy=advice_for(reason),
         attempt=attempt,
         outcome=Outcome(finished_at=now),
     )

@@ -28,6 +28,8 @@ CALL_OUT_AFTER = timedelta(hours=1)
 TROUBLE_FLOOR, TROUBLE_CEILING = timedelta(minutes=1), timedelta(minutes=15)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 REMIND_EVERY = timedelta(days=1)
+LIVES_ON = timedelta(days=90)
+"""How long a remedy lets a version live on that has expired: time to rotate its key in, and no warning at once."""
 OPERATOR_EVERY = timedelta(minutes=10)
 """How often an operator may cut the rest after a failure short, for each cluster: the queue cannot tell who an operator is."""
 CLOCKS_DIFFER = timedelta(minutes=5)

@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# A session with an unmodified Azure CLI in the playground. Needs `az` on the PATH (pip install azure-cli), and a
-# playground that is up (python -m simulator up). Its output is docs/playground/session.txt.
+# A session with an unmodified Azure CLI in the playground. Needs `az` on the PATH (pip install azure-cli, in an environment
+# of its own), `curl`, and a playground that is up (make play). Its output is docs/playground/session.txt.
 set -euo pipefail
 CDPATH="" cd -- "$(dirname -- "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
-eval "$("$python" -m simulator env)"
+enter() {  # the playground, as somebody; or end here, for otherwise `az` would be about the real Azure
+  local environment
+  environment=$("$python" -m simulator env "$@")
+  eval "$environment"
+  curl --fail --silent --cacert "$SSL_CERT_FILE" --header "X-Playground-Key: $PLAYGROUND_KEY" \
+    https://playground.invalid/playground > /dev/null || { echo "No playground answers through the proxy." >&2; exit 1; }
+}
+enter
 export PYTHONWARNINGS=ignore  # The Azure CLI's own.
 
 run() {
@@ -52,6 +59,15 @@ run az eventgrid system-topic event-subscription list --resource-group rg-Logs -
 say "The Azure CLI's own cluster update is a GET and a PUT"
 law cluster update --resource-group rg-Logs --name web-shop --tags team=shop --query tags
 
+say "A cluster is held, and released: with its tags alone, or with the whole cluster. What sends all that it read is refused"
+shop=$(az monitor log-analytics cluster show --resource-group rg-Logs --name web-shop --query id --output tsv)
+run az tag update --resource-id "$shop" --operation Merge --tags cmk-rotation=hold --query properties.tags
+run az tag list --resource-id "$shop" --query properties.tags
+run az tag update --resource-id "$shop" --operation Delete --tags cmk-rotation=hold --query properties.tags
+law cluster update --resource-group rg-Logs --name web-shop --set tags.cmk-rotation=hold --query tags
+law cluster update --resource-group rg-Logs --name web-shop --remove tags.cmk-rotation --query tags
+run az resource tag --ids "$shop" --tags cmk-rotation=hold || echo "(refused, as it should be)"
+
 say "A rotation: the event moves the clusters that name the old version"
 run az keyvault key rotate --vault-name contoso --name la-cmk --query key.kid
 for cluster in payments web-shop; do
@@ -76,6 +92,10 @@ sleep 6  # Five minutes: until the removal counts.
 law cluster update --resource-group rg-Logs --name web-shop --key-vault-uri https://contoso.vault.azure.net/ \
   --key-name other --key-version "${other##*/}" --query keyVaultProperties || echo "(refused, as it should be)"
 run az role assignment create "${grant[@]}" --assignee-principal-type ServicePrincipal --query scope
+
+say "Who changed web-shop, and how it ended"
+run az monitor activity-log list --resource-id "$shop" --offset 1d --output table \
+  --query '[].{at:eventTimestamp, what:operationName.value, status:status.value, code:subStatus.value, by:caller}'
 
 say "A vault behind a firewall, and a rule that lets this machine in"
 run az keyvault update --name contoso --default-action Deny --query properties.networkAcls.defaultAction
@@ -114,7 +134,7 @@ say "What the storage of payments made of it, an hour later"
 run "$python" -m simulator status
 
 say "Another tenant: its own subscription and cluster, and nobody else's"
-eval "$("$python" -m simulator env --as partner)"
+enter --as partner
 run az login --identity --output table
 law cluster list --query '[].{name:name, key:keyVaultProperties.keyName}' --output table
 run az keyvault key list --vault-name partner-kv --output table

@@ -98,6 +98,8 @@ var productSettings = {
   KEY_VAULT_API_VERSION: keyVaultApiVersion
   STORAGE_API_VERSION: storageApiVersion
   TELEMETRY_WORKSPACE_ID: workspaceId
+  // As many as host.json gives one instance visits, which mostly wait.
+  PYTHON_THREADPOOL_THREAD_COUNT: '32'
 }
 // By the account's name where that does: with addresses alone, the host may start without its storage.
 var storageSettings = storageByName

@@ -7,6 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from simulator.entra.identity import principal_id
 from simulator.entra.rights import Rights
 
 type Handler = Callable[[Request, str, dict[str, str]], Response]
@@ -51,8 +52,9 @@ def check_right(rights: Rights, principal: str, action: str, scope: str) -> None
         raise ArmError(
             403,
             "AuthorizationFailed",
-            f"The client '{principal}' does not have authorization to perform action '{action}' "
-            f"over scope '{scope}' or the scope is invalid.",
+            f"The client '{principal_id(principal)}' with object id '{principal_id(principal)}' does not have authorization to "
+            f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please "
+            "refresh your credentials.",
         )
 
 

@@ -36,13 +36,17 @@ class Authorization:
         scope = path["scope"]
         check_right(self.state.rights, principal, "Microsoft.Authorization/roleAssignments/read", scope)
         query = request.args.get("$filter", "")
-        wanted = re.search(r"(?:principalId|assignedTo)(?: eq |\()'([^']+)'", query)
+        wanted = re.search(r"(principalId|assignedTo)(?: eq |\()'([^']+)'", query)
+        # Only `assignedTo` follows groups ("List Azure role assignments using the REST API").
+        held = {wanted[2].lower()} if wanted else set()
+        if wanted and wanted[1] == "assignedTo":
+            held = self.state.rights.held_by(wanted[2])
         exactly = "atScope()" in query
         return listed(
             _assignment_body(one)
             for one in self.state.rights.assignments.values()
             if (within(scope, one.scope) or (within(one.scope, scope) and not exactly))
-            and (wanted is None or wanted[1].lower() == one.principal_id)
+            and (wanted is None or one.principal_id in held)
         )
 
     def _assignment(self, request: Request, principal: str, path: dict[str, str]) -> Response:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from werkzeug.wrappers import Request, Response
 
 from simulator.arm.answers import SUBSCRIPTION, ArmError, Handler, answer, check_cluster_version, check_scope_exists
+from simulator.arm.locks import check_locks
 from simulator.arm.throttle import Throttle
 from simulator.entra import identity
 from simulator.operationalinsights.clusters import RefusedError
@@ -19,10 +20,14 @@ from simulator.state import State
 class FrontDoor:
     """The control plane of one cloud: a service for its ARM host and the regional ones."""
 
-    def __init__(self, state: State, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, state: State, settle: Callable[[], None], note: Callable[[Request, Response, str], None]
+    ) -> None:
         self.state = state
         self.settle = settle
         """Lets what takes a while and has ended by now be so, before each request."""
+        self.note = note
+        """Takes down what was asked by whom, and how it was answered."""
         self.routes: dict[str, Handler] = {}
         """What answers by the pattern of the path."""
         self.throttle = Throttle()
@@ -44,6 +49,8 @@ class FrontDoor:
         response.headers["x-ms-correlation-request-id"] = sent.get("x-ms-correlation-request-id", str(uuid4()))
         if "x-ms-client-request-id" in sent:
             response.headers["x-ms-client-request-id"] = sent["x-ms-client-request-id"]
+        if token := identity.authorize(request, self.state.cloud.arm_audiences):
+            self.note(request, response, token.principal)
         return response
 
     def _route(self, request: Request) -> Response:
@@ -65,6 +72,7 @@ class FrontDoor:
                 path = match.groupdict()
                 if "scope" in path and "subscription" in path:
                     check_scope_exists(self.state.arm.resource_groups, path)
+                check_locks(request, self.state.locks)
                 response = handler(request, token.principal, path)
                 response.headers[name] = left
                 return response

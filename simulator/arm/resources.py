@@ -19,14 +19,18 @@ _TYPES = {
     "Microsoft.KeyVault": ("vaults", "managedHSMs"),
     "Microsoft.Storage": ("storageAccounts",),
     "Microsoft.EventGrid": ("systemTopics", "systemTopics/eventSubscriptions"),
-    "Microsoft.Authorization": ("roleAssignments", "roleDefinitions"),
+    "Microsoft.Authorization": ("roleAssignments", "roleDefinitions", "locks"),
+    "Microsoft.Web": ("sites",),
+    "Microsoft.Insights": ("scheduledQueryRules",),
 }
 _VERSIONS = {
     "Microsoft.OperationalInsights": ["2025-07-01", "2025-02-01", "2022-10-01"],
     "Microsoft.KeyVault": ["2026-02-01", "2024-11-01", "2023-07-01"],
     "Microsoft.Storage": ["2025-01-01", "2024-01-01"],
     "Microsoft.EventGrid": ["2025-02-15", "2022-06-15"],
-    "Microsoft.Authorization": ["2022-04-01"],
+    "Microsoft.Authorization": ["2022-04-01", "2016-09-01"],
+    "Microsoft.Web": ["2022-03-01"],
+    "Microsoft.Insights": ["2021-08-01"],
 }
 
 
@@ -112,13 +116,31 @@ class Resources:
         return answer(_group_body(scope, path["group"]))
 
     def _providers(self, _: Request, __: str, path: dict[str, str]) -> Response:
-        return listed(_provider_body(path["subscription"], namespace) for namespace in _TYPES)
+        return listed(self._provider_body(path["subscription"], namespace) for namespace in _TYPES)
 
     def _provider(self, _: Request, __: str, path: dict[str, str]) -> Response:
         for namespace in _TYPES:
             if namespace.lower() == path["namespace"].lower():
-                return answer(_provider_body(path["subscription"], namespace))
+                return answer(self._provider_body(path["subscription"], namespace))
         raise ArmError(404, "InvalidResourceNamespace", f"The namespace '{path['namespace']}' is not known.")
+
+    def _provider_body(self, subscription: str, namespace: str) -> dict[str, Any]:
+        known = (subscription.lower(), namespace.lower()) not in self.state.unregistered
+        return {
+            "id": f"/subscriptions/{subscription}/providers/{namespace}",
+            "namespace": namespace,
+            "registrationState": "Registered" if known else "NotRegistered",
+            "resourceTypes": [
+                {"resourceType": one, "locations": ["West Europe"], "apiVersions": self._versions(namespace, one)}
+                for one in _TYPES[namespace]
+            ],
+        }
+
+    def _versions(self, namespace: str, type_: str) -> list[str]:
+        """Newest first, as Azure lists them."""
+        if (namespace, type_) == ("Microsoft.OperationalInsights", "clusters"):
+            return sorted(self.state.arm.cluster_versions, reverse=True)
+        return _VERSIONS[namespace]
 
     def _resources(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         scope = f"/subscriptions/{path['subscription']}"
@@ -144,15 +166,3 @@ class Resources:
 def _group_body(scope: str, name: str) -> dict[str, Any]:
     body = envelope(f"{scope}/resourceGroups/{name}", "Microsoft.Resources/resourceGroups")
     return {**body, "properties": {"provisioningState": "Succeeded"}}
-
-
-def _provider_body(subscription: str, namespace: str) -> dict[str, Any]:
-    return {
-        "id": f"/subscriptions/{subscription}/providers/{namespace}",
-        "namespace": namespace,
-        "registrationState": "Registered",
-        "resourceTypes": [
-            {"resourceType": one, "locations": ["West Europe"], "apiVersions": _VERSIONS[namespace]}
-            for one in _TYPES[namespace]
-        ],
-    }

@@ -49,6 +49,7 @@ class StorageAccounts:
             "properties": {
                 "provisioningState": "Succeeded",
                 "allowSharedKeyAccess": account.key is not None,
+                "encryption": _encryption(account.customer_key),
                 "primaryEndpoints": {kind: f"https://{name}.{kind}.{account.suffix}/" for kind in kinds},
             },
         }
@@ -62,3 +63,12 @@ class StorageAccounts:
             raise not_found(scope)
         keys = [{"keyName": "key1", "value": account.key, "permissions": "FULL"}] if account.key else []
         return answer({"keys": keys})
+
+
+def _encryption(key: tuple[str, str, str] | None) -> dict[str, Any]:
+    """As the REST reference of Microsoft.Storage has it, whose names of these properties are in lower case."""
+    if key is None:
+        return {"keySource": "Microsoft.Storage"}
+    uri, name, version = key
+    properties = {"keyvaulturi": uri, "keyname": name, "keyversion": version}
+    return {"keySource": "Microsoft.Keyvault", "keyvaultproperties": properties}

@@ -83,13 +83,20 @@ def _event_subscription_body(topic_id: str, one: Subscription) -> dict[str, Any]
         "properties": {
             "topic": topic_id,
             "provisioningState": "Succeeded",
-            # Without its query, which holds the key: Azure shows the full URL only to a call of its own.
-            "destination": {"endpointType": "WebHook", "properties": {"endpointBaseUrl": one.url.partition("?")[0]}},
+            "destination": _destination(one),
             "filter": {"includedEventTypes": sorted(one.event_types)},
             "eventDeliverySchema": one.schema.value,
+            **({"deadLetterDestination": {"endpointType": "StorageBlob"}} if one.dead_letter else {}),
             "retryPolicy": {
                 "maxDeliveryAttempts": one.max_attempts,
                 "eventTimeToLiveInMinutes": int(one.ttl_seconds // 60),
             },
         },
     }
+
+
+def _destination(one: Subscription) -> dict[str, Any]:
+    if one.function_id:
+        return {"endpointType": "AzureFunction", "properties": {"resourceId": one.function_id}}
+    # Without its query, which holds the key: Azure shows the full URL only to a call of its own.
+    return {"endpointType": "WebHook", "properties": {"endpointBaseUrl": one.url.partition("?")[0]}}

@@ -19,7 +19,7 @@ from simulator.keyvault.vaults import DeletedVault, Vault
 RBAC_BY_DEFAULT_SINCE = "2026-02-01"
 """The api-version from which a new vault has Azure roles unless it is told otherwise; before, it had access policies.
 From "Prepare for Key Vault API version 2026-02-01 and later"."""
-WRITABLE_OF_HSM = frozenset({"networkAcls", "publicNetworkAccess"})
+WRITABLE_OF_HSM = frozenset({"networkAcls", "publicNetworkAccess", "enablePurgeProtection"})
 
 _FLAGS = ("enabledForDeployment", "enabledForDiskEncryption", "enabledForTemplateDeployment")
 _READ_ONLY = {"vaultUri", "provisioningState", "hsmPoolResourceId", "privateEndpointConnections", "createMode"}

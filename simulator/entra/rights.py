@@ -12,13 +12,14 @@ from simulator.entra.roles import ROLES, Assignment, within
 @dataclass(frozen=True, slots=True)
 class _Rule:
     principal: str
+    """By its name, or by the object id that it has for others."""
     action: str
     scope: str
     allowed: bool
 
     def covers(self, principal: str, action: str, resource: str) -> bool:
         return (
-            self.principal == principal
+            self.principal in {principal, principal_id(principal)}
             and fnmatchcase(action.lower(), self.action.lower())
             and within(resource, self.scope)
         )
@@ -47,9 +48,19 @@ class Rights:
         self.by_roles = False
         """Whether nothing is allowed but what a role assignment or a rule allows. Managed HSM's local roles and the
         access policies of vaults are not Azure roles: they are rules here."""
+        self.groups: dict[str, set[str]] = {}
+        """Object ids of groups by the object id of who is in them, by way of other groups too."""
         self.propagation_seconds = 0.0
         """Simulated seconds until an assignment, or its removal, counts: "up to 10 minutes", says "Troubleshoot Azure
         RBAC". What ARM lists changes at once."""
+
+    def join(self, principal: str, group: str) -> None:
+        """Make a principal a member of a group, which is named by its object id."""
+        self.groups.setdefault(principal_id(principal), set()).add(group.lower())
+
+    def held_by(self, principal: str) -> set[str]:
+        """The object ids whose assignments count for an object id: its own, and its groups'."""
+        return {principal.lower()} | self.groups.get(principal.lower(), set())
 
     @property
     def assignments(self) -> dict[str, Assignment]:
@@ -98,7 +109,7 @@ class Rights:
             return covering[-1].allowed
         if not self.by_roles:
             return True
-        now = self._clock.timestamp()
+        now, held = self._clock.timestamp(), self.held_by(principal_id(principal))
         return any(
-            one.since <= now < one.until and one.assignment.allows(principal, action, resource) for one in self._grants
+            one.since <= now < one.until and one.assignment.allows(held, action, resource) for one in self._grants
         )

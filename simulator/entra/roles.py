@@ -4,11 +4,10 @@ Names, ids and actions are those of "Azure built-in roles"; a role's data action
 The function's two roles are custom ones, with the fewest actions that its calls need.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from uuid import uuid4
-
-from simulator.entra.identity import principal_id
 
 _KEYS = "Microsoft.KeyVault/vaults/keys"
 _STORAGE = "Microsoft.Storage/storageAccounts"
@@ -48,10 +47,34 @@ ROLES = {
             (f"{_KEYS}/read", f"{_KEYS}/wrap/action", f"{_KEYS}/unwrap/action"),
         ),
         Role(
+            "Key Vault Reader",
+            "21090545-7ca7-4776-b22c-e363652d74d2",
+            ("*/read",),
+            ("Microsoft.KeyVault/vaults/*/read",),
+        ),
+        Role(
             "Storage Queue Data Contributor",
             "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
             (),
             (f"{_STORAGE}/queueServices*",),
+        ),
+        Role(
+            "Storage Queue Data Reader",
+            "19e7f393-937e-4f77-808e-94535e297925",
+            (),
+            (f"{_STORAGE}/queueServices/read",),
+        ),
+        Role(
+            "Storage Queue Data Message Sender",
+            "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
+            (),
+            (f"{_STORAGE}/queueServices/add",),
+        ),
+        Role(
+            "Storage Table Data Reader",
+            "76199698-9eea-4c19-bc75-cec21354c6b6",
+            (),
+            (f"{_STORAGE}/tableServices/read",),
         ),
         Role(
             "Storage Table Data Contributor",
@@ -104,11 +127,9 @@ class Assignment:
         """The assignment's own ARM id."""
         return f"{self.scope.rstrip('/')}/providers/Microsoft.Authorization/roleAssignments/{self.name}"
 
-    def allows(self, principal: str, action: str, resource: str) -> bool:
-        """Whether the assignment lets a principal do something to a resource."""
-        return (
-            principal_id(principal) == self.principal_id and within(resource, self.scope) and self.role.allows(action)
-        )
+    def allows(self, held: Collection[str], action: str, resource: str) -> bool:
+        """Whether the assignment lets whoever goes by one of these object ids do something to a resource."""
+        return self.principal_id in held and within(resource, self.scope) and self.role.allows(action)
 
 
 def within(resource: str, scope: str) -> bool:

@@ -129,6 +129,17 @@ class EventGrid:
             for place, delivery in enumerate(reversed(held)):
                 self._push(delivery, place * apart)
 
+    def to_come(self) -> list[str]:
+        """What is still to go wrong, for people."""
+        said = {
+            f"events to lose: {self._lose}": self._lose,
+            f"more copies of the next event: {self._copies}": self._copies,
+            f"seconds by which the next events are late: {', '.join(f'{one:g}' for one in self._delays)}": self._delays,
+            f"what the next tries are answered: {', '.join(map(str, self._answers))}": self._answers,
+            f"events kept back: {len(self._held or ())}": self._held is not None,
+        }
+        return [text for text, pending in said.items() if pending]
+
     def clear(self) -> None:
         """Take back what was to go wrong: what is held is released."""
         self._lose = self._copies = 0

@@ -23,6 +23,8 @@ class Subscription:
     url: str
     """The webhook of the Functions host, with the function's name and the key in its query."""
     name: str = "key-events"
+    function_id: str | None = None
+    """The ARM id of the function, for an endpoint of the type AzureFunction: Event Grid finds its URL by itself."""
     schema: Schema = Schema.EVENT_GRID
     event_types: frozenset[str] = frozenset(
         {

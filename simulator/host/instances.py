@@ -29,7 +29,7 @@ class ComeAndGo:
     cold_start: tuple[float, float] = (2.0, 12.0)
     most: int = 10
     """Instances of one function."""
-    messages_for_one: int = 12
+    messages_for_one: int = 32
     """`batchSize` and `newBatchThreshold`: one instance is wanted for so many messages."""
     ready: frozenset[str] = frozenset()
     """Functions that have one instance always ready, as Flex Consumption keeps it for a price."""

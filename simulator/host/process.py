@@ -59,6 +59,11 @@ class HostProcess:
         """The address of the host's HTTP surface."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process, while there is one; for measuring what it uses."""
+        return self._child.pid if self._child is not None else 0
+
     def event_grid_url(self, function: str) -> str:
         """The endpoint of an event subscription to a function, with its key."""
         return event_grid_url(self.url, self.spec, function)

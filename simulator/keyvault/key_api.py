@@ -6,12 +6,13 @@ From the Azure Key Vault REST reference (Keys) and "Azure Key Vault REST API err
 import base64
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from simulator.entra import identity
+from simulator.keyvault import local_roles
 from simulator.keyvault.keys import CALLER_ADDRESS, DeletedKey, Key, KeyVersion, Network, VaultError
 from simulator.keyvault.vaults import Vault
 
@@ -43,6 +44,13 @@ def _route(vault: Vault, request: Request) -> Response:
     if "api-version" not in request.args:
         raise VaultError(400, "BadParameter", "api-version must be specified")
     _check_version(vault, request.args["api-version"])
+    if local_roles.is_about_roles(request.path):
+        body = request.get_json(force=True, silent=True)
+        return _json(
+            *local_roles.answer(
+                vault, token.principal, request.method, request.path, body if isinstance(body, dict) else {}
+            )
+        )
     vault.purge_expired()
     parts = request.path.strip("/").split("/")
     action = _ACTIONS.get((request.method, parts[0], len(parts), parts[-1] if len(parts) > 2 else ""))
@@ -50,9 +58,43 @@ def _route(vault: Vault, request: Request) -> Response:
     if action is None:
         raise VaultError(404, "NotFound", "There is nothing at this path.")
     if not vault.grants(token.principal, action):
-        message = f"Caller is not authorized to perform action on resource. Caller: {token.principal}; Action: {action}"
-        raise VaultError(403, "Forbidden", message, "AccessDenied" if vault.access_policies else "ForbiddenByRbac")
+        raise _refusal(vault, token, parts, action)
     return _deleted_keys(vault, request, parts) if parts[0] == "deletedkeys" else _keys(vault, request, parts)
+
+
+def _refusal(vault: Vault, token: identity.Token, parts: Sequence[str], action: str) -> VaultError:
+    """Who may not do what, as users report it: hashicorp/terraform-provider-azurerm issue 27817 for a role that is missing,
+    Azure/azure-cli issue 32719 for a Managed HSM, "Azure Key Vault REST API error codes" for an access policy.
+    """
+    if vault.hsm:
+        missing = f"Microsoft.KeyVault/managedHsm/keys/{action.removesuffix('/action')}/action"
+        activity = identity.principal_id(f"{token.principal}/{vault.clock.timestamp()}")
+        where = f"/{'/'.join(parts[:2])}"
+        return VaultError(
+            403, "AccessDenied", f"Not authorized to access {missing} on {where} (Activity ID: {activity})"
+        )
+    caller, place = _caller(token), f"{vault.name};location={vault.location}"
+    if vault.access_policies:
+        verb = "get" if action == "read" else action.removesuffix("/action")
+        message = (
+            f"The user, group or application '{caller}' does not have keys {verb} permission on key "
+            f"vault '{place}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287"
+        )
+        return VaultError(403, "Forbidden", message, "AccessDenied")
+    role_action = "read" if action == "list" else action
+    message = (
+        "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions "
+        f"were changed recently, please observe propagation time.\r\nCaller: {caller}\r\n"
+        f"Action: 'Microsoft.KeyVault/vaults/keys/{role_action}'\r\n"
+        f"Resource: '{vault.resource_id.lower()}/{'/'.join(parts[:2])}'\r\nAssignment: (not found)\r\n"
+        f"DenyAssignmentId: null\r\nDecisionReason: null \r\nVault: {place}\r\n"
+    )
+    return VaultError(403, "Forbidden", message, "ForbiddenByRbac")
+
+
+def _caller(token: identity.Token) -> str:
+    id_ = identity.principal_id(token.principal)
+    return f"appid={id_};oid={id_};iss={identity.issuer(token.tenant)}"
 
 
 def _check_version(vault: "Vault", version: str) -> None:
@@ -150,11 +192,7 @@ def _check_network(vault: Vault, token: identity.Token) -> None:
     network = vault.network
     if network is Network.OPEN or (network is Network.FIREWALL and vault.admits_caller):
         return
-    id_ = identity.principal_id(token.principal)
-    where = (
-        f"Caller: appid={id_};oid={id_};iss={identity.issuer(token.tenant)}\r\n"
-        f"Vault: {vault.name};location={vault.location}"
-    )
+    where = f"Caller: {_caller(token)}\r\nVault: {vault.name};location={vault.location}"
     if network is Network.FIREWALL:
         message = (
             "Client address is not authorized and caller is not a trusted service.\r\n"
@@ -254,5 +292,5 @@ def _body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _json(body: dict[str, Any], status: int = 200) -> Response:
+def _json(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(body), status, content_type="application/json; charset=utf-8")

@@ -8,8 +8,8 @@ CALLER_ADDRESS = "203.0.113.7"
 """From where every client calls, as a vault's firewall sees it: an address of the documentation range, RFC 5737."""
 
 
-API_VERSIONS = ("2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01")
-"""Those of the data plane that are no previews, oldest first."""
+API_VERSIONS = ("2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6-preview.2", "7.6", "2025-07-01")
+"""Those of the data plane, oldest first; of the previews the one that the Azure CLI (2.91) speaks."""
 
 
 class PublicAccess(StrEnum):

@@ -243,7 +243,7 @@ def valid_body(patch: Any) -> dict[str, Any]:
     if not all(isinstance(patch.get(name), dict | None) for name in _PATCHABLE):
         raise RefusedError("The body of the request is null or in bad format")
     properties = patch.get("properties") or {}
-    for name in properties.keys() & READ_ONLY:
+    for name in sorted(properties.keys() & READ_ONLY):
         # Code and wording as reported in Azure/azure-rest-api-specs issue 32821.
         raise RefusedError(
             f"'properties.{name}' is a read only property and cannot be set. "

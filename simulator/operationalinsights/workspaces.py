@@ -12,6 +12,12 @@ class Workspace:
     cluster_id: str | None
     state: str = "Succeeded"
     tags: dict[str, str] = field(default_factory=dict)
+    sentinel: bool = False
+    """Whether Microsoft Sentinel is on it."""
+    linked_accounts: dict[str, list[str]] = field(default_factory=dict)
+    """Ids of storage accounts by what they hold: `Query`, `Alerts`."""
+    heartbeats: list[float] = field(default_factory=list)
+    """When lines of the app's timer arrived, in simulated seconds since the epoch."""
 
     @property
     def name(self) -> str:

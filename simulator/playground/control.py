@@ -1,4 +1,4 @@
-"""The playground's own HTTP surface, on the loopback port beside the identity endpoint.
+"""The playground's own HTTP surface, on the loopback port beside the identity endpoint, and by the way of Azure's clients.
 
 Every request must carry the key from the playground's notice, so that no web page and no other user can reach it.
 """
@@ -10,12 +10,11 @@ from typing import Any, Self
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.playground.acts import NotUnderstoodError, perform
+from simulator.playground.acts import NotUnderstoodError, perform, to_come
+from simulator.playground.state import HOST, KEY_HEADER
 from simulator.playground.stories import STORIES, tell
 from simulator.playground.world import Playground
 from simulator.wire.server import Service
-
-KEY_HEADER = "X-Playground-Key"
 
 
 class Control:
@@ -27,7 +26,9 @@ class Control:
         self._story: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self.playground.azure.server.hosts["127.0.0.1"] = self._beside(self.playground.azure.identities)
+        hosts = self.playground.azure.server.hosts
+        hosts["127.0.0.1"] = self._beside(self.playground.azure.identities)
+        hosts[HOST] = self
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,6 +55,8 @@ class Control:
             case "GET", "feed":
                 lines = self.playground.feed.after(request.args.get("after", 0, type=int))
                 return _json({"lines": [line.to_json() for line in lines], "telling": self._telling()})
+            case "GET", "faults":
+                return _json({"toCome": to_come(self.playground)})
             case "POST", "faults":
                 return self._perform(request.get_data(as_text=True))
             case "DELETE", "faults":

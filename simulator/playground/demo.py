@@ -4,14 +4,12 @@ The app is the real one, on the real Python Functions runtime, with unmodified A
 time runs faster.
 """
 
-import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import textwrap
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,10 +23,9 @@ from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
 from simulator.operationalinsights.behaviour import Behaviour
 from simulator.operationalinsights.clusters import Cluster
-from simulator.terminal import killed_as_by_ctrl_c, say, show_what_can_be_shown
+from simulator.terminal import killed_as_by_ctrl_c, run, say, wrapped
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".demo"
 SPEED = 300.0
 SECOND_SUBSCRIPTION = "9f3c1d2e-5a4b-4c6d-8e7f-00112233aabb"
 PATIENCE_SECONDS = 300.0
@@ -53,39 +50,45 @@ The fleet, in two subscriptions:
 """
 
 
+ENDING = """
+The whole function log: {log}
+
+To rotate keys and break things yourself:  make play
+What all this means, and how to deploy it:  README.md"""
+
+
+class DemoError(Exception):
+    """Why the demo could not be told to its end."""
+
+
 def main() -> int:
     """Play the demo; the result is the exit code."""
-    try:
-        with killed_as_by_ctrl_c():
-            return tell()
-    except KeyboardInterrupt:
-        with contextlib.suppress(OSError):  # Nobody reads this where a terminal has closed.
-            say("\nStopped.")
-        return 130
+    with killed_as_by_ctrl_c():
+        return tell()
 
 
 def tell() -> int:
     """Say what there is, let it happen, say what came of it; the result is the exit code."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    # One of its own: two may run at once, and the checkout may be read-only.
+    folder = Path(tempfile.mkdtemp(prefix="cmk-rotation-demo-"))
     say(INTRODUCTION)
     with Azure(RunningClock.starting_now(SPEED)) as azure:
         clusters = build(azure)
         say(FLEET)
-        host = HostProcess(HostSpec(ROOT, settings(azure), FOLDER, azure.clock, "cmk_rotation.clock"))
+        host = HostProcess(HostSpec(ROOT, settings(azure), folder, azure.clock, "cmk_rotation.clock"))
         try:
             host.start()
             subscribe(azure, host)
             play(azure, clusters, lines(host))
-        except TimeoutError as error:
-            say(f"\n{error}. The function log is {FOLDER.relative_to(ROOT)}/host.jsonl", "31")
+            heading("The rotations on record, as `cmk-rotation status` shows them")
+            command_line(azure, "status")
+            command_line(azure, "report", "--output", str(folder / "report.html"))
+        except DemoError as error:
+            say(f"\n{error}. The function log is {folder}/host.jsonl", "31")
             return 1
         finally:
             host.stop()
-        heading("The rotations on record (python -m cmk_rotation status)")
-        command_line(azure, "status")
-    say(
-        f"The whole function log: {FOLDER.relative_to(ROOT)}/host.jsonl. What all this means, and how to deploy it: README.md"
-    )
+    say(ENDING.format(log=folder / "host.jsonl"))
     return 0
 
 
@@ -151,10 +154,11 @@ def follow(feed: Iterator[dict[str, Any] | None], waiting: set[str], otherwise: 
     for line in feed:
         if line is None:
             if time.monotonic() > ends:
-                raise TimeoutError(otherwise)
+                raise DemoError(otherwise)
             time.sleep(0.05)
             continue
-        show(line)
+        if not line["repeats"]:
+            show(line)
         name = str(line.get("clusterId", "")).rsplit("/", 1)[-1]
         settled = line["event"] == "visit.decided" and line["reason"] in at_rest
         if settled or (line["event"] == "rotation.finished" and line["stage"] == "failed"):
@@ -164,13 +168,22 @@ def follow(feed: Iterator[dict[str, Any] | None], waiting: set[str], otherwise: 
 
 
 def lines(host: HostProcess) -> Iterator[dict[str, Any] | None]:
-    """The app's own lines as they come; None when there is no new one."""
-    seen = 0
+    """The app's own lines as they come; None when there is no new one.
+
+    `repeats` is set where a line says what was said of that cluster just now, such as `cluster.status`: that is for whoever
+    joins later.
+    """
+    seen, said = 0, dict[str, str]()
     while True:
         for line in host.log_lines()[seen:]:
             seen += 1
             if line["message"].startswith('{"event"'):
-                yield {**json.loads(line["message"]), "level": line["level"], "time": line["time"]}
+                fields = json.loads(line["message"])
+                cluster, message = fields.get("clusterId", ""), fields.get("message", "")
+                again = fields["event"] in {"visit.decided", "update.progress"} and said.get(cluster) == message
+                repeats = again or fields["event"] == "cluster.status"
+                said[cluster] = message
+                yield {**fields, "level": line["level"], "time": line["time"], "repeats": repeats}
         yield None
 
 
@@ -178,21 +191,18 @@ def show(line: dict[str, Any]) -> None:
     """One line of the log, for people."""
     begins = f"  {line['time'][11:16]}  {line['event']:<18} "
     text = _VERSION.sub(r"\1", str(line.get("message", "")))
-    say(_wrapped(text, begins, len(begins)), _COLOURS.get(line["level"], ""))
+    say(wrapped(text, begins, len(begins)), _COLOURS.get(line["level"], ""))
     if line["event"] == "rotation.finished" and line["stage"] == "failed":
-        say(_wrapped(line["remedy"], " " * len(begins) + "what to do: ", len(begins) + 12))
-
-
-def _wrapped(text: str, begins: str, indent: int) -> str:
-    width = min(max(shutil.get_terminal_size((110, 24)).columns, 60), 120)
-    wrapper = textwrap.TextWrapper(width, begins, " " * indent, break_long_words=False, break_on_hyphens=False)
-    return wrapper.fill(text)
+        say(wrapped(line["remedy"], " " * len(begins) + "what to do: ", len(begins) + 12))
 
 
 def command_line(azure: Azure, *arguments: str) -> None:
-    """Run the product's command line, signed in as an operator."""
-    command = [sys.executable, "-m", "cmk_rotation", *arguments]
-    subprocess.run(command, cwd=ROOT, env=settings(azure, "operator"), check=True)  # noqa: S603 - our own module
+    """Run the product's command line, signed in as an operator, by the simulated clock."""
+    program = [sys.executable, "-m", "simulator.host.on_clock", azure.clock.share().argument, "cmk_rotation.clock"]
+    command, environment = [*program, "cmk_rotation", *arguments], settings(azure, "operator")
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)  # noqa: S603 - our own module
+    if done.returncode:
+        raise DemoError(f"cmk-rotation {arguments[0]} ended with exit code {done.returncode}")
 
 
 def heading(text: str) -> None:
@@ -201,5 +211,4 @@ def heading(text: str) -> None:
 
 
 if __name__ == "__main__":
-    show_what_can_be_shown()
-    sys.exit(main())
+    sys.exit(run(main))

@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from simulator.wire.exchanges import Exchange
+from simulator.wire.faults import FaultKind
+
 _VERSION = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 _TOLD = {"key.changed", "update.sent", "update.refused", "update.overdue", "rotation.finished", "cluster.attention"}
 _TOLD |= {
@@ -27,7 +30,7 @@ class Line:
 
     number: int
     at: str
-    """Simulated time of day, UTC."""
+    """Simulated time, UTC."""
     source: str
     """Who tells of it: `app`, `events`, `cluster`, `storage`, `fault`, `story`."""
     text: str
@@ -50,7 +53,7 @@ class Feed:
         """Add a line."""
         short = _VERSION.sub(r"\1", text)
         with self._changed:
-            self._lines.append(Line(len(self._lines), f"{self._now():%H:%M:%S}", source, short, bad))
+            self._lines.append(Line(len(self._lines), f"{self._now():%Y-%m-%d %H:%M:%S}", source, short, bad))
             self._changed.notify_all()
 
     def after(self, number: int) -> list[Line]:
@@ -76,7 +79,39 @@ def told(line: dict[str, Any]) -> tuple[str, bool] | None:
     said = str(fields.get("message") or "")
     name = str(fields.get("clusterId") or fields.get("keyName") or "").rsplit("/", 1)[-1]
     text = f"{fields['event']} {fields.get('reason') or ''} {'' if name in said else name} {said}"
-    return re.sub(" +", " ", text).strip(), line["level"] in {"Warning", "Error", "Critical"}
+    bad = line["level"] in {"Warning", "Error", "Critical"}
+    if until := fields.get("keepOldVersionUntil"):
+        text += f"; keep the old version enabled until {until} at least"
+    if bad and fields.get("remedy"):
+        text += f". What to do: {fields['remedy']}"
+    return re.sub(" +", " ", text).strip(), bad
+
+
+def asked(exchange: Exchange) -> str:
+    """A request that met a fault, as `fault` would name it, and what became of it."""
+    where, status = f"{exchange.host}{exchange.path}", exchange.status
+    named = next(filter(None, (pattern.search(where) for pattern in _NAMED_IN)), None)
+    name = named[1] if named else "operations" if _OF_AN_OPERATION in where.lower() else where
+    came = _CAME_OF_IT.get(exchange.fault, "{status}") if exchange.fault else "{status}"
+    return f"{exchange.method} {name}: {came.format(status=status)}"
+
+
+_NAMED_IN = (
+    re.compile(r"/clusters/([^/]+)$", re.IGNORECASE),
+    re.compile(r"^([^/.]+)\.(?:vault|managedhsm)\.", re.IGNORECASE),
+)
+_OF_AN_OPERATION = "/operation"
+_CAME_OF_IT = {
+    FaultKind.DELAY: "{status}, late",
+    FaultKind.HANG: "no answer, and then cut off",
+    FaultKind.RESET: "cut off",
+    FaultKind.HANG_AFTER: "applied ({status}), no answer, and then cut off",
+    FaultKind.RESET_AFTER: "applied ({status}), and the answer lost",
+    FaultKind.EMPTY_BODY: "{status} with an empty body",
+    FaultKind.TRUNCATED_BODY: "{status} with half a body",
+    FaultKind.REPLACED_BODY: "{status} with another body",
+    FaultKind.REPLACED_HEADERS: "{status} with other headers",
+}
 
 
 class Tail:

@@ -102,6 +102,7 @@ def _grant(azure: Azure, clusters: list[Cluster]) -> None:
     fabrikam.permit(OPERATOR, "get", "list", "create", "update", "rotate", "delete", "recover", "purge")
     for principal, action in ((FUNCTION, "read"), (OPERATOR, "*"), (clusters[5].id, "*")):
         rights.allow(principal, f"Microsoft.KeyVault/vaults/keys/{action}", hsm.resource_id)
+    rights.allow(OPERATOR, "Microsoft.KeyVault/managedHsm/*", hsm.resource_id)
     # What was given so far has been in effect for long.
     rights.propagation_seconds = PROPAGATION_SECONDS
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from simulator.playground.acts import perform
 from simulator.playground.cluster_acts import cluster_named
-from simulator.playground.wire_faults import DURATION, NotUnderstoodError, seconds
+from simulator.playground.words import DURATION, NotUnderstoodError, seconds
 from simulator.playground.world import Playground
 
 

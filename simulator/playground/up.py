@@ -1,44 +1,57 @@
 """`python -m simulator up`: start the playground, say what there is, show what happens, end cleanly."""
 
 import contextlib
-import shutil
+from typing import NoReturn
 
 from simulator.host.errors import HostError
 from simulator.playground.azurite import AzuriteError
 from simulator.playground.control import Control
-from simulator.playground.feed import Line
 from simulator.playground.fleet import CLUSTERS
-from simulator.playground.state import Running, forget
+from simulator.playground.state import Running, forget, in_a_terminal
 from simulator.playground.world import Options, Playground
-from simulator.terminal import killed_as_by_ctrl_c, obeys_ctrl_c, on_terminal, say
+from simulator.terminal import killed_as_by_ctrl_c, on_terminal, say, wrapped
 
 _COLOURS = {"app": "36", "events": "35", "storage": "34", "cluster": "32", "fault": "33", "story": "1"}
 
 _NEXT = """\
-In another terminal, in this folder:
+In another terminal:
+  {command} shell
+
+In that shell, whose Azure is this one:
   python -m simulator fault 'PATCH payments: 429 without Retry-After, then reset after applying'
-  python -m simulator stories                 documented incidents; then: python -m simulator play NAME
-  python -m simulator status                  clusters, what they lost, who used which key version
-With the Azure CLI (its usual sign-in is left alone):
-  eval "$(python -m simulator env)" && az login --identity
+  python -m simulator stories
+  python -m simulator play rotation
+  python -m simulator status
+  python -m cmk_rotation status
+and with the Azure CLI, if you have it (its usual sign-in is left alone):
+  az login --identity
   az keyvault key rotate --vault-name contoso --name la-cmk
   az monitor log-analytics cluster list --query '[].{{name:name, version:keyVaultProperties.keyVersion}}'
-{end} ends everything.
+
+Ctrl-C, or `kill {pid}`, ends everything.
 """
+
+
+class UpError(Exception):
+    """Why the playground could not start."""
 
 
 def up(options: Options) -> int:
     """Run until interrupted; the result is the exit code."""
-    options.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        for stale in ("host.jsonl", "timers.json", "stderr.txt") if Running.find(options.folder) is None else ():
+            (options.folder / stale).unlink(missing_ok=True)
+    except OSError as error:
+        raise UpError(
+            f"It cannot write in {options.folder} ({error.strerror}): choose another folder with --folder"
+        ) from None
     if other := Running.find(options.folder):
-        say(
+        raise UpError(
             f"A playground is up already: process {other.pid}, port {other.port}. "
             f"Use it, end it with Ctrl-C or `kill {other.pid}`, or start another one with --folder."
         )
-        return 1
-    for stale in ("host.jsonl", "timers.json", "stderr.txt"):
-        (options.folder / stale).unlink(missing_ok=True)
-    say("Starting …")
+    say("Starting ...")
     try:
         with killed_as_by_ctrl_c(), Playground(options) as playground, Control(playground):
             running = playground.running()
@@ -53,9 +66,7 @@ def up(options: Options) -> int:
             say("\nEverything has ended.")
         return 0
     except (HostError, AzuriteError) as error:
-        say(f"It could not start: {error}")
-        return 1
-    return 0
+        raise UpError(f"It could not start: {error}") from None
 
 
 def _introduce(options: Options, running: Running) -> None:
@@ -63,20 +74,19 @@ def _introduce(options: Options, running: Running) -> None:
     what = "Azure, and the function app that moves its clusters" if options.with_app else "Azure, without any app"
     say(f"{what}; on 127.0.0.1:{running.port}; {speed}.\n\nClusters:")
     for name, about in CLUSTERS.items():
-        say(f"  {name:<11}{about}")
-    say(f"\n{_NEXT.format(end='Ctrl-C' if obeys_ctrl_c() else f'`kill {running.pid}`')}")
+        say(wrapped(about, f"  {name:<11}", 13))
+    say(f"\n{_NEXT.format(command=in_a_terminal(options.folder), pid=running.pid)}")
 
 
-def _show(playground: Playground) -> None:
+def _show(playground: Playground) -> NoReturn:
     number = 0
     while True:
         for line in playground.feed.wait(number, 1.0):
             number = line.number + 1
-            say(written(line), "31" if line.bad else _COLOURS.get(line.source, ""))
+            say(written(line.at, line.source, line.text), "31" if line.bad else _COLOURS.get(line.source, ""))
 
 
-def written(line: Line) -> str:
-    """A line of the feed; on a terminal, as much of it as there is room for."""
-    text = f"{line.at}  {line.source:<8}{line.text}"
-    width = max(shutil.get_terminal_size((110, 24)).columns, 60)
-    return text if not on_terminal() or len(text) <= width else f"{text[: width - 2]} …"
+def written(at: str, source: str, text: str) -> str:
+    """A line of the feed; on a terminal, a paragraph."""
+    begins = f"{at}  {source:<8}"
+    return wrapped(text, begins, len(begins)) if on_terminal() else begins + text

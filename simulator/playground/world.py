@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,12 @@ from simulator.host.errors import HostError
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
 from simulator.playground.azurite import azurite
-from simulator.playground.feed import Feed, Tail, told
+from simulator.playground.feed import Feed, Tail, asked, told
 from simulator.playground.fleet import ACCOUNT, PRINCIPALS, app_settings, build
+from simulator.playground.shell import write_commands
 from simulator.playground.state import ROOT, Running
 from simulator.playground.stores import Stores
-from simulator.playground.wire_faults import NotUnderstoodError
+from simulator.playground.words import NotUnderstoodError
 
 APP_CLOCK = "cmk_rotation.clock"
 _LOOK_SECONDS = 0.25
@@ -51,6 +53,7 @@ class Playground:
         self.options = options
         self.clock = RunningClock.starting_now(options.speed)
         self.azure = Azure(self.clock)
+        self.azure.arm.callers_are_late = lambda: max(0.0, self.clock.timestamp() - time.time())
         self.feed = Feed(self.azure.clock.now)
         self.key = secrets.token_hex(16)
         build(self.azure)
@@ -125,7 +128,9 @@ class Playground:
     def running(self) -> Running:
         """What others need to know to reach it."""
         environments = {name: self._environment(name, tenant) for name, tenant in PRINCIPALS.items()}
-        return Running(os.getpid(), self.azure.server.port, self.key, environments)
+        commands = self.options.folder / "commands"
+        write_commands(commands, self.clock.argument)
+        return Running(os.getpid(), self.azure.server.port, self.key, environments, str(commands))
 
     def _environment(self, principal: str, tenant: str) -> dict[str, str]:
         return {
@@ -136,6 +141,7 @@ class Playground:
             "AZURE_CORE_SURVEY_MESSAGE": "false",
             "PLAYGROUND_URL": f"http://127.0.0.1:{self.azure.server.port}/playground",
             "PLAYGROUND_KEY": self.key,
+            "PLAYGROUND_FOLDER": str(self.options.folder),
             # So that the product's own command line works there too.
             **self._settings(),
         }
@@ -196,7 +202,6 @@ class Playground:
         exchanges = self.azure.exchanges
         for exchange in exchanges:
             if exchange.fault and exchange.number > self._told_of:
-                what = f"{exchange.method} {exchange.host}{exchange.path}"
-                self.feed.say("fault", f"{what}: {exchange.fault} {exchange.status or ''}".rstrip(), bad=True)
+                self.feed.say("fault", asked(exchange), bad=True)
         self._told_of = max((exchange.number for exchange in exchanges), default=self._told_of)
         del exchanges[:-_KEPT]

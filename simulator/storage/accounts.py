@@ -24,6 +24,8 @@ class StorageAccount:
     clock: Clock
     rights: Rights
     tenants: Tenants
+    customer_key: tuple[str, str, str] | None = None
+    """URI of the vault, name and version of the key that encrypts it; an empty version follows the newest."""
     queues: QueueService = field(init=False)
     tables: TableService = field(init=False)
 
@@ -60,19 +62,22 @@ class StorageAccount:
         """Whether a principal's token would be refused by the queues, if one is needed at all."""
         return self.key is None and not (
             tenant == self.tenants.of(self.resource_id)
-            and self.rights.allows(principal, self._action("queue"), self.resource_id)
+            and self.rights.allows(principal, self._action("queue", "write"), self.resource_id)
         )
 
     @staticmethod
-    def _action(kind: str) -> str:
-        # One right for each service in place of Azure's many data actions: the product needs all of them.
-        return f"Microsoft.Storage/storageAccounts/{kind}Services"
+    def _action(kind: str, verb: str) -> str:
+        # Three rights for each service in place of Azure's many data actions.
+        return f"Microsoft.Storage/storageAccounts/{kind}Services/{verb}"
 
     def _authorize(self, request: Request, kind: Literal["queue", "table"]) -> bool:
         token = identity.authorize(request, {"https://storage.azure.com", f"https://{self.host(kind)}"})
         if token is None or token.tenant != self.tenants.of(self.resource_id):
             return False
-        if not self.rights.allows(token.principal, self._action(kind), self.resource_id):
+        verb = "read" if request.method in {"GET", "HEAD"} else "write"
+        if kind == "queue" and request.method == "POST":
+            verb = "add"  # a message put on a queue
+        if not self.rights.allows(token.principal, self._action(kind, verb), self.resource_id):
             message = "This request is not authorized to perform this operation using this permission."
             raise StorageError(403, "AuthorizationPermissionMismatch", message)
         return True

@@ -99,6 +99,10 @@ class QueueService:
         """Deliver the next message that is put later than asked, by simulated seconds."""
         self._mishaps.append(timedelta(seconds=seconds))
 
+    def mishaps(self) -> list[str]:
+        """What happens to the next messages, for people."""
+        return [str(one) if isinstance(one, _Mishap) else f"{one} late" for one in self._mishaps]
+
     def clear_mishaps(self) -> None:
         """Let nothing happen any more to the next messages."""
         self._mishaps.clear()

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from simulator.wire.faults import FaultKind
 
 _SECRET_HEADERS = {"authorization", "x-identity-header", "aeg-sas-key", "proxy-authorization", "x-playground-key"}
-_SECRET_ANSWERS = ("/listkeys", "/getfullurl")
+_SECRET_ANSWERS = ("/listkeys", "/getfullurl", "/appsettings/list")
 """Ends of the paths whose answers are secrets."""
 _SECRET_PARAMETERS = {"t", "c", "s", "sig", "code"}
 

@@ -48,6 +48,8 @@ class Fault:
     """Simulated seconds."""
     until: float | None = None
     """Simulated seconds since the epoch after which nobody meets the fault any more."""
+    said: str = ""
+    """What happens to which request, for whoever asks what is still to come."""
 
     def matches(self, method: str, host: str, path: str) -> bool:
         """Whether a request meets this fault."""
@@ -72,6 +74,11 @@ class Faults:
         """Let these go wrong, after the ones already added."""
         with self._guard:
             self._pending.extend((fault, fault.times) for fault in faults)
+
+    def pending(self) -> list[tuple[Fault, int | None]]:
+        """What is still to come, and how often; None is always."""
+        with self._guard:
+            return list(self._pending)
 
     def clear(self) -> None:
         """Let nothing more go wrong."""

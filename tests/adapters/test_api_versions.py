@@ -20,7 +20,7 @@ from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableErro
 from cmk_rotation.domain.azure_resources import Cluster, OperationError
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import advice_for
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy
 from simulator.azure import SUBSCRIPTION, Azure
@@ -126,7 +126,7 @@ def test_a_version_that_is_not_known_is_no_missing_right(
         call(arm, keys, found)
     failure = error.value.failure
     assert failure.kind is FailureKind.UNKNOWN_VERSION
-    assert "API_VERSION" in remedy_for(reason, OperationError(failure.code, failure.message))
+    assert "API_VERSION" in advice_for(reason, OperationError(failure.code, failure.message))
 
 
 @pytest.mark.parametrize(("status", "body"), [(400, INVALID), (404, NO_TYPE)])

@@ -1,11 +1,12 @@
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from cmk_rotation import bootstrap, clock
-from cmk_rotation.config.settings import InvalidSettingsError
+from cmk_rotation.config.settings import InvalidSettingsError, read
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.visit_message import VisitRequest
@@ -86,7 +87,7 @@ def test_the_command_line_is_as_quiet(
     assert app.server.port
     monkeypatch.setenv("AZURE_CLIENT_ID", "7b7e0b3c-4f0e-4c6f-9b87-0123456789ab")
     caplog.set_level(logging.DEBUG)
-    bootstrap.operator_world()
+    bootstrap.operator_world(read(os.environ))
     assert [record.name for record in caplog.records if record.name.partition(".")[0] in SDKS] == []
 
 

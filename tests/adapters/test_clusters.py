@@ -15,6 +15,7 @@ from cmk_rotation.domain.vocabulary import FailureKind
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.clock.running import RunningClock
 from simulator.clouds import US_GOVERNMENT
+from simulator.entra.identity import principal_id
 from simulator.operationalinsights import clusters
 from simulator.operationalinsights.behaviour import (
     AcceptedHeaders,
@@ -25,6 +26,7 @@ from simulator.operationalinsights.behaviour import (
     Outcome,
 )
 from simulator.wire.faults import Fault, FaultKind
+from tests.simulator.bodies import IDENTITY, USER_ASSIGNED
 
 OTHER_SUBSCRIPTION = "1b1f6471-1bf0-4dda-aec3-cb9272f09590"
 ATTEMPT = "7b7e0b3c-4f0e-4c6f-9b87-000000000001"
@@ -74,6 +76,24 @@ def test_a_cluster_is_read_as_arm_shows_it(azure: Azure, arm: ArmClusters, clust
     )
     assert (found.id.text, found.state, found.held) == (cluster.id, "Succeeded", True)
     assert found.workspace_ids == (workspace.id,)
+
+
+@pytest.mark.parametrize(
+    ("identity", "ids"),
+    [
+        ({"type": "SystemAssigned"}, 1),
+        (dict(USER_ASSIGNED), 1),
+        ({"type": "None"}, 0),
+        ({"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}, f"{IDENTITY}-2": {}}}, 2),
+    ],
+)
+def test_the_identity_that_uses_the_key_is_known_if_it_is_one(
+    arm: ArmClusters, cluster: clusters.Cluster, identity: dict[str, object], ids: int
+) -> None:
+    cluster.identity = identity
+    found = read(arm, cluster).identity_id
+    assert found == (principal_id(cluster.principal) if ids == 1 and cluster.principal else None)
+    assert (found is not None) is (ids == 1)
 
 
 @pytest.mark.parametrize("tags", [{}, {"cmk-rotation": "no"}, {"other": "hold"}])

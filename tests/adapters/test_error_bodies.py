@@ -7,7 +7,7 @@ from cmk_rotation.adapters.error_bodies import read
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import OperationError
 from cmk_rotation.domain.identifiers import ClusterId
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import advice_for
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from simulator.azure import Azure
 from simulator.operationalinsights import clusters
@@ -84,7 +84,7 @@ def test_remedies_apply_in_every_shape(
     azure: Azure, arm: ArmClusters, cluster: clusters.Cluster, body: dict[str, object]
 ) -> None:
     failure = refused(azure, arm, cluster, json.dumps(body).encode()).failure
-    remedy = remedy_for(Reason.UPDATE_REFUSED, OperationError(failure.code, failure.message))
+    remedy = advice_for(Reason.UPDATE_REFUSED, OperationError(failure.code, failure.message))
     assert "wrap and unwrap" in remedy
 
 

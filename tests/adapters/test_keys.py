@@ -6,7 +6,7 @@ from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion, OperationError
 from cmk_rotation.domain.identifiers import Key
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import advice_for
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from simulator.azure import Azure
 from simulator.keyvault.vaults import Network, Vault
@@ -174,7 +174,7 @@ def test_a_private_link_that_is_missing_needs_no_inner_code_to_be_known(
         keys.versions(KEY)
     told = error.value.failure
     assert told.kind is FailureKind.NETWORK_BLOCKED
-    assert "private endpoint" in remedy_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
+    assert "private endpoint" in advice_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
 
 
 @pytest.mark.parametrize("inner", ["null", "3", "{}", '{"code": 5}', '{"code": ""}'])
@@ -201,7 +201,7 @@ def test_what_keeps_the_function_out_has_a_remedy_of_its_own(vault: Vault, keys:
         keys.versions(KEY)
     told = error.value.failure
     assert told.kind is FailureKind.NETWORK_BLOCKED
-    remedy = remedy_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
+    remedy = advice_for(Reason.KEY_VAULT_BLOCKED, OperationError(told.code, told.message))
     assert REFUSALS[network] in remedy
     assert ("firewall" in remedy) is (network is Network.FIREWALL)
 
@@ -212,7 +212,7 @@ def test_a_vault_of_another_tenant_says_so(azure: Azure, vault: Vault, keys: Vau
         keys.versions(KEY)
     told = error.value.failure
     assert told.kind is FailureKind.REFUSED
-    assert "tenantId" in remedy_for(Reason.KEY_ACCESS_DENIED, OperationError(told.code, told.message))
+    assert "tenantId" in advice_for(Reason.KEY_ACCESS_DENIED, OperationError(told.code, told.message))
     assert azure.vaults
 
 

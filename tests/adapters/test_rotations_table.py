@@ -138,7 +138,7 @@ def test_a_rotation_reads_back_as_it_was_written(records: TableRecords, written:
 @pytest.mark.parametrize(
     ("full", "left"),
     [
-        (replace(FULL_ROTATION, outcome=ENDED_ROTATION.outcome), ["etag"]),
+        (replace(FULL_ROTATION, outcome=ENDED_ROTATION.outcome), ["etag", "lacks"]),
         (FULL_ROTATION.attempt, []),
         (ENDED_ROTATION.outcome, []),
         (FULL_STATUS, ["etag"]),
@@ -286,7 +286,7 @@ def test_of_twenty_that_claim_one_wins(
 
 
 def test_a_table_that_refuses_is_unavailable_storage(azure: Azure, records: TableRecords) -> None:
-    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices")
+    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices/*")
     with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):
         records.save_status(status())
 
@@ -440,7 +440,7 @@ def test_a_table_that_was_never_written_to_pins_nothing_and_can_be_cleared(recor
 
 
 def test_a_table_that_refuses_is_unavailable_storage_for_the_index_too(azure: Azure, records: TableRecords) -> None:
-    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices")
+    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/tableServices/*")
     with pytest.raises(StorageUnavailableError):
         records.pinning(Pin(KEY, "aaa"), other_than=cluster_id(), most=11)
     with pytest.raises(StorageUnavailableError):

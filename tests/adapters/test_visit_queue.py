@@ -68,7 +68,7 @@ def test_a_lost_answer_costs_one_message_more_at_worst(
 
 
 def test_a_queue_that_refuses_is_unavailable_storage(azure: Azure, requests: QueueRequests) -> None:
-    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/queueServices")
+    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/queueServices/*")
     with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):
         requests.request(VISIT)
 
@@ -115,7 +115,7 @@ def test_a_time_at_the_poison_queue_that_makes_no_sense_is_none(
 
 
 def test_a_poison_queue_that_cannot_be_read_is_unavailable_storage(azure: Azure, requests: QueueRequests) -> None:
-    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/queueServices")
+    azure.rights.deny("function", "Microsoft.Storage/storageAccounts/queueServices/*")
     with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):
         requests.poison_queue()
     with pytest.raises(StorageUnavailableError, match="AuthorizationPermissionMismatch"):

@@ -63,7 +63,7 @@ def count(
 ) -> Costs:
     """Rotate a key that some clusters use, and count."""
     with stage(
-        folder, behaviour=Behaviour(update_seconds=update_seconds, retry_after=10), build=_fleet(clusters)
+        folder, behaviour=Behaviour(update_seconds=update_seconds, retry_after=10), build=fleet(clusters)
     ) as story:
         story.reconcile()  # Each cluster's first visit; the first of a process makes the table, and asks for tokens.
         story.quiet(SETTLES_WITHIN)
@@ -91,7 +91,9 @@ def kind_of(exchange: Exchange) -> str:
     return next(found, f"{exchange.method} {exchange.host}{exchange.path}")
 
 
-def _fleet(clusters: int) -> Callable[[Azure], None]:
+def fleet(clusters: int) -> Callable[[Azure], None]:
+    """Some clusters on one key."""
+
     def build(azure: Azure) -> None:
         for number in range(clusters):
             azure.add_cluster(f"cluster-{number:04}", key=azure.pinned("contoso", "la-cmk"))
@@ -121,13 +123,13 @@ def main() -> int:
     counted = [_counted(clusters) for clusters in options.clusters]
     counted += [_counted(1, before) for before in options.before if before]
     kinds = sorted({kind for costs, _ in counted for kind in costs.requests}, key=_place)
-    _row(["requests for each cluster", *(heading for _, heading in counted)])
-    _row(["---"] * (len(counted) + 1))
+    row(["requests for each cluster", *(heading for _, heading in counted)])
+    row(["---"] * (len(counted) + 1))
     for kind in kinds:
-        _row([kind, *(f"{costs.requests[kind] / costs.clusters:.4g}" for costs, _ in counted)])
-    _row(["**of the product's own**", *(f"**{costs.for_each:.4g}**" for costs, _ in counted)])
-    _row(["rows of the table that are read", *(f"{costs.rows_read / costs.clusters:.3g}" for costs, _ in counted)])
-    _row(["table traffic", *(f"{costs.table_bytes / costs.clusters / 1_000:.0f} kB" for costs, _ in counted)])
+        row([kind, *(f"{costs.requests[kind] / costs.clusters:.4g}" for costs, _ in counted)])
+    row(["**of the product's own**", *(f"**{costs.for_each:.4g}**" for costs, _ in counted)])
+    row(["rows of the table that are read", *(f"{costs.rows_read / costs.clusters:.3g}" for costs, _ in counted)])
+    row(["table traffic", *(f"{costs.table_bytes / costs.clusters / 1_000:.0f} kB" for costs, _ in counted)])
     return 0
 
 
@@ -143,7 +145,8 @@ def _place(kind: str) -> int:
     return next((place for place, known in enumerate(_KINDS) if known[0] == kind), len(_KINDS))
 
 
-def _row(cells: Sequence[str]) -> None:
+def row(cells: Sequence[str]) -> None:
+    """Print a line of a table."""
     sys.stdout.write(f"| {' | '.join(cells)} |\n")
     sys.stdout.flush()
 

@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from evidence import PUBLIC, status_command
 from evidence import settings as settings_of
 from simulator.azure import SUBSCRIPTION, Azure
-from simulator.operationalinsights.behaviour import Behaviour
+from simulator.operationalinsights.behaviour import Behaviour, Outcome
 from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.stage import APP, APP_CLOCK, Stage, stage
 from tests.patience import HANG
@@ -51,6 +53,29 @@ def test_plan_tells_what_would_be_done_and_changes_nothing(tmp_path: Path) -> No
         assert "cluster-a" in run(story, "plan").stdout
 
 
+def test_plan_tells_of_a_template_that_put_the_old_version_back_as_the_pages_show(tmp_path: Path) -> None:
+    def masked(text: str) -> str:
+        text = re.sub(r"\b[0-9a-f]{8}(?:[0-9a-f]{24}|…)?(?!\w)", "VERSION", text)
+        return " ".join(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\dZ", "TIME", text).split())
+
+    with stage(tmp_path, behaviour=QUICK, build=build) as story:
+        new = story.rotate()
+        for cluster in story.azure.arm.clusters.values():
+            story.finished(cluster, new)
+        with story.azure.lock:
+            cluster = next(iter(story.azure.arm.clusters.values()))
+            old = story.azure.vault("contoso").keys["la-cmk"].versions[0].version
+            assert cluster.key is not None
+            cluster.key = replace(cluster.key, version=old)
+        told = run(story, "plan")
+        assert told.returncode == 2
+        for page in ("README.md", "docs/runbook.md"):
+            text = (APP / page).read_text(encoding="utf-8")
+            blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+            (sample,) = (one for one in blocks if " moved-back " in one)
+            assert [line for line in sample.splitlines() if masked(line) not in masked(told.stdout)] == [], page
+
+
 def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=QUICK, build=build) as story:
         new = story.rotate()
@@ -87,17 +112,57 @@ def test_status_shows_clusters_rotations_and_history(tmp_path: Path) -> None:
         done = subprocess.run(
             ["/bin/bash", "-c", cut], cwd=APP, env=env, capture_output=True, timeout=HANG, check=False
         )
-        assert (done.returncode, done.stderr) == (1, b""), "not all was told, and no traceback"
+        assert (done.returncode, done.stderr) == (141, b""), "not all was told, and no traceback"
+        closed = ["/bin/sh", "-c", f"{shlex.join([*on_clock(story), 'cmk_rotation'])} status >&-"]
+        done = subprocess.run(closed, cwd=APP, env=env, capture_output=True, timeout=HANG, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), "nobody wants to hear it, as of a service"
 
 
-def test_visit_asks_the_function_to_look(tmp_path: Path) -> None:
+def test_a_python_without_the_packages_says_what_is_needed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "cmk_rotation", "status"],
+        cwd=APP,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "in a checkout: `make demo`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_visit_asks_the_function_to_look_and_waits_for_what_comes_of_it(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=QUICK, build=build) as story:
-        cluster = next(iter(story.azure.arm.clusters.values()))
+        one, two = story.azure.arm.clusters.values()
+        for cluster in (one, two):
+            story.ask_for_visit(cluster)
+            story.reason(cluster, "up-to-date")
         story.azure.event_grid.lose_next()
         new = story.rotate()
-        asked = run(story, "visit", cluster.id)
-        assert asked.returncode == 0
-        assert story.finished(cluster, new)["requestedBy"] == "operator"
+        followed = run(story, "visit", "cluster-b", "--wait")
+        assert followed.returncode == 0, followed.stderr
+        asked, *lines = followed.stdout.splitlines()
+        assert asked == "Asked for a visit to cluster-b."
+        assert ": updating (update-running)" in lines[0]
+        assert ": succeeded (update-confirmed)" in lines[-1]
+        assert story.finished(two, new)["requestedBy"] == "operator"
+        assert run(story, "visit", one.id).returncode == 0
+        assert story.finished(one, new)["requestedBy"] == "operator"
+
+
+def test_status_is_watched_until_nothing_is_under_way_and_tells_of_failure(tmp_path: Path) -> None:
+    fails = Behaviour(update_seconds=600, retry_after=5, outcome=Outcome.FAILED)
+    with stage(tmp_path, behaviour=fails, build=build) as story:
+        new = story.rotate()
+        one, two = story.azure.arm.clusters.values()
+        story.until(lambda: story.rotation(one, new) and story.rotation(two, new), "both rotations to begin")
+        watched = run(story, "status", "--watch")
+        assert watched.returncode == 1
+        lines = [line.partition("Z ")[2] for line in watched.stdout.splitlines()]
+        ends = {line.partition(":")[0] for line in lines if line.endswith("failed (update-failed)")}
+        assert ends == {"cluster-a", "cluster-b"}
+        documents = run(story, "status", "--watch", "--json", "--cluster", "cluster-a").stdout.splitlines()
+        assert {rotation["stage"] for rotation in json.loads(documents[-1])["rotations"]} == {"failed"}
 
 
 def test_what_cannot_be_done_is_said_and_the_exit_code_tells(tmp_path: Path) -> None:
@@ -106,18 +171,27 @@ def test_what_cannot_be_done_is_said_and_the_exit_code_tells(tmp_path: Path) -> 
         "/providers/Microsoft.OperationalInsights/clusters/elsewhere"
     )
     with stage(tmp_path, behaviour=QUICK, build=build) as story:
-        outside = run(story, "visit", elsewhere)
-        assert outside.returncode == 1
-        assert "is not in CLUSTER_SCOPES" in outside.stderr
-        nonsense = run(story, "visit", "nonsense")
-        assert nonsense.returncode == 2
-        assert "not the ARM id of a dedicated cluster" in nonsense.stderr
+        for words, told in (
+            (("visit", elsewhere), "is not in CLUSTER_SCOPES"),
+            (("visit", "nonsense"), "'nonsense' is no cluster in scope"),
+            (("visit", "cluster"), "may be any of /subscriptions/"),
+            (("status", "--cluster", "nonsense"), "nothing is on record"),
+            (("status", "--app", "nonsense"), "is not the ARM id of a function app"),
+            (("status", "--since", "soon"), "neither a time nor a span"),
+            (("gibberish",), "invalid choice"),
+        ):
+            done = run(story, *words)
+            assert (done.returncode, done.stdout) == (64, ""), words
+            assert told in done.stderr
         wrong = run(story, "status", MODE="on", POLL_FLOOR_SECONDS="soon")
-        assert wrong.returncode == 1
-        assert len(wrong.stderr.splitlines()) == 2, "every problem, one a line"
+        assert wrong.returncode == 78
+        assert wrong.stderr.splitlines()[2] == "These settings were looked for in the environment."
         empty = run(story, "plan", CLUSTER_SCOPES=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-nowhere")
-        assert empty.returncode == 2
+        assert empty.returncode == 69
         assert "rg-nowhere" in empty.stderr
+        dead = run(story, "status", HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+        assert (dead.returncode, dead.stdout) == (69, "")
+        assert dead.stderr.startswith("Azure did not do what was asked: table rotations of storage account")
 
 
 def test_the_command_that_the_deployments_hook_prints_writes_the_record_down(tmp_path: Path) -> None:

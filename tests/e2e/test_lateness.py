@@ -36,7 +36,7 @@ def test_where_an_instance_is_ready_for_visits_only_the_event_waits_for_one(tmp_
 
 def test_clusters_that_need_several_instances_which_come_and_go_follow_once_each(tmp_path: Path) -> None:
     """With one row, two updates at the most, and no warning: `measure` raises else, also where a table of it is made."""
-    flex = lateness.measure(tmp_path, ComeAndGo(), 25, 30)
+    flex = lateness.measure(tmp_path, ComeAndGo(messages_for_one=12), 25, 30)
     assert len(flex.recorded) == 25
 
 

@@ -20,6 +20,9 @@ ROLES = {
     "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
     "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Storage Table Data Reader": "76199698-9eea-4c19-bc75-cec21354c6b6",
+    "Storage Queue Data Message Sender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
+    "Storage Queue Data Reader": "19e7f393-937e-4f77-808e-94535e297925",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
 }
 """learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
@@ -28,6 +31,7 @@ HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "FUNCTIONS_EXTENSION_VERSION",
     "FUNCTIONS_WORKER_RUNTIME",
+    "PYTHON_THREADPOOL_THREAD_COUNT",
     "WEBSITE_RUN_FROM_PACKAGE",
     "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
 }
@@ -78,11 +82,17 @@ def test_every_built_in_role_is_meant_and_none_is_broad() -> None:
             ROLES["Storage Queue Data Contributor"],
             ROLES["Storage Table Data Contributor"],
         },
+        "app/operators.bicep": {
+            ROLES["Storage Table Data Reader"],
+            ROLES["Storage Queue Data Message Sender"],
+            ROLES["Storage Queue Data Reader"],
+        },
         "app/monitoring.bicep": {ROLES["Monitoring Metrics Publisher"]},
         "connect/dead-letter-access.bicep": {ROLES["Storage Blob Data Contributor"]},
     }
-    named = bicep.read("app/storage.bicep").variables["roles"]
-    assert named == {name: guid for name, guid in ROLES.items() if name in named}
+    for path in ("app/storage.bicep", "app/operators.bicep"):
+        named = bicep.read(path).variables["roles"]
+        assert named == {name: guid for name, guid in ROLES.items() if name in named}
 
 
 @pytest.mark.parametrize(
@@ -104,8 +114,18 @@ def test_a_right_holds_where_it_is_needed_and_not_above(path: str, scope: str | 
     assert access.properties["principalType"] == "ServicePrincipal"
 
 
+def test_operators_read_the_record_and_ask_for_visits_if_their_group_is_named() -> None:
+    rights = "Microsoft.Authorization/roleAssignments"
+    given = [
+        one for one in app(operatorsGroupId="the-group").all(rights) if one.properties["principalId"] == "the-group"
+    ]
+    assert {one.properties["principalType"] for one in given} == {"Group"}
+    assert len(given) == 3
+    assert len(app().all(rights)) == len(app(operatorsGroupId="the-group").all(rights)) - 3
+
+
 def test_no_other_file_gives_rights() -> None:
-    assert sum("Microsoft.Authorization/roleAssignments@" in bicep.read(path).text for path in FILES) == 8
+    assert sum("Microsoft.Authorization/roleAssignments@" in bicep.read(path).text for path in FILES) == 9
 
 
 def test_rights_at_every_kind_of_scope_are_those_of_the_cluster_role() -> None:
@@ -194,10 +214,15 @@ def test_every_setting_that_the_code_reads_is_set_and_every_one_that_is_set_is_r
 def test_settings_that_are_fixed_are_the_defaults_of_the_code() -> None:
     defaults = {setting.name: setting.default for setting in SETTINGS}
     told = settings(app())
-    fixed = {name: value for name, value in told.items() if re.fullmatch(r"\d+", value)}
+    fixed = {name: value for name, value in told.items() if re.fullmatch(r"\d+", value) and name not in HOST_SETTINGS}
     assert len(fixed) == 7
     assert fixed == {name: defaults[name] for name in fixed}
     assert told["RECONCILE_SCHEDULE"] == defaults["RECONCILE_SCHEDULE"]
+
+
+def test_an_instance_has_a_thread_for_each_visit_that_the_host_gives_it() -> None:
+    queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
+    assert settings(app())["PYTHON_THREADPOOL_THREAD_COUNT"] == str(queues["batchSize"] + queues["newBatchThreshold"])
 
 
 @pytest.mark.parametrize("path", FILES)

@@ -36,8 +36,8 @@ HOST_SETTINGS = {"FUNCTIONS_WORKER_RUNTIME"}
 CHOICES = (AcceptedHeaders, AutoModeShows, BusyAnswer, KeyCheck, OperationReading, Outcome)
 VARIANTS = {str(variant) for choice in CHOICES for variant in list[StrEnum](choice)}
 """The words for how the simulated Azure may behave."""
-NO_REASONS = {"cluster-visits", "cluster-visits-poison"} | VARIANTS
-"""Words that look like reasons and are queues or variants."""
+NO_REASONS = {"cluster-visits", "cluster-visits-poison", "update-hsm"} | VARIANTS
+"""Words that look like reasons and are queues, variants, or a command of the Azure CLI."""
 
 
 def text_of(page: str) -> str:
@@ -45,12 +45,13 @@ def text_of(page: str) -> str:
 
 
 def deployed() -> set[str]:
-    """What belongs into the package."""
+    """What belongs into the package: the command line stays on the operator's machine."""
+    names = (str(file.relative_to(ROOT)) for file in ROOT.glob("cmk_rotation/**/*.py"))
     return {
         "function_app.py",
         "host.json",
         "requirements.txt",
-        *(str(file.relative_to(ROOT)) for file in ROOT.glob("cmk_rotation/**/*.py")),
+        *(name for name in names if not name.startswith(("cmk_rotation/cli/", "cmk_rotation/__main__"))),
     }
 
 

@@ -16,7 +16,7 @@ from tests.repository.regex_steps import steps
 ROOT = Path(__file__).parent.parent.parent / "cmk_rotation"
 MADE_FROM_TEXT = {
     "domain/redaction.py": 1,  # the values of one URL, each escaped
-    "domain/remedies.py": 1,  # the marks of errors, each escaped
+    "domain/known_errors.py": 1,  # the marks of errors, each escaped
 }
 """Patterns that are no constants: escaped literals side by side, and nothing before them that repeats."""
 FEW = 8

@@ -7,20 +7,30 @@ from cmk_rotation.config.settings import SETTINGS
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.remedies import REMEDIES
 from cmk_rotation.domain.vocabulary import Reason
+from cmk_rotation.preflight import checks
+from cmk_rotation.preflight.cluster_checks import identity_may_use_the_key
+from cmk_rotation.preflight.key_checks import its_events_reach_the_app
+from cmk_rotation.preflight.seen import Details
+from tests.unit.preflight.things import seen_cluster, seen_vault
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
 RUN_BY = {
     "make demo": "tests/simulator/playground/test_demo.py",
+    "make play": "tests/repository/test_surroundings.py",
+    "make shell": "tests/repository/test_surroundings.py",
+    "make status": "tests/repository/test_surroundings.py",
     "make test": ".ci/run",
     "make soak": "tests/e2e/test_soak.py",
     "make lint": ".ci/run",
     "make coverage": ".ci/run",
     "make requirements": ".ci/run",
-    "python -m cmk_rotation status": "tests/e2e/test_command_line.py",
-    "python -m cmk_rotation status --history --since 7d --json": "tests/e2e/test_command_line.py",
-    "python -m cmk_rotation plan": "tests/e2e/test_command_line.py",
-    "python -m cmk_rotation visit CLUSTER_ID": "tests/e2e/test_command_line.py",
+    "cmk-rotation preflight": "tests/e2e/test_preflight.py",
+    "cmk-rotation plan": "tests/e2e/test_command_line.py",
+    "cmk-rotation visit CLUSTER --wait": "tests/e2e/test_command_line.py",
+    "cmk-rotation status --watch": "tests/e2e/test_command_line.py",
+    "cmk-rotation status --history --since 7d --json": "tests/e2e/test_command_line.py",
+    "cmk-rotation report --output report.html": "tests/e2e/test_operators.py",
 }
 """Each command of the README, and what runs it."""
 
@@ -43,10 +53,6 @@ def test_every_setting_is_in_the_readme() -> None:
     assert settings_table() in README
 
 
-def test_every_reason_is_in_the_readme_with_its_remedy() -> None:
-    assert reasons_table() in README
-
-
 def test_every_log_event_is_in_the_readme() -> None:
     assert [event for event in LogEvent if f"`{event}`" not in README] == []
 
@@ -57,12 +63,28 @@ def test_every_command_in_the_readme_is_run_by_a_test() -> None:
     assert commands == RUN_BY.keys()
     for command, where in RUN_BY.items():
         # In .ci/run each step is a word of a list; a story gives the command line's words.
-        words = command.removeprefix("make ").removeprefix("python -m cmk_rotation ").split()
+        words = command.removeprefix("make ").removeprefix("cmk-rotation ").split()
         text = (ROOT / where).read_text(encoding="utf-8")
-        assert all(word in text for word in words if word != "CLUSTER_ID"), command
+        assert all(word in text for word in words if word != "CLUSTER"), command
 
 
 def test_every_link_in_the_readme_leads_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_output_that_the_readme_shows_is_what_the_checks_say() -> None:
+    cluster = identity_may_use_the_key(
+        seen_cluster(grants=(), details=Details("westeurope", "systemassigned", ("ID",)))
+    )
+    vault = its_events_reach_the_app(seen_vault(events=()))
+    for found in (cluster, vault):
+        assert found is not None
+        assert f"{found.message} ({found.eyes})\n" in README
+        assert re.search(re.escape(found.remedy or "").replace("ID", "[0-9a-f-]{36}"), README)
+
+
+def test_the_number_of_checks_is_that_of_the_readme() -> None:
+    every = (*checks.OF_THE_APP, *checks.OF_A_SCOPE, *checks.OF_A_VAULT, *checks.OF_A_KEY, *checks.OF_A_CLUSTER)
+    assert f"to work, {len(every)} things" in README

@@ -5,6 +5,8 @@ That `make demo` works anywhere is shown in test_demo.py.
 
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,13 +54,21 @@ def far_away(tmp_path: Path) -> Iterator[FarAway]:
 
 def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away: FarAway) -> None:
     group = far_away.process.pid
-    assert f"`kill {group}` ends everything." in far_away.until(" ends everything.")
-    for number in (signal.SIGINT, signal.SIGHUP):
-        os.killpg(group, number)  # as a terminal does; these were ignored when all this began, and are not meant for it
+    assert f"`kill {group}`, ends everything." in far_away.until(" ends everything.")
+    os.killpg(
+        group, signal.SIGHUP
+    )  # as a terminal does that closes; it was ignored when all this began, as after `nohup`
     far_away.said("fault", "key contoso/la-cmk: rotate")
     far_away.until("rotation.finished")
     assert "payments" in far_away.said("status")
-    assert "FAULT" in far_away.said("fault", "--help"), "though ASCII has not all of its letters"
+    assert "updates never end" in far_away.said("fault", "--help")
+    refused = far_from_home(
+        [*far_away.command(), "fault", os.fsdecode("PATCH façade: 429".encode())],
+        far_away.elsewhere,
+        PYTHONPATH=str(far_away.checkout),
+    )
+    assert b"Traceback" not in refused.communicate(timeout=HANG)[1]
+    assert refused.returncode == 1
     exported = far_away.said("env")
     assert f"export AZURE_CONFIG_DIR='{far_away.folder}/azure-cli-operator'" in exported, "wherever `az` is run"
     far_away.process.terminate()
@@ -71,13 +81,31 @@ def test_the_playground_works_far_from_any_terminal_until_it_is_killed(far_away:
         os.killpg(group, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_two_demos_at_once_keep_out_of_each_others_way_and_a_reader_may_leave(tmp_path: Path) -> None:
+    """One is read to its end; of the other `head` reads a line, and a third has nowhere to say anything."""
+    folder = checkout(tmp_path / "a checkout")
+    demo = shlex.join([sys.executable, "-m", "simulator.playground.demo"])
+    run = ["/bin/bash", "-c"]
+    scripts = {"whole": demo, "head": f"{demo} | head -n 1; exit ${{PIPESTATUS[0]}}", "closed": f"{demo} >&-"}
+    children = {name: far_from_home([*run, script], folder) for name, script in scripts.items()}
+    said = {
+        name: [text.decode("ascii") for text in child.communicate(timeout=HANG)] for name, child in children.items()
+    }
+    assert {name: child.returncode for name, child in children.items()} == {"whole": 0, "head": 1, "closed": 0}
+    assert {name: errors for name, (_, errors) in said.items()} == dict.fromkeys(scripts, "")
+    (log,) = re.findall(r"The whole function log: (\S+)", said["whole"][0])
+    assert Path(log).stat().st_size > 1_000
+    assert {one.name for one in folder.glob(".*")} == {".venv"}, "a checkout may be read-only"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_killed_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     with before_a_terminal():
         demo = subprocess.Popen(
             [sys.executable, "-m", "simulator.playground.demo"],
             cwd=checkout(tmp_path / "a checkout"),
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             encoding="utf-8",
             start_new_session=True,
         )
@@ -115,6 +143,91 @@ def test_output_that_nobody_wants_is_no_hindrance(tmp_path: Path) -> None:
         done = subprocess.run(["/bin/sh", "-c", script, sys.executable, *arguments], cwd=ROOT, stderr=-1, check=False)
         assert b"Traceback" not in done.stderr
         assert done.returncode == (arguments[-1] == "status"), "there is none"
+
+
+def test_a_terminal_that_has_no_colour_gets_none() -> None:
+    code = "from simulator.terminal import say; say('x', '31')"
+    script = f"import pty, sys; sys.exit(pty.spawn([sys.executable, '-c', {code!r}]))"
+    shown = {}
+    for terminal in ("dumb", "xterm"):
+        env = {**os.environ, "TERM": terminal}
+        env.pop("NO_COLOR", None)
+        child = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, env=env, stdout=-1, stdin=subprocess.DEVNULL, check=True
+        )
+        shown[terminal] = b"\x1b" in child.stdout
+    assert shown == {"dumb": False, "xterm": True}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_a_letter_that_a_terminal_lacks_is_a_question_mark(encoding: str) -> None:
+    code = (
+        "from simulator.terminal import complain, run, say\n"
+        "run(lambda: say('payments: 1 \u2192 2 \u2026') or complain('\u2192') or 0)"
+    )
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode(encoding).startswith(f"payments: 1 {'\u2192' if encoding == 'utf-8' else '?'} 2 ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_make_alone_lists_what_can_be_made(tmp_path: Path) -> None:
+    make = shutil.which("make")
+    assert make is not None
+    listed = subprocess.run([make], cwd=checkout(tmp_path / "here"), stdout=-1, encoding="utf-8", check=True).stdout
+    for target in ("demo", "play", "shell", "status", "test", "lint"):
+        assert f"make {target} " in listed
+
+
+def test_make_plays_and_leads_into_what_is_played(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "it's a checkout")
+    make = ["make", "--no-print-directory"]
+    for target in ("shell", "status"):
+        refused = subprocess.run([*make, target], cwd=folder, capture_output=True, encoding="utf-8", check=False)
+        assert refused.returncode == 2
+        assert "No playground is up here." in refused.stderr
+    with before_a_terminal():
+        played = subprocess.Popen([*make, "play"], cwd=folder, stdout=-1, encoding="utf-8", start_new_session=True)
+    assert played.stdout is not None
+    with played.stdout as output:
+        assert any(" ends everything." in line for line in output)
+        words = "python -m simulator status; cmk-rotation plan --json"
+        inside = subprocess.run(
+            [*make, "shell"], cwd=folder, input=words, capture_output=True, encoding="utf-8", timeout=HANG, check=False
+        )
+        assert "audit log of key uses" in inside.stdout
+        assert '"clusters"' in inside.stdout
+        record = subprocess.run([*make, "status"], cwd=folder, capture_output=True, encoding="utf-8", check=True)
+        assert record.stdout
+        os.killpg(played.pid, signal.SIGINT)
+        assert output.read().endswith("\nEverything has ended.\n")
+    played.wait(HANG)
+
+
+def test_without_a_python_make_says_how_to_get_one(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "here")
+    (folder / ".venv" / "made").unlink()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "make"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    old = programs / "old python"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    for words, why in (([], "there is no Python on the PATH"), ([f"PYTHON={old}"], f"{old} is not that")):
+        done = subprocess.run(
+            [programs / "make", "demo", *words],
+            cwd=folder,
+            env={"PATH": str(programs)},
+            stdout=-1,
+            stderr=-1,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stdout.decode().startswith(f"Python 3.13 is needed, and {why}.\n")
+        assert b"https://www.python.org/downloads" in done.stdout
+        assert not (folder / ".venv" / "made").exists()
 
 
 def test_make_runs_no_script_of_the_environment() -> None:

@@ -61,7 +61,7 @@ def test_storage_takes_a_connection_string_in_any_cloud(monkeypatch: pytest.Monk
 def test_storage_refuses_a_principal_without_the_right(azure: Azure, credential: ManagedIdentityCredential) -> None:
     group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
     azure.storage_account("stcmk")
-    azure.rights.deny(FUNCTION, "Microsoft.Storage/storageAccounts/tableServices", group)
+    azure.rights.deny(FUNCTION, "Microsoft.Storage/storageAccounts/tableServices/*", group)
     with (
         TableServiceClient("https://stcmk.table.core.windows.net", credential=credential) as tables,
         pytest.raises(HttpResponseError) as refused,

@@ -12,7 +12,7 @@ from cmk_rotation.controller.ports import Log
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.vocabulary import Reason
-from cmk_rotation.logs import LONGEST_LINE
+from cmk_rotation.logs import LONGEST_LINE, LONGEST_REMEDY
 
 GROUP = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-Logs"
 ID = f"{GROUP}/providers/Microsoft.OperationalInsights/clusters/Cluster-1"
@@ -105,6 +105,17 @@ def test_a_line_that_calls_for_a_person_never_lacks_what_they_need(
     assert line["message"] == "cluster.attention"
     assert line["remedy"] == "None is on record for this line."
     assert datetime.now(UTC) - datetime.fromisoformat(line["since"]) < timedelta(minutes=1)
+
+
+def test_a_remedy_is_written_whole_for_half_a_command_repairs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    remedy = (
+        f'Do this. To do it: `az resource patch --properties \'{{"a": "{"x" * 1500}"}}\' --scope $(az keyvault show)`.'
+    )
+    write(LogEvent.CLUSTER_ATTENTION, logging.ERROR, message="m", remedy=remedy, since="s")
+    assert written(caplog)["remedy"] == remedy
+    caplog.clear()
+    write(LogEvent.CLUSTER_ATTENTION, logging.ERROR, message="m", remedy="y" * 5000, since="s")
+    assert len(str(written(caplog)["remedy"])) == LONGEST_REMEDY
 
 
 def test_what_a_caller_says_stands(caplog: pytest.LogCaptureFixture) -> None:

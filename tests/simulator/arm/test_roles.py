@@ -100,11 +100,11 @@ def test_access_policies_name_key_permissions(strict: Azure, cluster: Cluster, k
     assert vault.refusal(cluster, cluster.key) == FAILED, "roles count for nothing there"
     vault.permit(cluster.id, "get", "wrapKey", "unwrapKey")
     assert vault.refusal(cluster, cluster.key) is None
-    with pytest.raises(HttpResponseError, match="not authorized"):
+    with pytest.raises(HttpResponseError, match="does not have keys get permission on key vault 'contoso;"):
         keys.get_key("la-cmk")
     vault.permit(FUNCTION, "Get")
     assert keys.get_key("la-cmk").name == "la-cmk"
-    with pytest.raises(HttpResponseError, match="not authorized"):
+    with pytest.raises(HttpResponseError, match="does not have keys list permission"):
         list(keys.list_properties_of_keys())
     vault.permit(FUNCTION, "Get", "List")
     assert [one.name for one in keys.list_properties_of_keys()] == ["la-cmk"]

@@ -416,7 +416,7 @@ def test_the_permission_model_is_changed_only_by_who_may_assign_roles(
     refused(lambda: patch(client, enableRbacAuthorization=False), "AuthorizationFailed", 403)
 
 
-def test_a_managed_hsm_takes_network_rules_and_tags_and_nothing_else(
+def test_a_managed_hsm_takes_network_rules_purge_protection_and_tags_and_nothing_else(
     azure: Azure, client: KeyVaultManagementClient
 ) -> None:
     hsm = azure.add_vault("hsm1", hsm=True)
@@ -431,6 +431,12 @@ def test_a_managed_hsm_takes_network_rules_and_tags_and_nothing_else(
     access = ManagedHsm({"properties": {"publicNetworkAccess": "Disabled"}})
     client.managed_hsms.begin_update(RESOURCE_GROUP, "hsm1", access).result()
     assert (hsm.network, hsm.tags) == (Network.PRIVATE, {"team": "logs"})
+    hsm.purge_protection = False
+    protected = ManagedHsm({"properties": {"enablePurgeProtection": True}})
+    client.managed_hsms.begin_update(RESOURCE_GROUP, "hsm1", protected).result()
+    assert hsm.purge_protection
+    taken_back = ManagedHsm({"properties": {"enablePurgeProtection": False}})
+    refused(lambda: client.managed_hsms.begin_update(RESOURCE_GROUP, "hsm1", taken_back), "BadRequest")
     body.properties.soft_delete_retention_in_days = 7
     begin = client.managed_hsms.begin_create_or_update
     assert "softDeleteRetentionInDays" in refused(lambda: begin(RESOURCE_GROUP, "hsm1", body), "BadRequest")

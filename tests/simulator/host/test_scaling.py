@@ -94,7 +94,7 @@ def test_what_is_measured_or_reported_is_what_the_model_has() -> None:
     how = ComeAndGo()
     assert (how.notice, how.gone_after) == ((0, 120), 30)
     queues = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
-    assert how.messages_for_one == queues["batchSize"] + queues["newBatchThreshold"] == 12
+    assert how.messages_for_one == queues["batchSize"] + queues["newBatchThreshold"] == 32
 
 
 def test_the_first_message_waits_for_an_instance_which_is_gone_half_a_minute_after_nothing_is_visible(

@@ -1,3 +1,4 @@
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from simulator.eventgrid.subscriptions import Subscription
 from simulator.keyvault.keys import Network
 from simulator.operationalinsights.behaviour import KeyCheck, Outcome
 from simulator.operationalinsights.clusters import Cluster
-from simulator.playground.acts import NotUnderstoodError, perform
+from simulator.playground.acts import SUBJECTS, NotUnderstoodError, perform, to_come
 from simulator.playground.fleet import ACCOUNT, QUEUE
 from simulator.playground.stories import STORIES, Story, tell
+from simulator.playground.subject import Subject
 from simulator.playground.world import Options, Playground
 
 
@@ -179,7 +181,101 @@ def test_clear_takes_back_all_that_was_to_go_wrong(playground: Playground) -> No
 def test_a_story_about_what_is_no_more_says_so(playground: Playground) -> None:
     del playground.azure.arm.clusters[payments(playground).id.lower()]
     tell(playground, STORIES["rotation"], threading.Event())
-    assert playground.feed.after(0)[-1].text == "cannot be played here: there is no cluster 'payments'"
+    assert playground.feed.after(0)[-1].text.startswith("cannot be played here: there is no cluster 'payments'")
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "others"),
+    [
+        ("cluster payments: explode", "updates never end", "429"),
+        ("key contoso/la-cmk: explode", "rotate | delete", "updates"),
+        ("events: delay", "duplicate 3", "rotate"),
+        ("vault contoso: explode", "perimeter", "rotate"),
+        ("PATCH payments: explode", "empty body", "updates never end"),
+        ("nothing", "SUBJECT: WHAT", "429"),
+    ],
+)
+def test_who_is_not_understood_hears_what_that_subject_understands_and_no_other(
+    playground: Playground, line: str, own: str, others: str
+) -> None:
+    with pytest.raises(NotUnderstoodError) as refused:
+        perform(playground, line)
+    assert own in str(refused.value)
+    assert others not in str(refused.value)
+
+
+_EXAMPLES = {
+    "cluster NAME": "cluster payments",
+    "workspace NAME": "workspace law-payments",
+    "key VAULT/NAME": "key contoso/la-cmk",
+    "vault NAME": "vault contoso",
+    "right of CLUSTER on VAULT": "right of payments on contoso",
+    "rights": "rights",
+    "region NAME": "region westeurope",
+    "clock of VAULT": "clock of contoso",
+    "app": "app",
+    "queue": "queue",
+    "events": "events",
+}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.form)
+def test_all_that_is_said_to_be_understood_is(playground: Playground, subject: Subject) -> None:
+    for line in subject.understands:
+        for what in re.sub(r" \(.*\)", "", line).split(" | "):
+            assert "is not understood" not in tried(playground, f"{_EXAMPLES[subject.form]}: {what}"), what
+
+
+def tried(playground: Playground, line: str) -> str:
+    """What was said of a line, or why it could not be done."""
+    try:
+        return perform(playground, line)
+    except NotUnderstoodError as error:
+        return str(error)
+
+
+def test_a_tag_holds_a_cluster_until_it_is_taken_away(playground: Playground) -> None:
+    mine = payments(playground)
+    assert perform(playground, "cluster payments: tag hold") == "payments has the tag cmk-rotation = hold now"
+    assert mine.tags == {"cmk-rotation": "hold"}
+    assert perform(playground, "cluster payments: no tag") == "payments has no tag cmk-rotation any more"
+    assert mine.tags == {}
+
+
+def test_a_version_is_named_by_the_beginning_of_its_id(playground: Playground) -> None:
+    perform(playground, "key contoso/la-cmk: rotate")
+    old, new = playground.azure.vault("contoso").keys["la-cmk"].versions
+    said = perform(playground, f"key contoso/la-cmk: disable {old.version[:8]}")
+    assert said == f"version {old.version} of la-cmk in contoso is disabled"
+    assert (old.enabled, new.enabled) == (False, True)
+
+
+def test_what_is_still_to_go_wrong_is_listed_until_it_is_cleared(playground: Playground) -> None:
+    assert to_come(playground) == []
+    for line in (
+        *("PATCH payments: 429", "events: lose 2", "events: delay 2 h", "events: answer 403", "events: hold"),
+        *("queue: delay 10 min", "clock of contoso: 10 min ahead", "clock of ARM: 1 h behind", "queue: lose"),
+        *("cluster payments: updates never end", "cluster payments: updates take 3 h", "events: duplicate 3"),
+        "cluster web-shop: updates answer 200",
+    ):
+        perform(playground, line)
+    assert to_come(playground) == [
+        "the next PATCH of payments is answered 429, once",
+        "events to lose: 2",
+        "more copies of the next event: 3",
+        "seconds by which the next events are late: 7200",
+        "what the next tries are answered: 403",
+        "events kept back: 0",
+        "the next message of a queue: 0:10:00 late",
+        "the next message of a queue: lost",
+        "the clock of ARM is 3600 s behind",
+        "the clock of contoso is 600 s ahead",
+        "payments: updates never end",
+        "payments: updates take 10800 s",
+        "web-shop: updates answer 200",
+    ]
+    perform(playground, "clear")
+    assert to_come(playground) == []
 
 
 def test_a_role_takes_its_time_to_count(playground: Playground) -> None:
@@ -226,6 +322,14 @@ def test_a_region_is_down_for_its_clusters_and_vaults_and_not_for_storage(playgr
         "workspace nothing: state Failed",
         "app: crash",
         "clock of app: 1 h ahead",
+        "cluster payments: state Bananas",
+        "workspace law-payments: state Bananas",
+        "cluster payments: updates take 0 h",
+        "events: lose 0",
+        "events: answer 999",
+        "events: answer 200",
+        "key contoso/la-cmk: disable 0000",
+        "list",
         "",
     ],
 )

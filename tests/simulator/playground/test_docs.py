@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from simulator.__main__ import main
+from simulator.playground.command_line import main
 from tests.patience import HANG
 from tests.simulator.playground.test_up import ROOT, Terminal, started
 
@@ -28,7 +28,7 @@ def test_every_command_of_the_page_works(terminal: Terminal, capsys: pytest.Capt
     ran = 0
     for line in COMMANDS:
         words = shlex.split(line)
-        if words[:3] == ["python", "-m", "simulator"] and words[3] != "up":
+        if words[:3] == ["python", "-m", "simulator"]:
             # In this process: starting another one for each would take most of the time.
             code = main(["--folder", str(terminal.folder), *words[3:]])
             said = capsys.readouterr()
@@ -57,13 +57,19 @@ def test_a_fault_can_be_posted_as_the_page_says(terminal: Terminal) -> None:
     said = shlex.split(line)[shlex.split(line).index("--data") + 1]
     headers = {"X-Playground-Key": environment["PLAYGROUND_KEY"]}
     url = environment["PLAYGROUND_URL"]
-    assert requests.post(f"{url}/faults", data=said, headers=headers, timeout=HANG).json() == {"understood": said}
+    assert requests.post(f"{url}/faults", data=said, headers=headers, timeout=HANG).json() == {
+        "understood": "the next GET of contoso is answered 429, 3 times"
+    }
+    assert requests.get(f"{url}/faults", headers=headers, timeout=HANG).json() == {
+        "toCome": ["the next GET of contoso is answered 429, 3 times"]
+    }
     assert requests.post(f"{url}/faults", data="nonsense", headers=headers, timeout=HANG).status_code == 400
     assert requests.post(f"{url}/faults", data=said, timeout=HANG).status_code == 401
     status = requests.get(url, headers=headers, timeout=HANG).json()
     assert {one["cluster"] for one in status["clusters"]} >= {"payments", "web-shop"}
     assert requests.get(f"{url}/feed?after=0", headers=headers, timeout=HANG).json()["lines"]
-    assert requests.delete(f"{url}/faults", headers=headers, timeout=HANG).json() == {"understood": "clear"}
+    assert requests.delete(f"{url}/faults", headers=headers, timeout=HANG).json()["understood"]
+    assert requests.get(f"{url}/faults", headers=headers, timeout=HANG).json() == {"toCome": []}
     for path in ("nothing", "stories/no-such-story"):
         assert requests.post(f"{url}/{path}", headers=headers, timeout=HANG).status_code == 404
 

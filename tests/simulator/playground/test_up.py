@@ -16,6 +16,7 @@ from typing import IO
 import pytest
 from azure.data.tables import TableClient
 
+from simulator.playground.command_line import main
 from tests.patience import HANG
 from tests.surroundings import before_a_terminal
 
@@ -26,6 +27,7 @@ class Terminal:
     """A playground that is up, and commands beside it."""
 
     def __init__(self, folder: Path, *options: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.output = folder / "up.txt"
         with self.output.open("wb") as output:
@@ -102,7 +104,7 @@ def test_ctrl_c_ends_everything_cleanly(bare: Terminal) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_kill_ends_it_as_cleanly_and_so_does_a_terminal_that_closes(bare: Terminal, number: signal.Signals) -> None:
-    assert "Ctrl-C ends everything." in bare.output.read_text(encoding="utf-8")
+    assert f"Ctrl-C, or `kill {bare.process.pid}`, ends everything." in bare.output.read_text(encoding="utf-8")
     bare.process.send_signal(number)
     assert bare.process.wait(HANG) == 0
     assert not (bare.folder / "running.json").exists()
@@ -111,7 +113,7 @@ def test_kill_ends_it_as_cleanly_and_so_does_a_terminal_that_closes(bare: Termin
 def test_a_second_one_says_what_is_wrong_and_a_dead_one_is_no_hindrance(bare: Terminal) -> None:
     second = bare.run("up", "--without-app")
     assert second.returncode == 1
-    assert f"is up already: process {bare.process.pid}" in second.stdout
+    assert f"is up already: process {bare.process.pid}" in second.stderr
     assert bare.process.poll() is None
     bare.process.kill()
     bare.process.wait()
@@ -121,12 +123,85 @@ def test_a_second_one_says_what_is_wrong_and_a_dead_one_is_no_hindrance(bare: Te
         assert third.interrupt() == 0
 
 
+def test_every_command_that_it_prints_works_where_it_is_to_be_typed(bare: Terminal, tmp_path: Path) -> None:
+    """In a terminal that knows nothing of the project's Python; an `az` that writes down its words stands in for the real one."""
+    shown = bare.output.read_text(encoding="utf-8")
+    (way_in,) = re.findall(r"In another terminal:\n  (.+)\n", shown)
+    inside = re.findall(r"^  ((?:python|az) .+)$", shown, re.MULTILINE)
+    assert len(inside) == 8
+    az = tmp_path / "programs" / "az"
+    az.parent.mkdir()
+    az.write_text(f'#!/bin/sh\necho "$1 $2" >> {tmp_path}/calls\n', encoding="utf-8")
+    az.chmod(0o755)
+    for command in inside:
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{way_in} {command}"],
+            cwd=ROOT,
+            env={"PATH": f"{az.parent}:/usr/bin:/bin"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=HANG,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+    assert (tmp_path / "calls").read_text(encoding="utf-8") == "login --identity\nkeyvault key\nmonitor log-analytics\n"
+
+
 def test_without_a_playground_commands_say_how_to_start_one(tmp_path: Path) -> None:
-    for arguments in (["env"], ["status"], ["fault", "clear"], ["play", "rotation"]):
+    for arguments in (["env"], ["shell"], ["status"], ["fault", "clear"], ["play", "rotation"]):
         command = [sys.executable, "-m", "simulator", "--folder", str(tmp_path), *arguments]
         answer = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=HANG, check=False)
         assert answer.returncode == 1
-        assert "python -m simulator up" in answer.stderr
+        assert f"python -m simulator --folder {tmp_path} up" in answer.stderr
+
+
+def test_where_it_cannot_write_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    command = [sys.executable, "-m", "simulator", "--folder", str(tmp_path / "a file" / "folder"), "up"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=HANG, check=False)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("It cannot write in ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "inf", "nan", "fast"])
+def test_time_must_pass(tmp_path: Path, speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["--folder", str(tmp_path), "up", f"--speed={speed}"])
+    assert refused.value.code == 2
+    assert speed in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_story_is_watched_ends_the_watching_alone(bare: Terminal) -> None:
+    with before_a_terminal():
+        watching = subprocess.Popen(
+            [*bare.command(), "play", "hours-of-provisioning"], cwd=ROOT, stdout=-1, stderr=-1, encoding="utf-8"
+        )
+    assert watching.stdout is not None
+    watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=HANG)
+    assert (watching.returncode, errors.strip()) == (
+        130,
+        "Stopped watching. The story goes on where the playground was started.",
+    )
+    assert bare.run("status").returncode == 0
+
+
+def test_it_ends_by_a_signal_that_was_ignored_when_it_was_started(tmp_path: Path) -> None:
+    """As a script's `&` has Ctrl-C ignored, and a supervisor perhaps SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        up = [sys.executable, "-m", "simulator", "--folder", str(tmp_path), "up", "--without-app"]
+        trapped = f"trap '' INT TERM; exec {shlex.join(up)}"
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", trapped], cwd=ROOT, stdout=-1, encoding="utf-8", start_new_session=True
+        )
+        assert child.stdout is not None
+        with child.stdout as output:
+            assert any(" ends everything." in line for line in output)
+            child.send_signal(number)
+            assert output.read().endswith("\nEverything has ended.\n")
+        assert child.wait(HANG) == 0
 
 
 def test_one_can_be_somebody_else_even_of_another_tenant(bare: Terminal) -> None:
@@ -160,7 +235,8 @@ def test_a_reader_that_has_had_enough_gets_no_traceback() -> None:
 
 def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
     done = bare.run("fault", "GET contoso: 429 with Retry-After 1 2 times")
-    assert done.stdout == "Done: GET contoso: 429 with Retry-After 1 2 times\n"
+    assert done.stdout == "Done: the next GET of contoso is answered 429 with Retry-After 1, 2 times\n"
+    assert bare.run("fault", "list").stdout == "the next GET of contoso is answered 429 with Retry-After 1, 2 times\n"
     code = (
         "from azure.identity import ManagedIdentityCredential as M; from azure.keyvault.keys import KeyClient as K;"
         "print(K('https://contoso.vault.azure.net', M()).get_key('la-cmk').name)"
@@ -174,7 +250,7 @@ def test_a_fault_is_said_in_one_line_and_met(bare: Terminal) -> None:
         check=False,
     )
     assert child.stdout == "la-cmk\n"
-    assert bare.until("answer 429").count("answer 429") == 2
+    assert bare.until("GET contoso: 429").count("GET contoso: 429") == 2
     wrong = bare.run("fault", "paymints: 429")
     assert wrong.returncode == 1
     assert "there are archive, arm" in wrong.stderr
@@ -207,7 +283,7 @@ def test_stories_are_listed_and_one_is_played_to_its_end(bare: Terminal) -> None
 def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path) -> None:
     with started(tmp_path, "--speed", "200") as terminal:
         told = terminal.run("play", "lost-answer").stdout
-        assert "PATCH management.azure.com" in told
+        assert "PATCH payments: 429\n" in told
         assert "payments uses the newest version" in told
         assert "web-shop uses the newest version" in told
         command = [sys.executable, "-m", "cmk_rotation", "status", "--json"]
@@ -221,6 +297,7 @@ def test_the_app_moves_the_clusters_when_a_client_rotates_the_key(tmp_path: Path
             assert terminal.run("fault", line).returncode == 0
         terminal.until("has crashed and is back", times=2)
         assert terminal.interrupt() == 0
+        assert "cluster.status" not in told
         assert "Traceback" not in terminal.output.read_text(encoding="utf-8")
 
 
@@ -247,4 +324,4 @@ def test_without_azurite_it_says_how_to_install_it(tmp_path: Path) -> None:
         command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", timeout=HANG, check=False
     )
     assert answer.returncode == 1
-    assert "npm ci --prefix tools/azurite" in answer.stdout
+    assert "npm ci --prefix tools/azurite" in answer.stderr

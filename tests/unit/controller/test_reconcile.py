@@ -467,6 +467,15 @@ def test_a_storage_failure_ends_the_run_and_the_next_one_makes_up_for_it() -> No
     assert fakes.finished == [Stage.SUCCEEDED]
 
 
+def test_a_storage_failure_over_one_cluster_ends_the_run_too() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.scopes = (must(Scope.parse("/subscriptions/0b1f6471-1bf0-4dda-aec3-000000000000")),)
+    fakes.effects.failing_names = frozenset({"save_rotation"})
+    with pytest.raises(StorageUnavailableError):
+        reconcile(fakes.world)
+
+
 @dataclass
 class HangingVaults:
     """Vaults that do not answer, and take their time over it."""

@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
+from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Reason, Stage
 from tests.unit.support.builders import DAY, NOW, WORKSPACE, changed, operation_url, over
@@ -34,6 +35,7 @@ LEFT_OVER = over(
     message="the last attempt failed",
     event_id="event-0",
     remedy="Repair what made it fail.",
+    lacks=Right("11111111-1111-4111-8111-111111111111", "Reader"),
     cluster_state="Failed",
     attempts=2,
     id="the attempt before",

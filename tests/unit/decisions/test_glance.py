@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.decisions.observation import Decision, Glance
+from cmk_rotation.decisions.observation import Decision, Glance, confirms
 from cmk_rotation.decisions.policy import RULES, decide
 from cmk_rotation.decisions.update_rules import is_enough
 from cmk_rotation.domain.azure_resources import Operation
 from cmk_rotation.domain.timing import Timing
-from cmk_rotation.domain.vocabulary import Action, Reason
-from tests.unit.support.builders import CLUSTER, HOUR, MINUTE, NOW, SECOND, rotation, status, waiting
+from cmk_rotation.domain.vocabulary import Action, Reason, Stage
+from tests.unit.support.builders import CLUSTER, HOUR, MINUTE, NOW, SECOND, over, rotation, status, waiting
 
 
 def glance(**changes: Any) -> Glance:
@@ -72,3 +72,7 @@ def test_another_status_is_noted_and_azure_says_when_to_look_again() -> None:
     assert decision.progress is not None
     assert decision.progress.attempt.operation_status == "InProgress"
     assert decision.message.endswith("update under way, operation InProgress")
+
+
+def test_it_tells_nothing_of_a_rotation_that_has_ended() -> None:
+    assert confirms(glance(), over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)) is None

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from cmk_rotation.decisions import cluster_rules, key_rules, update_rules
-from cmk_rotation.decisions.observation import Decision, Finish, Observation, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Finish, Observation, UnreadableCluster, names
 from cmk_rotation.decisions.policy import RULES, decide, settle
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
+from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
@@ -407,10 +408,12 @@ def test_an_update_goes_to_the_usable_version_that_was_created_last() -> None:
     assert target.version == V2
 
 
-def test_a_fresh_failure_says_when_it_is_tried_again_and_keeps_its_remedy() -> None:
+def test_a_fresh_failure_says_when_it_is_tried_again_and_what_to_do_in_words_of_our_own() -> None:
     decision = decided(observation(REFUSED_ONCE))
     assert "tried again after 2026-03-01 12:55:00Z" in decision.message
-    assert decision.remedy == "Repair the role."
+    assert decision.remedy == remedy_for(
+        Reason.UPDATE_REFUSED, names(observation()), REFUSED_ONCE.attempt.operation_error
+    )
 
 
 def test_many_failed_workspaces_are_named_up_to_five() -> None:

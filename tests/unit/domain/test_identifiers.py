@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmk_rotation.domain.identifiers import ClusterId, Key, Scope, operation_id, vault_host
+from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, Scope, operation_id, vault_host
 from tests.unit.support.builders import ARM, CLUSTER, OPERATION, SUBSCRIPTION, cluster_id, must, operation_url
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-logs"
@@ -185,3 +185,10 @@ def test_any_other_operation_url_is_never_called_with_our_token(url: object) -> 
 def test_a_long_url_that_is_almost_right_is_turned_down() -> None:
     """How many steps that takes is counted in tests/repository/test_patterns.py."""
     assert operation_id(operation_url(operation="a" * 16_000 + "/"), arm_host=ARM, subscription=SUBSCRIPTION) is None
+
+
+def test_the_id_of_an_app_is_read_strictly_and_knows_its_parts() -> None:
+    app = must(AppId.parse(f" {GROUP}/providers/Microsoft.Web/sites/fn-one/ "))
+    assert (app.subscription, app.name) == (SUBSCRIPTION, "fn-one")
+    assert AppId.parse(ID) is None
+    assert AppId.parse(f"{GROUP}/providers/Microsoft.Web/sites/fn/slots/one") is None

@@ -1,0 +1,94 @@
+"""Following what is under way, until it is over: in place on a terminal, line by line otherwise."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cmk_rotation import clock
+from cmk_rotation.cli import tables
+from cmk_rotation.cli.exit_codes import ExitCode
+from cmk_rotation.cli.session import Session
+from cmk_rotation.cli.shown import Cell, Part
+from cmk_rotation.domain import documents
+from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.vocabulary import Stage
+
+SECONDS = 2.0
+"""Between two looks at the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is on record of some clusters at one moment."""
+
+    clusters: tuple[ClusterStatus, ...]
+    rotations: tuple[Rotation, ...]
+
+
+def follow(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> int:
+    """Look until it is done; the result is the exit code, 1 where the last rotation of a cluster has failed."""
+    follow_ = _as_lines if session.options.json or not session.screen.terminal else _in_place
+    found = follow_(session, look, done)
+    failed = any(rotation.stage is Stage.FAILED for rotation in tables.newest(found.rotations))
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def nothing_is_under_way(look: Look) -> bool:
+    """Whether each rotation has ended."""
+    return not tables.under_way(look.rotations)
+
+
+def _in_place(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> Look:
+    with session.screen.watching() as update:
+        while True:
+            found = look()
+            update(parts(session, found))
+            if done(found):
+                return found
+            clock.sleep(SECONDS)
+
+
+def _as_lines(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> Look:
+    """A line for each rotation that is under way or has changed meanwhile; as JSON, each time all that was looked at."""
+    told: dict[str, str] = {}
+    shown = None
+    while True:
+        found = look()
+        if session.options.json:
+            now = documents_of(found)
+            if now != shown:
+                session.screen.show_json(now, indent=None)
+            shown = now
+        else:
+            for line in _news(session, found, told):
+                session.screen.show([line])
+        if done(found):
+            return found
+        clock.sleep(SECONDS)
+
+
+def _news(session: Session, found: Look, told: dict[str, str]) -> Iterable[Part]:
+    for rotation in reversed(tables.newest(found.rotations)):
+        line = tables.progress(rotation, session.style)
+        name = rotation.cluster_id.key
+        first = name not in told
+        if told.get(name) != line.text:
+            told[name] = line.text
+            if not first or tables.under_way([rotation]) or rotation.stage is Stage.FAILED:
+                yield Cell(f"{session.world.now():%Y-%m-%d %H:%M:%S}Z {line.text}", line.tone)
+
+
+def parts(session: Session, found: Look) -> list[Part]:
+    """Clusters and rotations, for people."""
+    return [
+        *tables.clusters(found.clusters, style=session.style),
+        *tables.rotations(found.rotations, session.style),
+    ]
+
+
+def documents_of(found: Look) -> dict[str, object]:
+    """The same, for machines."""
+    return {
+        "clusters": [documents.cluster_json(status) for status in found.clusters],
+        "rotations": [documents.rotation_json(rotation) for rotation in found.rotations],
+    }

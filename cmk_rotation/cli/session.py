@@ -1,0 +1,34 @@
+"""What every command is given: the world, what was typed, and where the output goes."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cmk_rotation.cli.screen import Screen
+from cmk_rotation.cli.tables import Style
+from cmk_rotation.cli.times import minute, minute_and_ago
+from cmk_rotation.config.settings import Settings
+from cmk_rotation.controller.ports import World
+
+
+class UsageError(Exception):
+    """What was typed names nothing, or too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command's surroundings."""
+
+    world: World
+    settings: Settings
+    given: Mapping[str, str]
+    """The settings as they are written."""
+    options: argparse.Namespace
+    screen: Screen
+
+    @property
+    def style(self) -> Style:
+        """How much is written out. On a terminal, a time is also told from now."""
+        return Style(
+            getattr(self.options, "wide", False), minute_and_ago(self.world.now()) if self.screen.terminal else minute
+        )
