@@ -118,7 +118,8 @@ def test_whatever_the_situation_deciding_ends_and_an_update_only_goes_forward(se
     assert not now_has.busy
     assert not now_has.deleting
     ours = {found.stage for found in settled.rotations if found.attempt.started_at is not None}
-    assert not now_has.failed or ours & {Stage.UPDATING, Stage.FAILED}
+    # A claim of which nothing came waits: Azure may have taken its update all the same, and late.
+    assert not now_has.failed or ours & {Stage.WAITING, Stage.UPDATING, Stage.FAILED}
     known = settled.toward(target.version)
     assert known is None or known.stage is not Stage.SUCCEEDED
     assert all(

@@ -140,6 +140,16 @@ CASES: dict[str, tuple[Observation, Action, Reason]] = {
         Action.UPDATE,
         Reason.VERSION_IS_BEHIND,
     ),
+    "the cluster is failed after a claim of which nothing came, for Azure may have taken its update late": (
+        observation(waiting(started_at=NOW - HOUR, attempts=1), cluster=cluster(state="Failed")),
+        Action.UPDATE,
+        Reason.VERSION_IS_BEHIND,
+    ),
+    "the cluster is failed while our rotation waits that was never claimed": (
+        observation(waiting(), cluster=cluster(state="Failed")),
+        Action.ATTENTION,
+        Reason.CLUSTER_FAILED,
+    ),
     "the cluster is failed at the target after our own update, and that has rested": (
         observation(
             over(Stage.FAILED, Reason.CLUSTER_FAILED, finished_at=NOW - HOUR),
