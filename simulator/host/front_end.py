@@ -2,13 +2,13 @@
 
 import threading
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
 from simulator.clock import OwnClock
+from simulator.host import local
 from simulator.host.ports import reserve
 from simulator.host.silence import SilentHandler
 
@@ -52,11 +52,9 @@ class FrontEnd:
         if url is None:
             return Response(status=404)
         headers = {name: value for name, value in request.headers if name.lower() not in {"host", "connection"}}
-        forwarded = urllib.request.Request(  # noqa: S310 - the local host
-            url + request.full_path, request.get_data() or None, headers, method=request.method
-        )
+        url, body = url + request.full_path, request.get_data() or None
         try:
-            with urllib.request.urlopen(forwarded, timeout=HANGS_AFTER) as answer:  # noqa: S310 - the local host
+            with local.ask(url, body, headers, method=request.method, timeout=HANGS_AFTER) as answer:
                 return Response(answer.read(), answer.status)
         except urllib.error.HTTPError as error:
             with error:

@@ -4,12 +4,12 @@ import json
 import math
 import random
 import threading
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from simulator.clock import Alarm, OwnClock
+from simulator.host import local
 from simulator.host.front_end import HANGS_AFTER
 from simulator.host.hosting import HostSpec
 from simulator.host.process import HostProcess
@@ -160,8 +160,6 @@ class Instances:
 
 
 def _runs_something(host: HostProcess) -> bool:
-    request = urllib.request.Request(  # noqa: S310 - the local host
-        f"{host.url}/admin/host/status", headers={"x-functions-key": host.spec.master_key}
-    )
-    with urllib.request.urlopen(request, timeout=HANGS_AFTER) as answer:  # noqa: S310 - the local host
+    url, key = f"{host.url}/admin/host/status", {"x-functions-key": host.spec.master_key}
+    with local.ask(url, None, key, method="GET", timeout=HANGS_AFTER) as answer:
         return bool(json.load(answer)["running"])

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from simulator.clock import TWO_HOURS, OwnClock
 from simulator.clock.waiting import WaitingClock
 from simulator.clouds import PUBLIC, Cloud
 from simulator.eventgrid.subscriptions import Schema, Subscription
+from simulator.host import local
 from simulator.host.hosting import Hosting, HostSpec
 from simulator.host.instances import ComeAndGo
 from simulator.host.process import HostProcess
@@ -86,12 +86,9 @@ class Stage:
 
     def run(self, function: str) -> None:
         """Run a function by hand, as the portal does."""
-        request = urllib.request.Request(  # noqa: S310 - the local host
-            f"{self.host.url}/admin/functions/{function}",
-            data=b'{"input": ""}',
-            headers={"x-functions-key": self.host.spec.master_key, "Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(request, timeout=HANG).close()  # noqa: S310 - the local host
+        url, body = f"{self.host.url}/admin/functions/{function}", b'{"input": ""}'
+        headers = {"x-functions-key": self.host.spec.master_key, "Content-Type": "application/json"}
+        local.ask(url, body, headers, method="POST", timeout=HANG).close()
 
     def ask_for_visit(self, cluster: Cluster, by: str = "operator") -> None:
         """Put a visit request on the queue, as the command line does."""
