@@ -306,7 +306,14 @@ def claim_lapsed(claim: Rotation) -> Rotation:
     """Nothing came of the update, if it was sent at all: the cluster is at rest, and not at the target."""
     message = f"{claim.heading}: nothing came of the update that was to be sent"
     attempt = replace(claim.attempt, operation_url=None)
-    return replace(claim, stage=Stage.WAITING, reason=Reason.VERSION_IS_BEHIND, message=message, attempt=attempt)
+    return replace(
+        claim,
+        stage=Stage.WAITING,
+        reason=Reason.VERSION_IS_BEHIND,
+        message=message,
+        attempt=attempt,
+        outcome=Outcome(),
+    )
 
 
 def _turned_away(claim: Rotation, reason: Reason, message: str, until: datetime) -> Rotation:

@@ -157,3 +157,7 @@ def test_a_signed_url_is_given_to_no_row_whose_update_is_not_under_way() -> None
 def test_what_came_of_a_claim_that_had_lapsed_meanwhile_is_noted_all_the_same() -> None:
     noted = rotation()
     assert machine.merged(machine.claim_lapsed(claimed(etag="new")), noted) == replace(noted, etag="new")
+
+
+def test_a_claim_that_lapses_has_no_end_whatever_somebody_wrote_into_its_row() -> None:
+    assert machine.claim_lapsed(claimed(finished_at=NOW, announced=True)).outcome == machine.Outcome()
