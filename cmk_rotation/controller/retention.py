@@ -49,8 +49,13 @@ def _counts(world: World, who: Pinner) -> bool:
 
 def named(users: Iterable[Pinner]) -> tuple[str, ...]:
     """The names of some clusters and storage accounts, and an ellipsis for more than ten."""
-    names = sorted(one.name if isinstance(one, ClusterId) else f"storage account {one.name}" for one in users)
-    return tuple(names[:MOST_NAMED]) + (("…",) if len(names) > MOST_NAMED else ())
+    return few(one.name if isinstance(one, ClusterId) else f"storage account {one.name}" for one in users)
+
+
+def few(names: Iterable[str]) -> tuple[str, ...]:
+    """Some names in order, and an ellipsis for more than ten."""
+    ordered = sorted(names)
+    return tuple(ordered[:MOST_NAMED]) + (("…",) if len(ordered) > MOST_NAMED else ())
 
 
 def pin_of(key: Key | None, version: str | None) -> Pin | None:
