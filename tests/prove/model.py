@@ -79,37 +79,62 @@ class Whatever(RuleBasedStateMachine):
 
     # --- the key ---
 
-    def _new(self) -> str:
-        self.made += 1
-        return f"{self.made:032x}"
-
-    @rule(told=st.integers(0, 2), twice=st.sampled_from([False, False, True]), says=st.booleans())
-    def rotate(self, told: int, *, twice: bool, says: bool) -> None:
-        second = self.fakes.clock.now.replace(microsecond=0)
-        names = [self._new() for _ in range(1 + twice)]
-        self.fakes.keys.listed[KEY] += tuple(version(name, created_at=second) for name in names)
-        self.fakes.keys.current = names[-1] if says else failure(FailureKind.REFUSED)
+    @rule(
+        told=st.integers(0, 2),
+        before=st.sampled_from([None, None, timedelta(), HOUR]),
+        then=st.sampled_from([timedelta(), 5 * SECOND, 30 * MINUTE]),
+        says=st.booleans(),
+        heals=st.booleans(),
+    )
+    def rotate(self, told: int, before: timedelta | None, then: timedelta, *, says: bool, heals: bool) -> None:
+        """Perhaps for the second time, within a second or an hour in which nothing ran; perhaps all goes well."""
+        if heals:
+            self.scene.heal()
+        for wait in [timedelta()] if before is None else [timedelta(), before]:
+            self.fakes.clock.now += wait
+            self._make_a_version()
+        newest = self.fakes.keys.listed[KEY][-1].version
+        self.fakes.keys.current = newest if says else failure(FailureKind.REFUSED)
         for _ in range(told):
             self.scene.ask(RequestedBy.EVENT, KEY)
+        self.scene.run(then)
 
-    @rule(which=st.integers(0, 3), how=st.sampled_from(["enabled", "enabled", "expires_at", "soon", "gone"]))
-    def change_a_version(self, which: int, how: str) -> None:
-        """Of the newest ones."""
-        listed, now = list(self.fakes.keys.listed[KEY]), self.fakes.clock.now
-        if which >= len(listed):
+    def _make_a_version(self) -> None:
+        """Key Vault counts in whole seconds."""
+        second = self.fakes.clock.now.replace(microsecond=0)
+        self.made += 1
+        self.fakes.keys.listed[KEY] += (version(f"{self.made:032x}", created_at=second),)
+
+    @rule(
+        which=st.sampled_from(["in use", "in use", "newest", "newest", "second", "first"]),
+        how=st.sampled_from(["enabled", "enabled", "expires_at", "soon", "later", "gone"]),
+    )
+    def change_a_version(self, which: str, how: str) -> None:
+        """Disable or enable it, let it expire or live on, let it be valid only later, purge it."""
+        listed, now = self.fakes.keys.listed[KEY], self.fakes.clock.now
+        at = {"newest": -1, "second": -2, "first": 0}.get(which)
+        if at is None:
+            in_use = self.fakes.clusters.stored[ONE].key_version
+            one = next((one for one in listed if one.version == in_use), None)
+        else:
+            one = listed[at] if -at <= len(listed) and listed else None
+        if one is None:
             return
-        one = listed.pop(-1 - which)
         changed = {
             "enabled": replace(one, enabled=not one.enabled, updated_at=now),
             "expires_at": replace(one, expires_at=None if one.expires_at else now),
             "soon": replace(one, expires_at=now + 30 * MINUTE),
+            "later": replace(one, not_before=now + 3 * HOUR),
         }
-        listed += [changed[how]] if how in changed else []
-        self.fakes.keys.listed[KEY] = tuple(listed)
+        after = tuple(changed.get(how) if other is one else other for other in listed)
+        self.fakes.keys.listed[KEY] = tuple(other for other in after if other is not None)
 
-    @rule()
-    def purge_the_key_and_make_it_anew(self) -> None:
-        self.fakes.keys.listed[KEY] = (version(self._new(), created_at=self.fakes.clock.now.replace(microsecond=0)),)
+    @rule(really=st.sampled_from([False, False, True]))
+    def purge_the_key_and_make_it_anew(self, *, really: bool) -> None:
+        """Not often: little can happen after that."""
+        if really:
+            self.fakes.keys.listed[KEY] = ()
+            self._make_a_version()
 
     # --- the host ---
 
@@ -186,8 +211,13 @@ class Whatever(RuleBasedStateMachine):
 
     # --- the operator ---
 
-    @rule(at=CLUSTERS, how=st.sampled_from(["held", "held", "moved", "other key", "auto", "back", "busy", "failed"]))
-    def the_operator_changes_a_cluster(self, at: ClusterId, how: str) -> None:
+    @rule(
+        at=CLUSTERS,
+        how=st.sampled_from(["held", "held", "moved", "other key", "auto", "back", "back", "busy", "failed"]),
+        then=st.booleans(),
+    )
+    def the_operator_changes_a_cluster(self, at: ClusterId, how: str, *, then: bool) -> None:
+        """And perhaps asks for a visit."""
         clusters = self.fakes.clusters
         clusters.settle()
         one = clusters.stored.get(at)
@@ -213,12 +243,19 @@ class Whatever(RuleBasedStateMachine):
             "failed": {"state": "Failed"},
         }
         clusters.stored[one.id] = replace(one, **changes[how])
+        if then:
+            self.scene.deliver(self.scene.ask(RequestedBy.OPERATOR, at))
 
     @rule(
-        scopes=st.sampled_from([(SCOPE,), (ONLY_TWO,), (SCOPE, ONLY_TWO)]), mode=st.sampled_from([*Mode, Mode.ENFORCE])
+        scopes=st.sampled_from([(SCOPE,), (ONLY_TWO,), (SCOPE, ONLY_TWO)]),
+        mode=st.sampled_from([*Mode, Mode.ENFORCE]),
+        then=st.booleans(),
     )
-    def the_app_is_set_otherwise(self, scopes: tuple[Scope, ...], mode: Mode) -> None:
+    def the_app_is_set_otherwise(self, scopes: tuple[Scope, ...], mode: Mode, *, then: bool) -> None:
+        """Perhaps as a visit lies on the queue."""
         self.fakes.scopes, self.fakes.mode = scopes, mode
+        if then:
+            self.scene.deliver(self.scene.ask(RequestedBy.EVENT, ONE))
 
     # --- faults that last ---
 

@@ -142,6 +142,7 @@ MUTANTS = (
         "if in_use is None or target is None or target.created_at >= in_use.created_at:",
         "if True:",
         "an update goes back",
+        "two visits where only an older version can be used",
     ),
     Mutant(
         "of two versions of one second, any will do",
@@ -170,6 +171,7 @@ MUTANTS = (
         "    if known is None or known.stage is not Stage.SUCCEEDED:\n        return None\n    when",
         "    if True:\n        return None\n    when",
         "a version is applied that had been applied before",
+        "two visits to a cluster that was moved back",
     ),
     Mutant(
         "a busy cluster is not waited for",
@@ -191,6 +193,7 @@ MUTANTS = (
         "if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):",
         "if cluster_id is None:",
         "an update is sent to a cluster out of scope",
+        "two visits to a cluster out of scope",
     ),
     Mutant(
         "what an operation says is not read back",
@@ -205,6 +208,7 @@ MUTANTS = (
         "if rests >= SECOND_READ_AFTER:",
         "if True:",
         "a success without its operation's word was seen only once",
+        "two visits to an update without an operation",
     ),
     Mutant(
         "a cluster that contradicts its operation is waited for without end",
@@ -235,18 +239,12 @@ MUTANTS = (
         "is left behind",
     ),
     Mutant(
-        "a successor is requested always",
-        "controller/requeue.py",
-        "if requested is None and after is not None and not _in_time(due, now, after):",
-        "if requested is None and after is not None:",
-        "wait at a time when at most one should",
-    ),
-    Mutant(
-        "every visit is the one that was waited for",
+        "a successor is requested always: every visit is the one that was waited for",
         "controller/requeue.py",
         "return visit if visit_may_come(stored, now, world.timing.longest_wait) and not is_this_one else None",
         "return None",
         "wait at a time when at most one should",
+        "two visits to an update that takes hours",
     ),
     Mutant(
         "a visit that was lost is waited for without end",

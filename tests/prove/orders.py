@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from cmk_rotation.domain.identifiers import Scope
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.vocabulary import RequestedBy
 from tests.prove.actors import CHANGES, PATCH, Actor, Crew, Fate
-from tests.prove.scene import ONE, Scene
-from tests.unit.support.builders import KEY, MINUTE, SECOND, V2, V3, version
+from tests.prove.scene import ONE, TWO, Scene
+from tests.unit.support.builders import DAY, HOUR, KEY, MINUTE, SECOND, V1, V2, V3, must, version
 from tests.unit.support.fakes import Message
 
 SLOW = 9 * MINUTE
@@ -222,10 +223,10 @@ def _sent_too_often(scene: Scene, most: int) -> list[str]:
 
 
 def _lost(scene: Scene, most: int) -> list[str]:
-    """Where nobody died and every answer was heard, the operation of an update that ARM took is on record."""
+    """Where nobody died and every answer was heard, that ARM took an update is on record."""
     rows = scene.fakes.records.rotations.values()
     taken = {version for _, version in scene.fakes.clusters.patches} if most == 1 else set()
-    return ["an operation is lost" for row in rows if row.to_version in taken and row.attempt.operation_id is None][:1]
+    return ["an operation is lost" for row in rows if row.to_version in taken and row.attempt.accepted_at is None][:1]
 
 
 def _next(chosen: list[tuple[int, list[tuple[Turn, int]]]]) -> list[int] | None:
@@ -282,6 +283,46 @@ def after_a_claim(scene: Scene) -> list[Message]:
     return [*scene.fakes.requests.pending[:1], scene.ask(RequestedBy.EVENT, ONE)]
 
 
+def moved_back(scene: Scene) -> list[Message]:
+    """The operator has put the cluster back to where it came from."""
+    _rotated(scene)
+    scene.run(30 * MINUTE)
+    _change(key_version=V1)(scene)
+    return [scene.ask(RequestedBy.EVENT, ONE) for _ in range(2)]
+
+
+def only_older(scene: Scene) -> list[Message]:
+    """The version in use is valid only later, and one that the cluster never had is the newest that can be used."""
+    _rotated(scene)
+    scene.fakes.clock.now += HOUR
+    _rotate_again(scene)
+    scene.run(30 * MINUTE)
+    *before, newest = scene.fakes.keys.listed[KEY]
+    scene.fakes.keys.listed[KEY] = (*before, replace(newest, not_before=scene.fakes.clock.now + DAY))
+    return [scene.ask(RequestedBy.EVENT, ONE) for _ in range(2)]
+
+
+def out_of_scope(scene: Scene) -> list[Message]:
+    """The cluster was taken out of scope, and visits to it lie on the queue."""
+    messages = two_events(scene)
+    scene.fakes.scopes = (must(Scope.parse(TWO.text)),)
+    return messages
+
+
+def without_an_operation(scene: Scene) -> list[Message]:
+    """An update has ended, and no operation tells of it."""
+    scene.fakes.clusters.without_operation = True
+    return at_the_end(scene)
+
+
+def long_under_way(scene: Scene) -> list[Message]:
+    """An update takes hours."""
+    scene.fakes.clusters.lasts = 4 * HOUR
+    _rotated(scene)
+    scene.run(HOUR)
+    return [scene.ask(RequestedBy.EVENT, ONE) for _ in range(2)]
+
+
 def _change(**changes: object) -> Callable[[Scene], None]:
     def change(scene: Scene) -> None:
         stored = scene.fakes.clusters.stored
@@ -313,5 +354,10 @@ CASES = (
     Case("a visit beside automatic rotation", ALL, Bounds(2), one_event, outside=_change(key_version=None)),
     Case("a visit beside a revocation", ALL, Bounds(2, dies=1), one_event, outside=_disable),
     Case("a visit beside another rotation", ALL, Bounds(2), one_event, outside=_rotate_again),
+    Case("two visits to a cluster that was moved back", ALL, Bounds(1), moved_back),
+    Case("two visits where only an older version can be used", ALL, Bounds(1), only_older),
+    Case("two visits to a cluster out of scope", ALL, Bounds(1), out_of_scope),
+    Case("two visits to an update without an operation", ALL, Bounds(1), without_an_operation),
+    Case("two visits to an update that takes hours", ALL, Bounds(1), long_under_way),
     Case("two visits beside another rotation", Bounds(3), Bounds(1), two_events, outside=_rotate_again),
 )

@@ -196,13 +196,13 @@ class Scene:
         self.heal()
         before, until = self.visits, self.fakes.clock.now + REST
         self.run(HOUR + 20 * MINUTE)
+        self._one_chain()
         while self.fakes.clock.now < until and not self._at_rest():
             self.run(HOUR)
+        self._one_chain()
         fakes, must = self.fakes, self.watch.must
         must(self.visits - before <= MOST_VISITS, f"things do not come to rest: {self.visits - before} visits")
         for one in fakes.clusters.stored.values():
-            waiting = [message for message in fakes.requests.pending if message.visit.cluster == one.id]
-            must(len(waiting) <= 1, f"{len(waiting)} visits to {one.id.name} wait at a time when at most one should")
             must(
                 not self._can_be_current(one) or self._is_current(one),
                 f"{one.id.name} is left behind: {self._row(one)}",
@@ -213,6 +213,12 @@ class Scene:
             must(ends, f"a rotation does not end: {row.stage} {row.reason}: {row.message}")
             must(row.stage in OPEN or row.outcome.announced, f"nobody hears that a rotation ended: {row.reason}")
         return self.watch.broken
+
+    def _one_chain(self) -> None:
+        for one in self.fakes.clusters.stored.values():
+            waiting = [message for message in self.fakes.requests.pending if message.visit.cluster == one.id]
+            what = f"{len(waiting)} visits to {one.id.name} wait at a time when at most one should"
+            self.watch.must(len(waiting) <= 1, what)
 
     def _at_rest(self) -> bool:
         fakes = self.fakes
