@@ -1,7 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test prove soak bench az-cli repairs lint coverage requirements requirements-check pictures infra-verify clean
+.PHONY: help demo play shell status test prove soak replay bench az-cli repairs lint coverage requirements requirements-check pictures infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -24,6 +24,7 @@ help:
 	@echo 'make coverage  every branch of the core'
 	@echo 'make prove     ten thousand runs of whatever may happen, every order of what happens at once, and mutants: half an hour'
 	@echo 'make soak      a simulated month: minutes'
+	@echo 'make replay    a week of lines through every alert rule and tile: minutes'
 	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
 	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
 	@echo 'make pictures  the pictures in the README'
@@ -63,6 +64,10 @@ bench: .venv/made
 	@$(BIN)/python -m tests.e2e.costs
 	@echo
 	@$(BIN)/python -m tests.e2e.bench
+
+# A week of the app's own lines through every alert rule and tile: minutes.
+replay: .venv/made $(KUSTO)
+	@$(BIN)/python -m tests.infra.replay
 
 lint: .venv/made
 	@$(BIN)/python -m ruff check

@@ -42,6 +42,8 @@ LONGEST_LINE = 16_000
 """Characters."""
 LONGEST_REMEDY = 4_000
 """Characters. It is our own text, with commands that are of no use when they are cut."""
+_SHORT = 40
+"""Characters. What is no longer than that is not worth cutting."""
 _ORDER = {name: place for place, name in enumerate(_FIRST)}
 
 
@@ -58,7 +60,7 @@ def write(line: LogLine, /) -> None:
     if line.level >= logging.WARNING:
         honest = {"message": line.event.value, "remedy": "None is on record for this line.", "since": now}
         known = honest | known
-    names = sorted(known, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+    names = sorted(known.keys() - {"event", "at"}, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
     shown = {"event": line.event.value, "at": iso(now)} | {name: _shown(known[name]) for name in names}
     if isinstance(remedy := known.get("remedy"), str):
         shown["remedy"] = one_line(remedy, LONGEST_REMEDY)
@@ -66,19 +68,35 @@ def write(line: LogLine, /) -> None:
 
 
 def _cut(line: dict[str, object]) -> str:
-    """The line as JSON, its longest list cut until it is short enough: Azure cuts at 32,768, and half a line is no JSON."""
-    text = json.dumps(line, ensure_ascii=False)
-    while len(text) > LONGEST_LINE:
-        lists = {name: value for name, value in line.items() if isinstance(value, list) and len(value) > 1}
-        if not lists:
-            break
-        name = max(lists, key=lambda one: len(json.dumps(lists[one])))
-        kept = lists[name][: len(lists[name]) // 2]
-        more = len(lists[name]) - len(kept)
-        before = _MORE.fullmatch(str(lists[name][-1]))
-        line = line | {name: [*kept, f"and {more + (int(before[1]) - 1 if before else 0)} more"]}
-        text = json.dumps(line, ensure_ascii=False)
+    """The line as JSON, short enough: Azure cuts at 32,768, and half a line is no JSON.
+
+    What is longest is cut first; and of more fields than fit, the last are left out.
+    """
+    while len(text := _json(line)) > LONGEST_LINE:
+        name = max(line, key=lambda one: len(_json(line[one])))
+        if len(_json(line[name])) > _SHORT:
+            line = line | {name: _shorter(line[name])}
+        else:
+            line = dict(list(line.items())[: len(line) * 3 // 4])
     return text
+
+
+def _shorter(value: object) -> object:
+    """About half of a list or a text; of anything else, only how long it was."""
+    match value:
+        case [_, _, *_]:
+            kept = value[: len(value) // 2]
+            before = _MORE.fullmatch(str(value[-1]))
+            more = len(value) - len(kept) + (int(before[1]) - 1 if before else 0)
+            return [*kept, f"and {more} more"]
+        case str():
+            return value[: len(value) // 2] + "…"
+        case _:
+            return f"{len(_json(value))} characters"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _shown(value: object) -> object:

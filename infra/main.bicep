@@ -52,8 +52,11 @@ param onlyEventGridInbound bool = false
 @description('Instances that Flex Consumption keeps ready for visits, so that a delayed one never waits for a start; they cost money day and night.')
 param alwaysReadyInstances int = 0
 
-@description('Email address that hears of alerts. Without it, alerts are only shown in Azure Monitor.')
+@description('Email address that hears of alerts. Without it and without action groups, alerts are only shown in Azure Monitor.')
 param alertEmail string = ''
+
+@description('ARM ids of action groups that are there and that alerts are to call, comma-separated.')
+param actionGroupIds string = ''
 
 @allowed([5, 10, 15, 20])
 @description('Minutes between two looks at every cluster. Three periods without one raise the alert that the app is silent.')
@@ -126,8 +129,19 @@ var vaultList = split(replace(toLower(keyVaultIds), '\n', ','), ',')
 var scopes = union(filter(map(scopeList, id => trim(id)), id => !empty(id)), [])
 var vaults = union(filter(map(vaultList, id => trim(id)), id => !contains(['', 'none'], id)), [])
 
+var givenGroups = union(filter(map(split(actionGroupIds, ','), id => trim(id)), id => !empty(id)), [])
+var ownActions = empty(givenGroups) || !empty(alertEmail)
+
 var ownNetwork = vnetEnabled && empty(appSubnetId)
 var givenSubnetId = vnetEnabled ? appSubnetId : ''
+
+// Said here instead of taken from modules, because names and texts are made of them.
+var subscriptionId = subscription().subscriptionId
+var workspaceId = resourceId(subscriptionId, groupName, 'Microsoft.OperationalInsights/workspaces', workspaceName)
+var workbookName = guid(toLower(workspaceId), 'cmk-rotation')
+var workbookId = resourceId(subscriptionId, groupName, 'Microsoft.Insights/workbooks', workbookName)
+var hasWorkbook = toLower(workbookStorageId) != 'none'
+var lookAt = '${environment().portal}/#resource${hasWorkbook ? '${workbookId}/workbook' : '${workspaceId}/logs'}'
 
 var groupId = toLower('${subscription().id}/resourceGroups/${groupName}')
 var within = filter(concat(scopes, vaults), id => contains('/${id}/', '${groupId}/'))
@@ -246,7 +260,7 @@ module function 'app/function.bicep' = {
   dependsOn: [storage, endpoints]
 }
 
-module actions 'watch/actions.bicep' = {
+module actions 'watch/actions.bicep' = if (ownActions) {
   name: 'actions'
   scope: group
   params: { name: 'ag-${token}', tags: tags, email: alertEmail }
@@ -259,13 +273,15 @@ module alerts 'watch/alerts.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
-    actionGroupId: actions.outputs.id
+    actionGroupIds: ownActions ? concat([actions!.outputs.id], givenGroups) : givenGroups
     ownStorage: !empty(alertsStorageId)
     reconcileEveryMinutes: reconcileEveryMinutes
+    groupId: group.id
+    lookAt: lookAt
   }
 }
 
-module workbook 'watch/workbook.bicep' = if (toLower(workbookStorageId) != 'none') {
+module workbook 'watch/workbook.bicep' = if (hasWorkbook) {
   name: 'workbook'
   scope: group
   params: {
@@ -273,13 +289,8 @@ module workbook 'watch/workbook.bicep' = if (toLower(workbookStorageId) != 'none
     tags: tags
     storageId: workbookStorageId
     identityId: watchIdentityId
-    // Said here instead of taken from monitoring, because the workbook's name is made of it.
-    workspaceId: resourceId(
-      subscription().subscriptionId,
-      groupName,
-      'Microsoft.OperationalInsights/workspaces',
-      workspaceName
-    )
+    name: workbookName
+    workspaceId: workspaceId
   }
   dependsOn: [monitoring]
 }
@@ -300,8 +311,8 @@ output STORAGE_ACCOUNT_ID string = storage.outputs.id
 @description('ARM id of the workspace that keeps the app\'s logs.')
 output WORKSPACE_ID string = monitoring.outputs.workspaceId
 
-@description('ARM id of the action group that alerts call.')
-output ACTION_GROUP_ID string = actions.outputs.id
+@description('ARM ids of the action groups that alerts call, comma-separated.')
+output CALLED_ACTION_GROUP_IDS string = join(ownActions ? concat([actions!.outputs.id], givenGroups) : givenGroups, ',')
 
 @description('As given.')
 output CLUSTER_SCOPES string = clusterScopes

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cmk_rotation.adapters import columns
+from cmk_rotation.adapters import alert_columns, columns
 from cmk_rotation.adapters.columns import LONGEST_TEXT, Row
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
-from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit
+from cmk_rotation.domain.cluster_record import ClusterStatus, NextVisit
 from cmk_rotation.domain.identifiers import ClusterId, vault_host
 from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
@@ -65,7 +65,7 @@ def rotation_key(rotation: Rotation) -> str:
 
 def from_status(status: ClusterStatus) -> Row:
     """The row of a cluster."""
-    visit, alerts = status.next_visit, status.alerts
+    visit = status.next_visit
     return columns.row(
         PartitionKey=partition(status.cluster_id),
         RowKey=STATUS_ROW,
@@ -87,15 +87,7 @@ def from_status(status: ClusterStatus) -> Row:
         busySince=status.busy_since,
         nextVisitAt=visit.at if visit else None,
         nextVisitAskedAt=visit.asked_at if visit else None,
-        attentionReason=alerts.attention_reason,
-        attentionAt=alerts.attention_at,
-        expiryWarnedAt=alerts.expiry_warned_at,
-        disabledEarlyVersion=alerts.disabled_early_version,
-        unreadableRows=alerts.unreadable_rows,
-        unreadableAt=alerts.unreadable_at,
-        statusSaid=alerts.status_said,
-        statusAt=alerts.status_at,
-        sayingSince=alerts.saying_since,
+        **alert_columns.from_alerts(status.alerts),
     )
 
 
@@ -120,17 +112,7 @@ def to_status(row: Row, cluster_id: ClusterId, etag: str | None) -> ClusterStatu
         unavailable_since=columns.time(row, "unavailableSince"),
         busy_since=columns.time(row, "busySince"),
         next_visit=NextVisit(due, columns.time(row, "nextVisitAskedAt")) if due else None,
-        alerts=AlertState(
-            attention_reason=columns.word(row, "attentionReason", Reason),
-            attention_at=columns.time(row, "attentionAt"),
-            expiry_warned_at=columns.time(row, "expiryWarnedAt"),
-            disabled_early_version=columns.text(row, "disabledEarlyVersion"),
-            unreadable_rows=columns.text(row, "unreadableRows"),
-            unreadable_at=columns.time(row, "unreadableAt"),
-            status_said=columns.text(row, "statusSaid"),
-            status_at=columns.time(row, "statusAt"),
-            saying_since=columns.time(row, "sayingSince"),
-        ),
+        alerts=alert_columns.to_alerts(row),
         etag=etag,
     )
 

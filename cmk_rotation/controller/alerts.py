@@ -13,8 +13,8 @@ from cmk_rotation.controller.ports import World
 from cmk_rotation.decisions.key_rules import update_in_danger
 from cmk_rotation.decisions.observation import Decision, Observation, Seen, UnreadableCluster, names, remedy_of
 from cmk_rotation.domain import log_events
-from cmk_rotation.domain.azure_resources import KeyVersion
-from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus
+from cmk_rotation.domain.azure_resources import Failure, KeyVersion
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, DisabledEarly
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.repairs import ENABLE, ROTATE
 from cmk_rotation.domain.rotation import Attempt, Rotation
@@ -96,10 +96,19 @@ def attention_due(status: ClusterStatus, observation: Observation | UnreadableCl
         return False
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
     called = status.alerts.attention_reason
-    same = called is decision.reason or (called in UNREACHABLE and decision.reason in UNREACHABLE)
-    if not same or last is None:
+    if not _same_trouble(called, decision.reason) or last is None:
         return True
     return _is_another_update(observation, decision, last) or status.looked_at - last >= REMIND_EVERY
+
+
+def _same_trouble(called: Reason | None, reason: Reason) -> bool:
+    return called is reason or (called in UNREACHABLE and reason in UNREACHABLE)
+
+
+def attention_since(status: ClusterStatus | None, reason: Reason) -> datetime | None:
+    """Since when a person has been called for this, whatever was tried meanwhile; None if nobody is."""
+    alerts = status.alerts if status is not None else AlertState()
+    return alerts.attention_since if _same_trouble(alerts.attention_reason, reason) else None
 
 
 def _is_another_update(observation: Observation | UnreadableCluster, decision: Decision, last: datetime) -> bool:
@@ -134,14 +143,23 @@ def in_danger(observation: Observation | UnreadableCluster) -> Decision | None:
     return update_in_danger(observation) if isinstance(observation, Observation) else None
 
 
+def _began(status: ClusterStatus, call: Decision, *, anew: bool) -> datetime:
+    """Since when there is what a person is called for."""
+    known = None if anew else plausible(attention_since(status, call.reason), latest=status.looked_at)
+    return known or (status.since if call.reason is status.reason else call.since or status.looked_at)
+
+
 def _call(
-    status: ClusterStatus, observation: Observation | UnreadableCluster, call: Decision, about: Mapping[str, object]
+    status: ClusterStatus,
+    observation: Observation | UnreadableCluster,
+    call: Decision,
+    began: datetime,
+    about: Mapping[str, object],
 ) -> LogLine:
     """The line that calls for a person."""
     of_row = call.reason is status.reason
     message = status.message if of_row else call.message
     remedy = remedy_of(observation, call)
-    began = status.since if of_row else call.since or status.looked_at
     last = plausible(status.alerts.attention_at, latest=status.looked_at)
     again = status.alerts.attention_reason is call.reason and last is not None
     overdue = observation.updating if isinstance(observation, Observation) else None
@@ -169,21 +187,38 @@ def _unreadable_due(status: ClusterStatus, observation: Observation | Unreadable
     return not same or last is None or status.looked_at - last >= REMIND_EVERY
 
 
-def disabled_early(status: ClusterStatus, observation: Observation | UnreadableCluster) -> tuple[Rotation, ...]:
-    """The rotations whose old version was disabled before its time, without those that were said."""
-    if not isinstance(observation, Observation):
-        return ()
-    called_out = (status.alerts.disabled_early_version or "").split(",")
-    last = {rotation.from_version: rotation for rotation in observation.done}  # one for each old version
-    return tuple(
+def _disabled_early(observation: Observation) -> list[Rotation]:
+    """The rotations whose old version is disabled before its time: one for each such version."""
+    last = {rotation.from_version: rotation for rotation in observation.done}
+    return [
         rotation
         for rotation in last.values()
         if rotation.outcome.keep_old_version_until is not None
         and rotation.outcome.keep_old_version_until > observation.now
         and (old := observation.listed(rotation.from_version)) is not None
         and not old.enabled
-        and rotation.from_version not in called_out
-    )
+    ]
+
+
+def _disabled_early_due(
+    alerts: AlertState, observation: Observation | UnreadableCluster
+) -> tuple[AlertState, list[LogLine]]:
+    """What is to be said of old versions: once for each time that one is disabled, and daily while it is."""
+    if isinstance(observation, UnreadableCluster) or isinstance(observation.versions, Failure):
+        return alerts, []
+    now, noted = observation.now, {one.version: one for one in alerts.disabled_early}
+    lines, early = [], []
+    for rotation in _disabled_early(observation):
+        version = rotation.from_version or ""
+        before = noted.get(version)
+        since = (plausible(before.since, latest=now) if before else None) or now
+        said_at = plausible(before.said_at, latest=now) if before else None
+        if said_at is None or now - said_at >= REMIND_EVERY:
+            enable = ENABLE.told(replace(names(observation), version=version))
+            lines.append(log_events.old_version_disabled_early(rotation, enable, since))
+            said_at = now
+        early.append(DisabledEarly(version, since, said_at))
+    return replace(alerts, disabled_early=tuple(early)), lines
 
 
 def alerts_due(
@@ -199,12 +234,14 @@ def alerts_due(
     reason = decision.reason
     call = in_danger(observation) or decision
     if attention_due(status, observation, call):
+        last = plausible(alerts.attention_at, latest=status.looked_at)
+        began = _began(status, call, anew=last is not None and _is_another_update(observation, call, last))
         if not (announced and call.reason in ANNOUNCED_BY_ROTATION):
-            lines.append(_call(status, observation, call, about))
-        alerts = replace(alerts, attention_reason=call.reason, attention_at=status.looked_at)
+            lines.append(_call(status, observation, call, began, about))
+        alerts = replace(alerts, attention_reason=call.reason, attention_at=status.looked_at, attention_since=began)
     if status.alerts.attention_reason is not None and recovery_due(status, decision):
         lines.append(log_events.cluster_recovered(about, reason, decision.message, status.alerts.attention_reason))
-        alerts = replace(alerts, attention_reason=None, attention_at=None)
+        alerts = replace(alerts, attention_reason=None, attention_at=None, attention_since=None)
     in_use = expiring(status, observation)
     if in_use is not None:
         where = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"
@@ -215,10 +252,7 @@ def alerts_due(
         rows = observation.unreadable_rows
         lines.append(log_events.record_unreadable(about, status.cluster_id.name, rows, status.looked_at))
         alerts = replace(alerts, unreadable_rows=",".join(rows), unreadable_at=status.looked_at)
-    for rotation in disabled_early(status, observation):
-        enable = ENABLE.told(replace(names(observation), version=rotation.from_version))
-        lines.append(log_events.old_version_disabled_early(rotation, enable, observation.now))
-        called_out = ",".join(filter(None, (alerts.disabled_early_version, rotation.from_version)))
-        alerts = replace(alerts, disabled_early_version=called_out)
+    alerts, early = _disabled_early_due(alerts, observation)
+    lines += early
     alerts, said = status_due(status, observation, alerts)
     return alerts, [*lines, *said]

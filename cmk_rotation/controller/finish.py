@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid5
 
+from cmk_rotation.controller.alerts import attention_since
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version
@@ -36,7 +37,7 @@ def finish(world: World, observation: Seen, rotation: Rotation) -> Rotation:
     if isinstance(observation, Observation) and rotation.attempt.started_at is not None and not untaken:
         rotation = workspaces_seen(rotation, read_workspaces(world, observation.cluster))
     saved = world.records.save_rotation(rotation, Step("finished", world.now(), rotation))
-    return announce(world, saved)
+    return announce(world, observation, saved)
 
 
 def announcement_due(rotation: Rotation, now: datetime) -> bool:
@@ -63,7 +64,7 @@ def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
         remedy = remedy_for(taken.reason, names_of(taken), taken.attempt.operation_error)
         taken = replace(taken, remedy=remedy.text)
     if confirmed:
-        announce(world, taken)
+        announce(world, seen, taken)
         return
     since = plausible(taken.outcome.finished_at, latest=world.now()) or world.now()
     world.log(
@@ -81,7 +82,7 @@ _LOOK_WHO = (
 )
 
 
-def announce(world: World, rotation: Rotation) -> Rotation:
+def announce(world: World, seen: Seen, rotation: Rotation) -> Rotation:
     """Say, once per attempt, how a rotation ended.
 
     Who else pins the old version is asked once the end is on record: of clusters that leave it at the same moment, the
@@ -92,7 +93,10 @@ def announce(world: World, rotation: Rotation) -> Rotation:
     if not rotation.outcome.announced:
         if rotation.stage is Stage.SUCCEEDED:
             rotation = keep_old_version(world, rotation)
-        world.log(log_events.rotation_finished(rotation))
+        failed = rotation.stage is Stage.FAILED
+        world.log(
+            log_events.rotation_finished(rotation, attention_since(seen.status, rotation.reason) if failed else None)
+        )
     published = rotation.outcome.published or _publish(world, rotation)
     ended = announced(rotation, published=published)
     try:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cmk_rotation.controller.alerts import in_danger
 from cmk_rotation.controller.ports import StorageUnavailableError, World
-from cmk_rotation.controller.retention import named
+from cmk_rotation.controller.retention import few, named
 from cmk_rotation.controller.survey import Survey
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster
 from cmk_rotation.domain import log_events
@@ -69,12 +69,13 @@ def log_heartbeat(world: World, found: Survey, tally: Tally, began: datetime) ->
         "scopes": len(world.scopes),
         "emptyScopes": len(found.empty),
         "failedScopes": len(found.failed),
+        "troubledScopes": few(scope.text for scope in (*found.failed, *found.empty)) or None,
         "telemetryAtRisk": len(at_risk),
         "poisonMessages": poison.messages if poison else None,
         "seconds": round((now - began).total_seconds(), 3),
     }
-    problems = [f"{scope.text} failed ({failure.code}: {failure.message})" for scope, failure in found.failed.items()]
-    problems += [f"{scope.text} holds no cluster" for scope in found.empty]
+    problems = [f"scopes that failed: {len(found.failed)}"] if found.failed else []
+    problems += [f"scopes that hold no cluster: {len(found.empty)}"] if found.empty else []
     unknown = [one for one in found.failed.values() if one.kind is FailureKind.UNKNOWN_VERSION]
     remedies = [_CHECK_SCOPES] if len(problems) > len(unknown) else []
     remedies += [REMEDIES[Reason.API_VERSION_UNKNOWN]] if unknown else []

@@ -173,7 +173,7 @@ def wants_visit(
     if status is None:
         return True
     after = observed(settled, decision, now)
-    _, lines = alerts_due(after, settled, decision, announced=False)
+    alerts, lines = alerts_due(after, settled, decision, announced=False)
     if visit_may_come(status, now, world.timing.longest_wait):
         # A visit that Azure has put off may be an hour away: too late for whatever calls for a person. Of an update under way
         # this look has not read the operation, and knows only what is the matter with its keys.
@@ -192,6 +192,7 @@ def wants_visit(
         or status.reason is Reason.WORKSPACE_FAILED
         or now - status.looked_at >= REMIND_EVERY
         or bool(lines)
+        or len(alerts.disabled_early) != len(status.alerts.disabled_early)  # one was enabled again
     )
 
 

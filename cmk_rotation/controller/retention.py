@@ -42,8 +42,13 @@ def keep_old_version(world: World, rotation: Rotation) -> Rotation:
 
 def named(clusters: Iterable[ClusterId]) -> tuple[str, ...]:
     """The names of some clusters, and an ellipsis for more than ten."""
-    names = sorted(one.name for one in clusters)
-    return tuple(names[:MOST_NAMED]) + (("…",) if len(names) > MOST_NAMED else ())
+    return few(one.name for one in clusters)
+
+
+def few(names: Iterable[str]) -> tuple[str, ...]:
+    """Some names in order, and an ellipsis for more than ten."""
+    ordered = sorted(names)
+    return tuple(ordered[:MOST_NAMED]) + (("…",) if len(ordered) > MOST_NAMED else ())
 
 
 def pin_of(key: Key | None, version: str | None) -> Pin | None:

@@ -19,15 +19,28 @@ class NextVisit:
 
 
 @dataclass(frozen=True, slots=True)
+class DisabledEarly:
+    """An old version that was seen disabled before its time, and that this was said."""
+
+    version: str
+    since: datetime | None
+    said_at: datetime | None
+    """None where an earlier version of this product noted it."""
+
+
+@dataclass(frozen=True, slots=True)
 class AlertState:
     """What was said of a cluster, so that it is not said again before its time."""
 
     attention_reason: Reason | None = None
     """What a person was last called for; None once that is over."""
     attention_at: datetime | None = None
+    """When that was said last."""
+    attention_since: datetime | None = None
+    """When that began: the same for all that is said of it, however often an update is tried again meanwhile."""
     expiry_warned_at: datetime | None = None
-    disabled_early_version: str | None = None
-    """The old versions whose early end was called out, separated by commas."""
+    disabled_early: tuple[DisabledEarly, ...] = ()
+    """Only while they are disabled: one that is enabled and disabled again is said anew."""
     unreadable_rows: str | None = None
     """The rows that could not be read, by their keys, separated by commas."""
     unreadable_at: datetime | None = None

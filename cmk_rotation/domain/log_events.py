@@ -208,12 +208,13 @@ def update_overdue(rotation: Rotation, message: str, remedy: str | None, since: 
     return LogLine(LogEvent.UPDATE_OVERDUE, logging.ERROR, fields)
 
 
-def rotation_finished(rotation: Rotation) -> LogLine:
-    """How a rotation ended; ERROR if it failed."""
+def rotation_finished(rotation: Rotation, since: datetime | None = None) -> LogLine:
+    """How a rotation ended; ERROR if it failed, and then `since` an earlier attempt did, if one did."""
     error = rotation.attempt.operation_error
     fields = {
         **rotation_fields(rotation),
-        **_call(rotation.message, rotation.remedy, rotation.outcome.finished_at or rotation.requested_at),
+        **_call(rotation.message, rotation.remedy, since or rotation.outcome.finished_at or rotation.requested_at),
+        "finishedAt": rotation.outcome.finished_at,
         "verified": rotation.verified,
         "secondsToVerify": rotation.seconds_to_verify,
         "keepOldVersionUntil": rotation.outcome.keep_old_version_until,
@@ -239,6 +240,8 @@ SAID_ON_CHANGE = (
         "clusterState",
         "reason",
         "held",
+        "attentionReason",
+        "disabledEarly",
         "stage",
         "toVersion",
     ),
@@ -246,10 +249,17 @@ SAID_ON_CHANGE = (
 """The fields of `cluster.status` with whose change it is said anew; all of it is said daily."""
 
 
-def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation]) -> LogLine:
-    """What is so of a cluster. `updating` is its update under way."""
-    ended = [one for one in rotations if one.outcome.finished_at is not None]
-    last = max(ended, key=lambda one: one.outcome.finished_at or one.requested_at, default=None)
+def cluster_status(
+    status: ClusterStatus, updating: Rotation | None, rotations: Iterable[Rotation], remedy: str | None
+) -> LogLine:
+    """What is so of a cluster. `updating` is its update under way, and `remedy` what a person is called to do."""
+    ended = sorted(
+        (one for one in rotations if one.outcome.finished_at is not None),
+        key=lambda one: one.outcome.finished_at or one.requested_at,
+    )
+    last = ended[-1] if ended else None
+    moved = next((one for one in reversed(ended) if one.stage is Stage.SUCCEEDED and one.from_version), None)
+    alerts = status.alerts
     return _info(
         LogEvent.CLUSTER_STATUS,
         clusterId=status.cluster_id.text,
@@ -264,9 +274,18 @@ def cluster_status(status: ClusterStatus, updating: Rotation | None, rotations: 
         stage=updating.stage if updating else None,
         toVersion=updating.to_version if updating else None,
         startedAt=updating.attempt.started_at if updating else None,
-        attentionSince=status.since if status.alerts.attention_reason else None,
-        keepOldVersionUntil=last.outcome.keep_old_version_until if last else None,
+        attentionReason=alerts.attention_reason,
+        attentionSince=(alerts.attention_since or status.since) if alerts.attention_reason else None,
+        remedy=remedy,
+        disabledEarly=tuple(one.version for one in alerts.disabled_early) or None,
+        oldVersion=moved.from_version if moved else None,
+        leftAt=moved.outcome.finished_at if moved else None,
+        keepOldVersionUntil=moved.outcome.keep_old_version_until if moved else None,
         lastFinishedAt=last.outcome.finished_at if last else None,
+        lastStage=last.stage if last else None,
+        lastReason=last.reason if last else None,
+        lastFromVersion=last.from_version if last else None,
+        lastToVersion=last.to_version if last else None,
         message=status.message,
     )
 
@@ -303,14 +322,14 @@ def key_expiring(  # noqa: PLR0913 - which version of which key, and how to make
     return LogLine(LogEvent.KEY_EXPIRING, logging.WARNING, fields)
 
 
-def old_version_disabled_early(rotation: Rotation, enable: str, now: datetime) -> LogLine:
+def old_version_disabled_early(rotation: Rotation, enable: str, since: datetime) -> LogLine:
     """A version that storage may still use was disabled; `enable` is the command that takes that back."""
     until = rotation.outcome.keep_old_version_until
     message = f"{rotation.heading}: the old version was disabled before {until:%Y-%m-%d %H:%M}Z"
     remedy = (
         f"Enable the old version again until then: storage may still use it, and then reads and new logs fail. {enable}"
     )
-    fields = {**rotation_fields(rotation), **_call(message, remedy, now), "keepOldVersionUntil": until}
+    fields = {**rotation_fields(rotation), **_call(message, remedy, since), "keepOldVersionUntil": until}
     return LogLine(LogEvent.OLD_VERSION_DISABLED_EARLY, logging.ERROR, fields)
 
 
@@ -342,7 +361,9 @@ def scope_failed(scope: Scope, code: str, why: str, remedy: Remedy, since: datet
 def settings_invalid(problems: Sequence[str], now: datetime) -> LogLine:
     """The app settings make no sense, and nothing is done."""
     remedy = "Correct these app settings; the app restarts by itself, and the next reconcile visits every cluster."
-    fields = {**_call("; ".join(problems), remedy, now), "problems": tuple(problems)}
+    names = dict.fromkeys(problem.partition(" ")[0] for problem in problems)
+    message = f"{len(problems)} problems with app settings: {', '.join(names)}"
+    fields = {**_call(message, remedy, now), "problems": tuple(problems)}
     return LogLine(LogEvent.SETTINGS_INVALID, logging.ERROR, fields)
 
 

@@ -7,8 +7,9 @@ from urllib.parse import quote, unquote
 LONGEST = 500
 """Characters. Enough for Azure's longest known error text, short enough for a log line."""
 
-# Control characters and line separators, and halves of surrogate pairs, which cannot be written as UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Control characters and line separators; marks without a width, and those that let the rest of a line run backwards; and
+# halves of surrogate pairs, which cannot be written as UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
 # What a terminal obeys: a sequence that ends (a title, a link, the clipboard), a sequence with numbers (a colour, a
 # movement), and two letters. ECMA-48; each is written in one letter of C1 too.
 _SEQUENCE = re.compile(

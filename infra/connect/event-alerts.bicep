@@ -15,8 +15,11 @@ param eventSubscriptionName string
 @description('Tags that say whose this is.')
 param tags object
 
-@description('ARM id of the action group.')
-param actionGroupId string
+@description('ARM ids of the action groups.')
+param actionGroupIds string[]
+
+// A function, because of an id in a loop the linter cannot see that it is one.
+func call(id string) object => { actionGroupId: id }
 
 var metrics = ['DeadLetteredCount', 'DroppedEventCount']
 
@@ -50,7 +53,7 @@ resource alerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
           }
         ]
       }
-      actions: [{ actionGroupId: actionGroupId }]
+      actions: map(actionGroupIds, id => call(id))
     }
   }
 ]

@@ -74,9 +74,8 @@ param insightsId string
 @description('ARM id of the private link scope that leads to the app\'s logs; empty if they have public access.')
 param privateLinkScopeId string
 
-@minLength(1)
-@description('ARM id of the action group that alerts call.')
-param actionGroupId string
+@description('ARM ids of the action groups that alerts call.')
+param actionGroupIds string[]
 
 @description('Ids of all subscriptions that hold clusters in scope.')
 param clusterSubscriptions string[]
@@ -213,7 +212,7 @@ module keyVaults 'vault.bicep' = [
       storageAccountId: storageAccountId
       deadLetters: deadLetters
       workspaceId: workspaceId
-      actionGroupId: actionGroupId
+      actionGroupIds: actionGroupIds
     }
     dependsOn: [keyRoles]
   }

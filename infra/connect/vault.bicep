@@ -39,8 +39,8 @@ param deadLetters bool
 @description('ARM id of the workspace that keeps the app\'s logs.')
 param workspaceId string
 
-@description('ARM id of the action group that alerts call.')
-param actionGroupId string
+@description('ARM ids of the action groups that alerts call.')
+param actionGroupIds string[]
 
 var roleId = empty(givenRole) ? guid(toLower(subscription().id), token, 'keys') : givenRole
 // Of a right, Azure changes no role: one by another role is another right.
@@ -112,7 +112,7 @@ module alerts 'event-alerts.bicep' = {
     topicId: topicId
     tags: tags
     eventSubscriptionName: 'cmk-rotation-${token}'
-    actionGroupId: actionGroupId
+    actionGroupIds: actionGroupIds
   }
   dependsOn: [events]
 }

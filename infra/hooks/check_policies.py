@@ -33,7 +33,7 @@ TYPES = {"microsoft.resources/resourcegroups": "Microsoft.Resources/subscription
 """Types to which policies give another name than templates do."""
 ALWAYS = frozenset(
     {
-        "Microsoft.Insights/actionGroups",
+        "Microsoft.Insights/activityLogAlerts",
         "Microsoft.Insights/components",
         "Microsoft.Insights/scheduledQueryRules",
         "Microsoft.ManagedIdentity/userAssignedIdentities",
@@ -130,7 +130,7 @@ def _foreseen(environ: Mapping[str, str], mine: Installation) -> dict[str, str]:
         "STORAGE_ACCOUNT_ID": f"{at}/Microsoft.Storage/storageAccounts/st",
         "WORKSPACE_ID": f"{at}/Microsoft.OperationalInsights/workspaces/log",
         "INSIGHTS_ID": f"{at}/Microsoft.Insights/components/appi",
-        "ACTION_GROUP_ID": f"{at}/Microsoft.Insights/actionGroups/ag",
+        "CALLED_ACTION_GROUP_IDS": f"{at}/Microsoft.Insights/actionGroups/ag",
         **{name: value for name, value in environ.items() if value},
     }
 

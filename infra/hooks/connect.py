@@ -101,7 +101,7 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "workspaceId": told(environ, "WORKSPACE_ID"),
         "insightsId": told(environ, "INSIGHTS_ID"),
         "privateLinkScopeId": environ.get("PRIVATE_LINK_SCOPE_ID", "").strip(),
-        "actionGroupId": told(environ, "ACTION_GROUP_ID"),
+        "actionGroupIds": told(environ, "CALLED_ACTION_GROUP_IDS").split(","),
         "clusterSubscriptions": list(dict.fromkeys(one.subscription for one in where)),
         "subscriptions": [one.subscription for one in where if not one.group],
         "groups": [

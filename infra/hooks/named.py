@@ -1,4 +1,4 @@
-"""Resources of somebody else's that the operator names, each by its id in a variable of its own."""
+"""Resources of somebody else's that the operator names by their ids."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -34,6 +34,7 @@ KINDS = {
         ),
         by_connect=True,
     ),
+    "ACTION_GROUP_IDS": Kind("Microsoft.Insights/actionGroups", "an action group"),
     "APP_SUBNET_ID": Kind(SUBNETS, "a subnet", at_it=(JOIN,)),
     "ALERTS_STORAGE_ID": Kind("Microsoft.Storage/storageAccounts", "a storage account"),
     "WORKBOOK_STORAGE_ID": Kind(
@@ -73,18 +74,18 @@ class Named:
 
 def named(environ: Mapping[str, str]) -> list[Named]:
     """All that are named, as far as their ids are ids."""
-    found = (Named(variable, environ.get(variable, "").strip().lower()) for variable in KINDS)
+    found = (Named(variable, value.lower()) for variable in KINDS for value in _values(environ, variable))
     return [one for one in found if _pattern(one.kind.type).fullmatch(one.id)]
 
 
 def wrong_names(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each id that is none, or of something else."""
     for variable, kind in KINDS.items():
-        value = environ.get(variable, "")
-        if variable == "WORKBOOK_STORAGE_ID" and value.lower() == NO_WORKBOOK:
-            continue
-        if value and not _pattern(kind.type).fullmatch(value.lower()):
-            yield f"{variable}: '{value}' is not the ARM id of {kind.what}. 'az resource show --query id' tells ids."
+        for value in _values(environ, variable):
+            if variable == "WORKBOOK_STORAGE_ID" and value.lower() == NO_WORKBOOK:
+                continue
+            if not _pattern(kind.type).fullmatch(value.lower()):
+                yield f"{variable}: '{value}' is not the ARM id of {kind.what}. 'az resource show --query id' tells ids."
 
 
 def check_named(azure: Azure, mine: Installation, one: Named, wrong: list[str]) -> bool:
@@ -99,6 +100,13 @@ def check_named(azure: Azure, mine: Installation, one: Named, wrong: list[str]) 
         wrong.append(f"{one.variable}: {one.id} {why}: correct the id, or get Reader there. {error.short}")
         return False
     return True
+
+
+def _values(environ: Mapping[str, str], variable: str) -> Iterator[str]:
+    """What a variable names: several only where its name says so."""
+    value = environ.get(variable, "")
+    parts = value.split(",") if variable.endswith("_IDS") else [value]
+    yield from (part.strip() for part in parts if part.strip())
 
 
 def _pattern(kind: str) -> re.Pattern[str]:

@@ -1,5 +1,5 @@
-// Who is called. Add phones, webhooks or an ITSM connection here: what is added in the portal is gone after the next
-// `azd provision`, which writes the group anew.
+// Who is called, where no action group of somebody else's is named. Of this one `azd provision` writes all anew: phones,
+// webhooks or an ITSM connection belong into a group of your own (ACTION_GROUP_IDS).
 
 @description('Name of the action group.')
 param name string

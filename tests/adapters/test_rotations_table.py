@@ -13,7 +13,7 @@ from cmk_rotation.adapters.rotations_table import TABLE, TableRecords
 from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
-from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, NextVisit, Pin, Record
+from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, DisabledEarly, NextVisit, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import Attempt, Outcome, Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, RequestedBy, Stage
@@ -112,7 +112,8 @@ FULL_STATUS = replace(
         attention_reason=Reason.MOVED_BACK,
         attention_at=AT,
         expiry_warned_at=AT,
-        disabled_early_version="v0",
+        disabled_early=(DisabledEarly("v0", AT, AT),),
+        attention_since=AT,
         unreadable_rows="x|y|z",
         unreadable_at=AT,
         status_said="what it said",

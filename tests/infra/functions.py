@@ -25,6 +25,7 @@ class World:
     def environment(self) -> dict[str, Any]:
         return {
             "name": self.cloud,
+            "portal": "https://portal.example",
             "resourceManager": "https://management.example/",
             "authentication": {"audiences": ["https://management.example/"]},
             "suffixes": {"storage": "core.windows.net", "keyvaultDns": ".vault.azure.net"},
@@ -157,6 +158,7 @@ _PURE: dict[str, Callable[..., Any]] = {
     "last": lambda items: items[-1],
     "length": len,
     "map": _map,
+    "max": max,
     "range": lambda start, count: list(range(start, start + count)),
     "replace": lambda text, old, new: text.replace(old, new),
     "split": lambda text, at: text.split(at),

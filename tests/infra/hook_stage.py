@@ -37,7 +37,7 @@ def environ(name: str = "prod", subscription: str = SUBSCRIPTION, **more: str) -
         "STORAGE_ACCOUNT_ID": f"{group}/providers/Microsoft.Storage/storageAccounts/st{name}",
         "WORKSPACE_ID": f"{group}/providers/Microsoft.OperationalInsights/workspaces/log-{name}",
         "INSIGHTS_ID": f"{group}/providers/Microsoft.Insights/components/appi-{name}",
-        "ACTION_GROUP_ID": f"{group}/providers/Microsoft.Insights/actionGroups/ag-{name}",
+        "CALLED_ACTION_GROUP_IDS": f"{group}/providers/Microsoft.Insights/actionGroups/ag-{name}",
         "CLUSTER_SCOPES": f"{CLUSTER}, {LOGS},/subscriptions/{SUBSCRIPTION.upper()}",
         "KEY_VAULT_IDS": VAULT,
     } | more

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cmk_rotation.domain.vocabulary import Reason
 from tests.infra.bicep import INFRA, ROOT
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -38,7 +40,9 @@ TABLES = {
     },
 }
 """Columns of the tables, as far as they are used (learn.microsoft.com/azure/azure-monitor/reference/tables)."""
-_CHECK = ROOT / "tools/kusto/check.cjs"
+NO_EVENT = "a line that does not parse"
+"""What queries call a line that was cut on its way."""
+_TOOLS = ROOT / "tools/kusto"
 _INSTALL = "npm ci --prefix tools/kusto --ignore-scripts --no-audit --no-fund"
 
 
@@ -53,18 +57,19 @@ class Query:
         named = re.findall(r"Event == '([^']+)'", self.text)
         for several in re.findall(r"Event in \(([^)]+)\)", self.text):
             named += re.findall(r"'([^']+)'", several)
-        return set(named)
+        return set(named) - {NO_EVENT}
 
     @property
     def fields(self) -> set[str]:
         """The fields of a line that it reads."""
-        return set(re.findall(r"\bLine\.(\w+)", self.text))
+        of_every_line = {"event", "clusterId", "vault", "keyName"}
+        return set(re.findall(r"\bLine\.(\w+)", self.text)) - of_every_line
 
     @property
     def reasons(self) -> set[str]:
         """The reasons that it tells apart."""
-        lists = re.findall(r"Line\.reason\) !?in \(([^)]+)\)", self.text)
-        return {reason for several in lists for reason in re.findall(r"'([^']+)'", several)}
+        lists = re.findall(r"\bReason (?:in \(|== )('[^)\n]+')[),]", self.text)
+        return {reason for several in lists for reason in re.findall(r"'([^']+)'", several) if reason in set(Reason)}
 
     @property
     def stages(self) -> set[str]:
@@ -90,18 +95,31 @@ def every() -> list[Query]:
     return [*of_files().values(), *of_runbook().values()]
 
 
-def diagnostics(queries: dict[str, str]) -> dict[str, list[str]]:
-    """What Microsoft's Kusto parser says of them. Without it this fails: nothing else knows the language."""
+def diagnostics(queries: dict[str, str], tables: dict[str, dict[str, str]] | None = None) -> dict[str, list[str]]:
+    """What Microsoft's Kusto parser says of them, where these tables are there."""
+    found: dict[str, list[str]] = _asked(
+        "check.cjs", {"tables": TABLES if tables is None else tables, "queries": queries}
+    )
+    return found
+
+
+def trees(queries: dict[str, str]) -> dict[str, Any]:
+    """Their syntax, as Microsoft's Kusto parser reads it: a node is a list of its kind and its children, a token its text."""
+    found: dict[str, Any] = _asked("tree.cjs", queries)
+    return found
+
+
+def _asked(script: str, given: object) -> Any:
+    """What a script of the Kusto parser answers. Without it this fails: nothing else knows the language."""
     node = shutil.which("node")
-    if node is None or not (_CHECK.parent / "node_modules").is_dir():
+    if node is None or not (_TOOLS / "node_modules").is_dir():
         pytest.fail(f"the Kusto parser is missing: '{_INSTALL}', or 'make test', which installs it; Node 20 or later")
     done = subprocess.run(
-        [node, str(_CHECK)],
-        input=json.dumps({"tables": TABLES, "queries": queries}),
+        [node, str(_TOOLS / script)],
+        input=json.dumps(given),
         capture_output=True,
         encoding="utf-8",
         check=True,
         cwd=Path(ROOT),
     )
-    found: dict[str, list[str]] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)

@@ -15,6 +15,7 @@ API_VERSIONS = {
     "Microsoft.Authorization": "2022-04-01",
     "Microsoft.EventGrid": "2022-06-15",
     "Microsoft.Insights/actionGroups": "2023-01-01",
+    "Microsoft.Insights/activityLogAlerts": "2020-10-01",
     "Microsoft.Insights/components": "2020-02-02",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
     "Microsoft.Insights/metricAlerts": "2018-03-01",

@@ -73,7 +73,7 @@ def connect(infra: Path = INFRA, **given: Any) -> Deployment:
         "functionAppId": f"{group(LONGEST)}/providers/Microsoft.Web/sites/func-1",
         "storageAccountId": f"{group(LONGEST)}/providers/Microsoft.Storage/storageAccounts/st1",
         "workspaceId": f"{group(LONGEST)}/providers/Microsoft.OperationalInsights/workspaces/log-1",
-        "actionGroupId": f"{group(LONGEST)}/providers/Microsoft.Insights/actionGroups/ag-1",
+        "actionGroupIds": [f"{group(LONGEST)}/providers/Microsoft.Insights/actionGroups/ag-1"],
         "insightsId": f"{group(LONGEST)}/providers/Microsoft.Insights/components/appi-1",
         "privateLinkScopeId": "",
         "clusterRole": "",

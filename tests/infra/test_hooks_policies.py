@@ -8,7 +8,7 @@ import check_policies
 from tests.infra import bicep, policies
 from tests.infra.hook_stage import OTHER, SUBSCRIPTION, VAULT, Stage
 from tests.infra.policies import Policy
-from tests.infra.test_deployment import app
+from tests.infra.test_deployment import SCOPE, app
 from tests.infra.test_hooks_check import FIRST, the_one, wrong
 
 OUTSIDE = [policies.CUSTOM_ROLES]
@@ -113,7 +113,8 @@ def test_without_a_what_if_the_policies_are_asked_about_types_and_tags(
 
 
 def test_what_there_always_is_are_the_templates_own_types_that_take_tags() -> None:
-    made = {one.type for one in app(workbookStorageId="none").everything()}
+    group = f"{SCOPE}/providers/Microsoft.Insights/actionGroups/theirs"
+    made = {one.type for one in app(workbookStorageId="none", actionGroupIds=group).everything()}
     assert made - policies.WITHOUT_TAGS == check_policies.ALWAYS
 
 

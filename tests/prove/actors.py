@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from threading import Semaphore, Thread
+from threading import Semaphore, Thread, get_ident
 from typing import Any
 
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
@@ -18,12 +18,16 @@ from tests.unit.support.fakes import ProcessDiedError
 STORAGE = frozenset(
     {
         *("of_cluster", "everything", "pinning", "index", "save_status", "save_rotation", "notices", "save_notice"),
+        "save_storage",
         *("request", "poison_queue", "note_poison"),
     }
 )
 """Calls of the product's own table and queue."""
 CHANGES = frozenset(
-    {"index", "save_status", "save_rotation", "save_notice", "request", "note_poison", "set_key_version", "publish"}
+    {
+        *("index", "save_status", "save_rotation", "save_notice", "save_storage"),
+        *("request", "note_poison", "set_key_version", "publish"),
+    }
 )
 """Calls after which the world is another."""
 PATCH = "set_key_version"
@@ -79,6 +83,8 @@ class Actor:
     trace: int = 0
     """A hash of all that it has seen: with this, what it does next is certain."""
     ids: int = 0
+    thread: int = 0
+    """Its own, on which alone it may write a line."""
     turn: Semaphore = field(default_factory=lambda: Semaphore(0))
 
     def call(self, name: str, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -122,6 +128,7 @@ class Actor:
 
     def run(self, work: Callable[[], None]) -> None:
         """Carry something out, as far as it comes."""
+        self.thread = get_ident()
         try:
             work()
         except (ProcessDiedError, AbandonedError):

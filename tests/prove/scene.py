@@ -89,6 +89,7 @@ class Scene:
             return f"{actor.name}-{actor.ids}"
 
         def log(line: LogLine) -> None:
+            fakes.log.thread = actor.thread
             fakes.log(line)
             self.told.append((fakes.clock.now, line))
             unexpected = line.fields.get("reason") is Reason.UNEXPECTED_ERROR

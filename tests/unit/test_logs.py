@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cmk_rotation import logs
 from cmk_rotation.controller.ports import Log
@@ -64,6 +66,7 @@ def test_fields_stand_in_the_same_order_whoever_writes_them(caplog: pytest.LogCa
         ({3}, [3]),
         ("a\nb\x00\x1b[31m", "a b [31m"),
         ("half a pair \ud83d", "half a pair"),
+        ("a\u202eb\u200bc\u2066d\ufeffe\u200ff\u2060", "a b c d e f"),
         ("x" * 999, "x" * 499 + "…"),
         ("https://management.azure.com/o/1?t=SECRET", "https://management.azure.com/o/1?…"),
         (ValueError("no\nway"), "no way"),
@@ -144,6 +147,35 @@ def test_a_line_that_is_too_long_for_azure_has_its_longest_lists_cut_and_says_so
     assert line["few"] == few
 
 
-def test_a_line_that_is_too_long_without_any_list_is_written_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
-    write(LogEvent.UPDATE_SENT, logging.INFO, **{f"field{number}": "x" * 500 for number in range(60)})
-    assert len(written(caplog)) == 61
+def test_the_longest_texts_are_cut_where_there_is_no_list(caplog: pytest.LogCaptureFixture) -> None:
+    write(LogEvent.UPDATE_SENT, logging.INFO, attempt=1, **{f"field{number}": "x" * 500 for number in range(60)})
+    assert len(caplog.records[0].getMessage()) <= LONGEST_LINE
+    line = written(caplog)
+    assert len(line) == 62
+    assert (line["event"], line["attempt"]) == ("update.sent", 1)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=600) | st.binary() | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=40) | st.dictionaries(st.text(max_size=99), inner, max_size=40),
+    max_leaves=200,
+)
+MANY = st.one_of(
+    st.dictionaries(st.text(min_size=1, max_size=50), VALUES, max_size=40),
+    st.integers(0, 3_000).map(lambda count: {f"field{number}": number for number in range(count)}),
+    st.integers(0, 3_000).map(lambda count: {"names": ["x" * 400] * count, "message": "m"}),
+    st.integers(0, 3_000).map(lambda count: {"deep": {f"name{number}": "x" * 400 for number in range(count)}}),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(MANY, st.sampled_from([logging.INFO, logging.ERROR]))
+def test_whatever_a_line_holds_it_is_short_enough_parses_and_says_its_event(
+    caplog: pytest.LogCaptureFixture, fields: dict[str, object], level: int
+) -> None:
+    caplog.clear()
+    WRITE(LogLine(LogEvent.SETTINGS_INVALID, level, fields))
+    (text,) = caplog.messages
+    assert len(text) <= LONGEST_LINE
+    assert text.startswith('{"event": "settings.invalid", "at": "')
+    assert json.loads(text)["event"] == "settings.invalid"

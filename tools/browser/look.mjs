@@ -4,6 +4,7 @@
 import { createReadStream, createWriteStream, existsSync, readFileSync, renameSync, chmodSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createBrotliDecompress } from "node:zlib";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const carried = new URL("./node_modules/@sparticuz/chromium/bin/chromium.br", import.meta.url);
@@ -18,7 +19,7 @@ async function executable() {
     chmodSync(mine, 0o755);
     renameSync(mine, unpacked);
   }
-  return unpacked.pathname;
+  return fileURLToPath(unpacked);
 }
 
 // What can be seen, and what is wrong with how it can be seen.

@@ -55,6 +55,8 @@ COLD_START = 2.0, 12.0
 LATEST = 120 + 12 + 1
 """Two minutes (reported), a cold start, and a look."""
 ROOT = Path(__file__).parents[3]
+FOR_ONE = 12
+"""Messages for one instance of the toy app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def toys(folder: Path, how: ComeAndGo = HOW, *, counted: str | None = None) -> I
             copied_with=("azure.storage.queue",),
         )
         count = replace(looks, count=lambda queue: looks.count(counted or queue))
-        controller = ScaleController(what, how, count)
+        controller = ScaleController(what, replace(how, messages_for_one=FOR_ONE), count)
         controller.start()
         try:
             yield Coming(azure, account, controller)

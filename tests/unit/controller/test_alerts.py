@@ -7,7 +7,9 @@ import pytest
 from cmk_rotation.controller.alerts import recovery_due
 from cmk_rotation.decisions.observation import Decision
 from cmk_rotation.domain.azure_resources import Operation
+from cmk_rotation.domain.cluster_record import DisabledEarly
 from cmk_rotation.domain.log_events import LogEvent
+from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
@@ -147,6 +149,25 @@ def test_a_failure_that_a_rotation_announced_is_not_called_out_a_second_time_on_
     assert fakes.status.alerts.attention_reason is Reason.UPDATE_REFUSED
 
 
+@pytest.mark.parametrize("ends", ["refused", "failed"])
+def test_an_update_that_fails_again_and_again_has_done_so_since_the_first_time(ends: str) -> None:
+    fakes = Fakes()
+    if ends == "refused":
+        fakes.clusters.refuses = REFUSED
+    else:
+        fakes.clusters.end, fakes.clusters.arrives = Operation("Failed"), False
+    fakes.visit()
+    fakes.run(3 * DAY)
+    failures = fakes.log.of(LogEvent.ROTATION_FINISHED)
+    daily = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
+    assert len(failures) > 4
+    assert len(daily) in {2, 3}
+    assert len({line.fields["since"] for line in failures[1:] + daily}) == 1
+    status = fakes.log.of(LogEvent.CLUSTER_STATUS)[-1]
+    assert status.fields["attentionSince"] == daily[0].fields["since"]
+    assert status.fields["attentionReason"] == daily[0].fields["reason"]
+
+
 # --- expiry ----------------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +221,7 @@ def test_a_cluster_that_cannot_be_read_warns_of_nothing() -> None:
 # --- the old version -------------------------------------------------------------------------------------------------
 
 
-def test_an_old_version_that_is_disabled_too_early_is_called_out_once() -> None:
+def test_an_old_version_that_is_disabled_too_early_is_called_out() -> None:
     fakes = moved()
     fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
     fakes.run(3 * HOUR)
@@ -208,6 +229,54 @@ def test_an_old_version_that_is_disabled_too_early_is_called_out_once() -> None:
     assert line.level == logging.ERROR
     assert (line.fields["fromVersion"], line.fields["toVersion"]) == (V1, V2)
     assert "was disabled before 2026-03-02 12:1" in str(line.fields["message"])
+
+
+def test_it_is_said_daily_while_it_is_disabled_and_since_when() -> None:
+    fakes = Fakes(timing=Timing(keep_old_version=3 * DAY))
+    fakes.visit()
+    fakes.run(HOUR)
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.run(4 * DAY)
+    lines = fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY)
+    assert len(lines) == 3, "and no more once its time has come"
+    assert len({line.fields["since"] for line in lines}) == 1
+
+
+def test_one_that_is_enabled_as_told_and_disabled_again_is_called_out_again() -> None:
+    fakes = moved()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.run(HOUR)
+    fakes.keys.listed[KEY] = (version(V1), version(V2))
+    fakes.run(HOUR)
+    assert fakes.status.alerts.disabled_early == ()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.run(HOUR)
+    first, second = fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY)
+    assert str(first.fields["since"]) < str(second.fields["since"])
+
+
+@pytest.mark.parametrize("out_of_sight", ["cluster", "key"])
+def test_what_cannot_be_seen_for_a_while_is_not_called_out_again(out_of_sight: str) -> None:
+    fakes = moved()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.run(HOUR)
+    if out_of_sight == "cluster":
+        fakes.clusters.get_failure = REFUSED
+    else:
+        fakes.keys.failure = REFUSED
+    fakes.visit()
+    fakes.keys.failure = fakes.clusters.get_failure = None
+    fakes.run(HOUR)
+    assert len(fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY)) == 1
+
+
+def test_what_an_earlier_version_of_this_product_noted_is_said_again_since_now() -> None:
+    fakes = moved()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.records.put(changed_status(fakes.status, disabled_early=(DisabledEarly(V1, None, None),)))
+    fakes.visit()
+    (line,) = fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY)
+    assert line.fields["since"] == fakes.clock.now
 
 
 def test_the_old_version_of_an_earlier_rotation_is_watched_as_well() -> None:

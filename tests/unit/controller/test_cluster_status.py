@@ -4,7 +4,7 @@ import logging
 
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.vocabulary import Mode, Reason, Stage
-from tests.unit.support.builders import CLUSTER, DAY, HOUR, MINUTE, V1, V2, cluster
+from tests.unit.support.builders import CLUSTER, DAY, HOUR, KEY, MINUTE, REFUSED, V1, V2, V3, cluster, version
 from tests.unit.support.worlds import Fakes
 
 
@@ -47,6 +47,21 @@ def test_an_update_under_way_is_part_of_it_and_then_when_it_ended() -> None:
     assert (after["stage"], after["toVersion"], after["keyVersion"]) == (None, None, V2)
     assert after["lastFinishedAt"] == fakes.rotation.outcome.finished_at
     assert after["keepOldVersionUntil"] == fakes.rotation.outcome.keep_old_version_until
+    assert (after["oldVersion"], after["leftAt"]) == (V1, fakes.rotation.outcome.finished_at)
+    assert (after["lastStage"], after["lastReason"]) == (Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
+    assert (after["lastFromVersion"], after["lastToVersion"]) == (V1, V2)
+
+
+def test_the_old_version_is_that_of_the_last_success_although_a_later_rotation_failed() -> None:
+    fakes = Fakes()
+    fakes.visit()
+    fakes.run(HOUR)
+    fakes.keys.listed[KEY] = (version(V1), version(V2), version(V3))
+    fakes.clusters.refuses = REFUSED
+    fakes.run(DAY + HOUR)
+    assert (last(fakes)["lastStage"], last(fakes)["lastToVersion"]) == (Stage.FAILED, V3)
+    assert last(fakes)["oldVersion"] == V1
+    assert last(fakes)["keepOldVersionUntil"] is not None
 
 
 def test_what_calls_for_a_person_is_said_with_since_when() -> None:

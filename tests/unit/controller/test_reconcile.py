@@ -345,7 +345,8 @@ def test_a_scope_that_fails_does_not_keep_the_others_from_being_looked_after() -
     lines = fakes.log.of(LogEvent.RECONCILE_FINISHED)
     assert {line.level for line in lines} == {logging.ERROR}
     assert (summary(fakes)["failedScopes"], summary(fakes)["emptyScopes"], summary(fakes)["scopes"]) == (1, 0, 2)
-    assert "rg-other failed" in str(summary(fakes)["message"])
+    assert "scopes that failed: 1" in str(summary(fakes)["message"])
+    assert summary(fakes)["troubledScopes"] == (OTHER.text,)
 
 
 def test_an_empty_scope_is_an_error_since_it_is_probably_mistyped() -> None:
@@ -353,7 +354,19 @@ def test_an_empty_scope_is_an_error_since_it_is_probably_mistyped() -> None:
     fakes.reconcile()
     assert fakes.log.errors == ["scope.failed", "reconcile.finished"]
     assert (summary(fakes)["failedScopes"], summary(fakes)["emptyScopes"]) == (0, 1)
-    assert "rg-other holds no cluster" in str(summary(fakes)["message"])
+    assert "scopes that hold no cluster: 1" in str(summary(fakes)["message"])
+    assert summary(fakes)["troubledScopes"] == (OTHER.text,)
+
+
+def test_of_many_scopes_in_trouble_all_are_counted_and_ten_named() -> None:
+    wrong = tuple(must(Scope.parse(f"{SCOPE.text}/resourceGroups/rg-{number:03}")) for number in range(100))
+    fakes = Fakes(scopes=(GROUP, *wrong))
+    fakes.clusters.scope_failures |= dict.fromkeys(wrong, failure(FailureKind.REFUSED, message="x" * 500))
+    fakes.reconcile()
+    message = str(summary(fakes)["message"])
+    assert message.endswith("; scopes that failed: 100")
+    assert summary(fakes)["troubledScopes"] == (*(scope.text for scope in wrong[:10]), "…")
+    assert len(fakes.log.of(LogEvent.SCOPE_FAILED)) == 100
 
 
 def test_overlapping_scopes_count_a_cluster_once() -> None:

@@ -176,10 +176,10 @@ def test_a_look_that_wants_no_other_leaves_one_that_is_to_come() -> None:
 def test_the_later_of_two_looks_wins() -> None:
     fakes = on_hold()
     fakes.records.put(status())
-    earlier = status(reason=Reason.CLUSTER_BUSY, looked_at=NOW - SECOND, disabled_early_version=V1)
+    earlier = status(reason=Reason.CLUSTER_BUSY, looked_at=NOW - SECOND, unreadable_rows="x|y|z")
     before_status(fakes, lambda: fakes.records.put(earlier))
     fakes.visit()
-    assert (fakes.status.reason, fakes.status.alerts.disabled_early_version) == (Reason.ON_HOLD, V1)
+    assert (fakes.status.reason, fakes.status.alerts.unreadable_rows) == (Reason.ON_HOLD, "x|y|z")
 
 
 def test_the_earlier_of_two_looks_yields() -> None:

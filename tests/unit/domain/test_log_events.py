@@ -61,6 +61,7 @@ def test_a_lost_visit_says_what_it_was_to_look_at() -> None:
 
 
 def test_wrong_settings_are_named_in_one_line() -> None:
-    line = log_events.settings_invalid(["MODE is odd", "CLUSTER_SCOPES is missing"], NOW)
-    assert line.fields["message"] == "MODE is odd; CLUSTER_SCOPES is missing"
-    assert line.fields["problems"] == ("MODE is odd", "CLUSTER_SCOPES is missing")
+    wrong = ["MODE is odd", *(f"CLUSTER_SCOPES has the entry '{number}'" for number in range(100))]
+    line = log_events.settings_invalid(wrong, NOW)
+    assert line.fields["message"] == "101 problems with app settings: MODE, CLUSTER_SCOPES"
+    assert line.fields["problems"] == tuple(wrong)

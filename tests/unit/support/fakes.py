@@ -4,6 +4,7 @@ Nothing here checks the product; only the log insists on what every line of it m
 """
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -388,12 +389,17 @@ class FakeOutcomes:
 
 @dataclass
 class FakeLog:
-    """The log. Whatever calls for a person says what is the matter, what to do, and since when."""
+    """The log. Whatever calls for a person says what is the matter, what to do, and since when.
+
+    On Python 3.13 the host never hears of what a thread other than the invocation's own says.
+    """
 
     effects: Effects
     lines: list[LogLine] = field(default_factory=list)
+    thread: int = field(default_factory=threading.get_ident)
 
     def __call__(self, line: LogLine, /) -> None:
+        assert threading.get_ident() == self.thread, line
         if line.level >= logging.WARNING:
             assert all(line.fields.get(name) for name in ("message", "remedy", "since")), line
             assert isinstance(line.fields["since"], datetime)
