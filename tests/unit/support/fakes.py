@@ -5,10 +5,10 @@ Nothing here checks the product; only the log insists on what every line of it m
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import count
 
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, Pinner, StorageUnavailableError
 from cmk_rotation.domain import visit_message
@@ -261,7 +261,8 @@ class FakeRecords:
     """Rows that somebody else put into the cluster's partition."""
     steps: list[Step] = field(default_factory=list)
     noted: dict[tuple[NoticeKind, str], Notice] = field(default_factory=dict)
-    writes: Iterator[int] = field(default_factory=lambda: count(1))
+    writes: Counter[object] = field(default_factory=Counter)
+    """How often each row was written: what its etag tells."""
     rows_read: int = 0
     before_save: Callable[[Rotation | ClusterStatus], None] | None = None
     """What another instance does before a row is written."""
@@ -270,9 +271,9 @@ class FakeRecords:
         """Put rows on record as if they had always been there."""
         for row in rows:
             if isinstance(row, Rotation):
-                self.rotations[_key(row)] = replace(row, etag=self._etag())
+                self.rotations[_key(row)] = replace(row, etag=self._etag(_key(row)))
             else:
-                self.statuses[row.cluster_id] = replace(row, etag=self._etag())
+                self.statuses[row.cluster_id] = replace(row, etag=self._etag(row.cluster_id))
 
     def of_cluster(self, cluster_id: ClusterId) -> Record:
         self.effects.storage_called("of_cluster")
@@ -325,7 +326,7 @@ class FakeRecords:
         stored = self.statuses.get(status.cluster_id)
         if (stored.etag if stored else None) != status.etag:
             raise ConflictError("~cluster")
-        saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag())
+        saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag(status.cluster_id))
         self.effects.happened("status")
         return saved
 
@@ -334,7 +335,7 @@ class FakeRecords:
         stored = self.rotations.get(_key(rotation))
         if (stored.etag if stored else None) != rotation.etag:
             raise ConflictError(rotation.to_version)
-        saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag())
+        saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag(_key(rotation)))
         if step is not None:
             self.steps.append(step)
         self.effects.happened(step.name if step else "rotation")
@@ -349,7 +350,7 @@ class FakeRecords:
         stored = self.noted.get((notice.kind, notice.subject))
         if (stored.etag if stored else None) != notice.etag:
             raise ConflictError(notice.subject)
-        self.noted[notice.kind, notice.subject] = replace(notice, etag=self._etag())
+        self.noted[notice.kind, notice.subject] = replace(notice, etag=self._etag((notice.kind, notice.subject)))
         self.effects.happened("notice")
 
     def _begin(self, what: str, row: Rotation | ClusterStatus) -> None:
@@ -357,8 +358,9 @@ class FakeRecords:
         if self.before_save is not None:
             self.before_save(row)
 
-    def _etag(self) -> str:
-        return f"etag-{next(self.writes)}"
+    def _etag(self, row: object) -> str:
+        self.writes[row] += 1
+        return f"etag-{self.writes[row]}"
 
     def _read(self, cluster_id: ClusterId) -> Record:
         rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)
