@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "a vault of another cloud is as good",
         "controller/observe.py",
-        "return cluster.key is not None and cluster.key.vault.endswith(world.vault_suffixes)",
+        "return user.key is not None and user.key.vault.endswith(world.vault_suffixes)",
         "return True",
         "an update is sent to a cluster whose vault is none of this cloud's",
     ),
