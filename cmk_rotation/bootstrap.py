@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from azure.identity import ManagedIdentityCredential
 
 from cmk_rotation import clock, logs
+from cmk_rotation.adapters.arm import Arm
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.errors import TIMEOUTS
 from cmk_rotation.adapters.keys import VaultKeys
+from cmk_rotation.adapters.linked_accounts import ArmLinkedAccounts
 from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
@@ -51,6 +53,7 @@ def world(
         arm_host=settings.cloud.arm_host,
         vault_suffixes=settings.cloud.vault_suffixes,
         telemetry_workspace=settings.telemetry_workspace,
+        storage=ArmLinkedAccounts(Arm(credential, settings.cloud)) if settings.watches_storage else None,
     )
 
 
@@ -87,8 +90,6 @@ def app_settings(app: AppId, environ: Mapping[str, str]) -> Mapping[str, str]:
 
     Raises `InvalidSettingsError` and `AzureCallError`.
     """
-    from cmk_rotation.adapters.arm import Arm  # noqa: PLC0415 - as above
-
     cloud = read_cloud(environ)
     found = Arm(_own_sign_in(cloud), cloud).post(f"{app.text}/config/appsettings/list", _WEB_VERSION).get("properties")
     values = found if isinstance(found, Mapping) else {}

@@ -20,6 +20,7 @@ from simulator.operationalinsights.cluster_writes import Deleted
 from simulator.operationalinsights.clusters import CLUSTER_VERSIONS, FAILED, Cluster, ClusterKey, Operation
 from simulator.operationalinsights.workspaces import Workspace
 from simulator.storage.accounts import StorageAccount
+from simulator.storage.customer_keys import CustomerKey
 from simulator.wire.server import Server
 
 
@@ -148,18 +149,28 @@ class State:
 
     def key_refusal(self, cluster: Cluster, key: ClusterKey) -> str | None:
         """Why a cluster cannot be given a key; None if it can."""
-        vault = self._vault_at(key)
+        vault = self.vault_at(key.vault_uri)
         if vault is None:
             return FAILED
         return vault.refusal(cluster, key)
 
     def newest_version(self, key: ClusterKey) -> str:
         """The version of a key that was made last; empty if there is no such key."""
-        vault = self._vault_at(key)
-        return vault.keys[key.name.lower()].newest.version if vault and key.name.lower() in vault.keys else ""
+        return self.newest_at(key.vault_uri, key.name)
 
-    def _vault_at(self, key: ClusterKey) -> Vault | None:
-        return self.vaults.get((urlsplit(key.vault_uri).hostname or "").lower())
+    def newest_at(self, uri: str, name: str) -> str:
+        """The same, of a key by its vault's URI and its name."""
+        vault = self.vault_at(uri)
+        return vault.keys[name.lower()].newest.version if vault and name.lower() in vault.keys else ""
+
+    def vault_at(self, uri: str) -> Vault | None:
+        """The vault that answers at a URI."""
+        return self.vaults.get((urlsplit(uri).hostname or "").lower())
+
+    def encrypt(self, account: StorageAccount, uri: str, name: str, version: str = "") -> None:
+        """Let a key encrypt a storage account; without a version, the account uses the newest and follows."""
+        now = self.clock.timestamp()
+        account.customer_key = CustomerKey(uri, name, version, version or self.newest_at(uri, name), now, now)
 
     def _announce(self, vault: Vault, event: str, key: Key | None) -> None:
         if vault.hsm:

@@ -12,15 +12,15 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
-from cmk_rotation.adapters import index_rows, notice_rows, rotations_rows
+from cmk_rotation.adapters import index_rows, notice_rows, rotations_rows, storage_rows
 from cmk_rotation.adapters.audiences import STORAGE, OneAudience
 from cmk_rotation.adapters.columns import Row
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, storage_error, translated, unreadable
 from cmk_rotation.adapters.paging import all_of
 from cmk_rotation.adapters.wire import Wire
 from cmk_rotation.config.settings import Storage
-from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
-from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, Pinner, StorageUnavailableError
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.redaction import one_line
@@ -81,23 +81,34 @@ class TableRecords:
     def everything(self) -> Mapping[ClusterId, Record]:
         """What is on record about all clusters, history left out by the server."""
         by_cluster: dict[ClusterId, list[TableEntity]] = {}
-        pins: dict[ClusterId, set[Pin]] = {}
+        accounts: list[LinkedStorage] = []
+        pins: dict[Pinner, set[Pin]] = {}
         for row in self._query("RowKey le @last", {"last": rotations_rows.STATUS_ROW}):
             if pinned := index_rows.to_pin(row):
                 pins.setdefault(pinned[0], set()).add(pinned[1])
+            elif account := storage_rows.to_storage(row):
+                accounts.append(account)
             elif cluster_id := rotations_rows.cluster_of(row):
                 by_cluster.setdefault(cluster_id, []).append(row)
+        storage: dict[ClusterId, list[LinkedStorage]] = {}
+        for account in accounts:
+            for cluster_id in account.clusters:
+                with_pins = replace(account, pins=frozenset(pins.get(account.id, ())))
+                storage.setdefault(cluster_id, []).append(with_pins)
+        clusters = dict.fromkeys(one for one in (*by_cluster, *pins, *storage) if isinstance(one, ClusterId))
         return {
             cluster_id: replace(
-                _record(cluster_id, by_cluster.get(cluster_id, [])), pins=frozenset(pins.get(cluster_id, ()))
+                _record(cluster_id, by_cluster.get(cluster_id, [])),
+                pins=frozenset(pins.get(cluster_id, ())),
+                storage=tuple(storage.get(cluster_id, ())),
             )
-            for cluster_id in {**by_cluster, **pins}
+            for cluster_id in clusters
         }
 
-    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
-        """The clusters in the partition of a version. Its rows are read up to the last that is asked for."""
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[Pinner]:
+        """Who is in the partition of a version. Its rows are read up to the last that is asked for."""
         query, parameters = "PartitionKey eq @partition", {"partition": index_rows.partition(pin)}
-        found: list[ClusterId] = []
+        found: list[Pinner] = []
         token: str | None = None
         while True:
             rows, token = self._page(query, parameters, token, most + 1)
@@ -106,21 +117,20 @@ class TableRecords:
             if token is None or len(found) >= most:
                 return found[:most]
 
-    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+    def index(self, who: Pinner, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
         """Write and delete rows of the index, in any order: none of them is a record."""
         changes: list[Callable[[], object]] = [
-            partial(self._table.upsert_entity, index_rows.from_pin(cluster_id, pin), mode=UpdateMode.REPLACE)
-            for pin in add
+            partial(self._table.upsert_entity, index_rows.from_pin(who, pin), mode=UpdateMode.REPLACE) for pin in add
         ]
         changes += [
-            partial(self._table.delete_entity, index_rows.partition(pin), index_rows.row_key(cluster_id))
-            for pin in remove
+            partial(self._table.delete_entity, index_rows.partition(pin), index_rows.row_key(who)) for pin in remove
         ]
-        try:
-            for change in changes:
-                patiently(partial(self._change, change))
-        except AzureCallError as error:
-            raise self._away(error) from None
+        self._change_all(changes)
+
+    def save_storage(self, storage: LinkedStorage) -> None:
+        """Write the row of a storage account."""
+        row = storage_rows.from_storage(storage)
+        self._change_all([partial(self._table.upsert_entity, row, mode=UpdateMode.REPLACE)])
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
         """History, oldest first for each cluster."""
@@ -201,6 +211,13 @@ class TableRecords:
                 return str(stored.metadata["etag"])
             if error.failure.code in _CHANGED:
                 raise ConflictError(f"{signed['RowKey']} was changed meanwhile") from None
+            raise self._away(error) from None
+
+    def _change_all(self, changes: Iterable[Callable[[], object]]) -> None:
+        try:
+            for change in changes:
+                patiently(partial(self._change, change))
+        except AzureCallError as error:
             raise self._away(error) from None
 
     def _away(self, error: AzureCallError) -> StorageUnavailableError:

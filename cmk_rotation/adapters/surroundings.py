@@ -9,13 +9,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cmk_rotation.adapters.arm import Arm
+from cmk_rotation.adapters.json_values import items, mapping, text
 from cmk_rotation.adapters.keys import VaultKeys
+from cmk_rotation.adapters.linked_accounts import ArmLinkedAccounts
 from cmk_rotation.adapters.log_queries import newest_heartbeat
 from cmk_rotation.adapters.once import Once
-from cmk_rotation.adapters.vault_answers import items, mapping, text, vault
+from cmk_rotation.adapters.vault_answers import vault
 from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
-from cmk_rotation.domain.identifiers import AppId, ClusterId, Key
+from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, StorageId
 from cmk_rotation.domain.vocabulary import FailureKind
 from cmk_rotation.preflight.seen import (
     AlertRule,
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 _AUTHORIZATION, _LOCKS, _RESOURCES = "2022-04-01", "2016-09-01", "2020-01-01"
-_VAULTS, _EVENT_GRID, _STORAGE = "2021-10-01", "2022-06-15", "2021-04-01"
-_WEB, _ALERTS, _SENTINEL, _LINKED = "2022-03-01", "2021-08-01", "2023-02-01", "2020-08-01"
+_VAULTS, _EVENT_GRID = "2021-10-01", "2022-06-15"
+_WEB, _ALERTS, _SENTINEL = "2022-03-01", "2021-08-01", "2023-02-01"
 
 
 class Surroundings:
@@ -42,6 +44,7 @@ class Surroundings:
 
     def __init__(self, credential: "TokenCredential", cloud: Cloud) -> None:
         self._arm, self._cloud, self._credential = Arm(credential, cloud), cloud, credential
+        self._accounts = ArmLinkedAccounts(self._arm)
         self._keys = VaultKeys(credential, cloud)
         self._once = Once()
 
@@ -104,9 +107,9 @@ class Surroundings:
         """The storage accounts that a workspace keeps saved queries and alerts in."""
 
         def read() -> tuple[LinkedAccount, ...]:
-            found = self._arm.listed(f"{workspace_id}/linkedStorageAccounts", _LINKED)
-            ids = [id_ for one in found for id_ in items(mapping(one.get("properties")).get("storageAccountIds"))]
-            return tuple(self._linked_account(id_) for id_ in dict.fromkeys(ids) if isinstance(id_, str))
+            workspace = StorageId.parse(workspace_id)
+            found = self._accounts.of_workspace(workspace) if workspace else ()
+            return tuple(map(self._linked_account, found))
 
         what = f"the storage accounts linked to {_name(workspace_id)}"
         right = (
@@ -114,15 +117,9 @@ class Surroundings:
         )
         return _read(what, right, read)
 
-    def _linked_account(self, id_: str) -> LinkedAccount:
-        def read() -> LinkedAccount:
-            properties = mapping(self._arm.get(id_, _STORAGE).get("properties"))
-            key = mapping(mapping(properties.get("encryption")).get("keyvaultproperties"))
-            return LinkedAccount(
-                id_, Key.of(key.get("keyvaulturi"), key.get("keyname")), text(key.get("keyversion")) or None
-            )
-
-        return self._once(("account", id_.lower()), read)
+    def _linked_account(self, account: StorageId) -> LinkedAccount:
+        found = self._once(("account", account.key), lambda: self._accounts.key_of(account))
+        return LinkedAccount(account.text, found.key if found else None, found.key_version if found else None)
 
     # --- vaults, keys and rights ---
 

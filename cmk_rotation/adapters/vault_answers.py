@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from cmk_rotation.adapters.json_values import items, mapping, text
 from cmk_rotation.preflight.seen import AccessPolicy, Vault
 
 
@@ -36,18 +37,3 @@ def vault(body: Mapping[str, Any]) -> Vault | None:
 def _policy(body: Mapping[str, Any]) -> AccessPolicy:
     keys = items(mapping(body.get("permissions")).get("keys"))
     return AccessPolicy(text(body.get("objectId")).lower(), frozenset(str(one).lower() for one in keys))
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """An object; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def items(value: object) -> list[Any]:
-    """A list; an empty one for anything else."""
-    return value if isinstance(value, list) else []
-
-
-def text(value: object) -> str:
-    """A text; an empty one for anything else."""
-    return value if isinstance(value, str) else ""

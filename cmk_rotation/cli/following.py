@@ -1,6 +1,6 @@
 """Following what is under way, until it is over: in place on a terminal, line by line otherwise."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from cmk_rotation import clock
@@ -9,7 +9,8 @@ from cmk_rotation.cli.exit_codes import ExitCode
 from cmk_rotation.cli.session import Session
 from cmk_rotation.cli.shown import Cell, Part
 from cmk_rotation.domain import documents
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
+from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Stage
 
@@ -23,6 +24,14 @@ class Look:
 
     clusters: tuple[ClusterStatus, ...]
     rotations: tuple[Rotation, ...]
+    storage: Mapping[ClusterId, tuple[LinkedStorage, ...] | None]
+    """The storage accounts of each cluster; None where they were not asked for."""
+
+    @property
+    def accounts(self) -> tuple[LinkedStorage, ...]:
+        """All of them, each once, in the order of their names."""
+        known = {one.id: one for found in self.storage.values() for one in found or () if one.is_linked}
+        return tuple(sorted(known.values(), key=lambda one: one.id.key))
 
 
 def follow(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> int:
@@ -82,13 +91,14 @@ def parts(session: Session, found: Look) -> list[Part]:
     """Clusters and rotations, for people."""
     return [
         *tables.clusters(found.clusters, style=session.style),
-        *tables.rotations(found.rotations, session.style),
+        *tables.storage(found.accounts, session.style),
+        *tables.rotations(found.rotations, session.style, found.storage),
     ]
 
 
 def documents_of(found: Look) -> dict[str, object]:
     """The same, for machines."""
     return {
-        "clusters": [documents.cluster_json(status) for status in found.clusters],
+        "clusters": [documents.cluster_json(one, found.storage.get(one.cluster_id)) for one in found.clusters],
         "rotations": [documents.rotation_json(rotation) for rotation in found.rotations],
     }

@@ -10,7 +10,8 @@ from cmk_rotation.cli import tables
 from cmk_rotation.cli.following import Look
 from cmk_rotation.cli.session import Session
 from cmk_rotation.cli.times import ago, minute, span
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.controller.retention import named, storage_pins
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.redaction import visible
 from cmk_rotation.domain.rotation import Rotation, Step
@@ -24,6 +25,13 @@ _HELD_BACK = frozenset(
     }
 )
 """Reasons on a rotation's way that are not its course."""
+_ACCOUNTS = {
+    Reason.STORAGE_KEY_DISABLED: "bad",
+    Reason.STORAGE_KEY_EXPIRED: "bad",
+    Reason.STORAGE_BEHIND: "waiting",
+    Reason.STORAGE_UNREAD: "waiting",
+    Reason.STORAGE_OTHER_KEY: "soft",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +57,21 @@ class RotationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A linked storage account, as the page shows it."""
+
+    storage: LinkedStorage
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
 class OldVersion:
     """A previous version of a key, which somebody may want to disable."""
 
     key: Key
     version: str
     not_before: datetime | None
-    """None while a cluster uses it."""
+    """None while a cluster or a linked storage account uses it."""
     pinned_by: tuple[str, ...]
 
 
@@ -73,6 +89,9 @@ class Model:
     """The clusters that need a person."""
     due: tuple[str, ...]
     clusters: tuple[ClusterRow, ...]
+    accounts: tuple[AccountRow, ...]
+    unread: tuple[str, ...]
+    """The linked storage of which nobody knows which versions it uses."""
     rotations: tuple[RotationRow, ...]
     failed: tuple[Rotation, ...]
     old_versions: tuple[OldVersion, ...]
@@ -94,9 +113,11 @@ def model(session: Session, found: Look, steps: Sequence[Step], poison: PoisonQu
         called=tuple(row.status for row in clusters if row.tone == "bad"),
         due=tuple(_due(found, now, warning)),
         clusters=clusters,
+        accounts=tuple(AccountRow(one, _ACCOUNTS.get(one.reason, "good")) for one in found.accounts),
+        unread=tuple(one.id.name for one in found.accounts if one.is_unread),
         rotations=tuple(_rotation(one, steps, longest) for one in found.rotations),
         failed=tuple(one for one in tables.newest(found.rotations) if one.stage is Stage.FAILED),
-        old_versions=tuple(_old_versions(found.rotations, found.clusters)),
+        old_versions=tuple(_old_versions(found)),
         poison=poison.messages if poison else 0,
     )
 
@@ -140,7 +161,7 @@ def _due(found: Look, now: datetime, warning: timedelta) -> list[str]:
             dated.append((status.next_visit.at, f"{name}: next visit"))
     dated += [
         (old.not_before, f"version {old.version} of {old.key.name} may be disabled from then on")
-        for old in _old_versions(found.rotations, found.clusters)
+        for old in _old_versions(found)
         if old.not_before is not None and old.not_before > now
     ]
     return [f"{minute(at)} ({ago(now, at)}): {what}" for at, what in sorted(dated)]
@@ -165,14 +186,17 @@ def _rotation(rotation: Rotation, steps: Sequence[Step], longest: float) -> Rota
     )
 
 
-def _old_versions(rotations: Sequence[Rotation], clusters: Sequence[ClusterStatus]) -> list[OldVersion]:
+def _old_versions(look: Look) -> list[OldVersion]:
     """Each version that a rotation has left, once: it may go when the last of these rotations says so, and nobody uses it."""
     users: dict[tuple[Key, str], set[str]] = {}
-    for status in clusters:
+    for status in look.clusters:
         if status.key is not None and status.key_version:
             users.setdefault((status.key, status.key_version.lower()), set()).add(status.cluster_id.name)
+    for account in look.accounts:
+        for pin in storage_pins(account):
+            users.setdefault((pin.key, pin.version), set()).update(named([account.id]))
     found: dict[tuple[Key, str], list[Rotation]] = {}
-    for rotation in rotations:
+    for rotation in look.rotations:
         if rotation.stage is Stage.SUCCEEDED and rotation.from_version and rotation.key is not None:
             found.setdefault((rotation.key, rotation.from_version.lower()), []).append(rotation)
     old = []

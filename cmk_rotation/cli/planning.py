@@ -17,14 +17,20 @@ def plan(session: Session) -> int:
     with screen.asking("Asking Azure about every cluster in scope"):
         found, planned = plan_all(world)
     now = world.now()
-    decided = [(requeue.observed(observation, decision, now), decision.action) for observation, decision in planned]
+    decided = [(requeue.observed(seen, decision, now), decision.action, seen.storage) for seen, decision in planned]
     if session.options.json:
         screen.show_json(
-            {"clusters": [{**documents.cluster_json(status), "decision": action} for status, action in decided]}
+            {
+                "clusters": [
+                    {**documents.cluster_json(one, storage), "decision": action} for one, action, storage in decided
+                ]
+            }
         )
     else:
-        actions = {status.cluster_id.key: action for status, action in decided}
-        screen.show(tables.clusters([status for status, _ in decided], actions, session.style))
+        actions = {status.cluster_id.key: action for status, action, _ in decided}
+        shown = tables.clusters([status for status, _, _ in decided], actions, session.style)
+        accounts = {one.id: one for _, _, storage in decided for one in storage or () if one.is_linked}
+        screen.show([*shown, *tables.storage(list(accounts.values()), session.style)])
     for scope, failure in found.failed.items():
         screen.complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
     for scope in found.empty:

@@ -1,6 +1,6 @@
 """`status`: what is on record."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from cmk_rotation.cli import selection, tables
@@ -38,7 +38,7 @@ def status(session: Session) -> int:
     return ExitCode.DONE
 
 
-def on_record(session: Session, records: Iterable[tuple[ClusterId, Record]]) -> Look:
+def on_record(session: Session, records: Collection[tuple[ClusterId, Record]]) -> Look:
     """What some clusters' records show of what was asked for, newest rotation first."""
     since, key = getattr(session.options, "since", None) or _EVER, getattr(session.options, "key", None)
     rotations = [
@@ -52,6 +52,7 @@ def on_record(session: Session, records: Iterable[tuple[ClusterId, Record]]) -> 
     return Look(
         tuple(status for status in clusters if key is None or selection.is_of_key(key, status.key)),
         tuple(sorted(rotations, key=lambda rotation: rotation.requested_at, reverse=True)),
+        {one: record.storage for one, record in records},
     )
 
 

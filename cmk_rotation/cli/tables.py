@@ -1,20 +1,27 @@
 """Records as people read them: tables, and below them what somebody should do. Times are UTC."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cmk_rotation.cli.shown import UNKNOWN, Call, Cell, Content, Part, Table, Tone
 from cmk_rotation.cli.times import Clock, minute, span
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue
-from cmk_rotation.domain.vocabulary import OPEN, Action, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Action, Reason, Stage
 
 _STAGES = {Stage.SUCCEEDED: Tone.GOOD, Stage.FAILED: Tone.BAD, Stage.SUPERSEDED: Tone.QUIET}
 _ACTIONS = {Action.ATTENTION: Tone.BAD, Action.NOTHING: Tone.GOOD}
+_STORAGE = {
+    Reason.STORAGE_KEY_DISABLED: Tone.BAD,
+    Reason.STORAGE_KEY_EXPIRED: Tone.BAD,
+    Reason.STORAGE_BEHIND: Tone.WAITING,
+    Reason.STORAGE_UNREAD: Tone.WAITING,
+}
+"""What of a storage account somebody should see to."""
 _SHORT = 8
 """Characters of a version that tell it from the others."""
 
@@ -69,8 +76,34 @@ def clusters(
     return [Table(heads if actions is None else [*heads, "decision"], rows), *calls]
 
 
-def rotations(found: Sequence[Rotation], style: Style = SHORT) -> list[Part]:
-    """Rotations, and why any of them failed."""
+def storage(accounts: Sequence[LinkedStorage], style: Style = SHORT) -> list[Part]:
+    """Linked storage accounts, and what somebody should do."""
+    if not accounts:
+        return []
+    heads = ["linked storage", "of", "key", "in use", "newest", "reason", "since"]
+    rows: list[list[Content]] = []
+    for one in accounts:
+        used = one.account_key
+        rows.append(
+            [
+                Cell(one.id.text if style.wide else one.id.name, Tone.STRONG),
+                ", ".join(style.cluster(cluster).text for cluster in one.clusters),
+                used.key_name if used else None,
+                (style.version(used.in_use) or used.mode) if used else None,
+                style.version(one.newest_version),
+                Cell(one.reason, _STORAGE.get(one.reason, Tone.PLAIN)),
+                style.time(one.since),
+            ]
+        )
+    return [Table(heads, rows), *(Call(one.message, one.remedy) for one in accounts if one.reason in _STORAGE)]
+
+
+def rotations(
+    found: Sequence[Rotation],
+    style: Style = SHORT,
+    linked: Mapping[ClusterId, Sequence[LinkedStorage] | None] | None = None,
+) -> list[Part]:
+    """Rotations, and why any of them failed; `linked`, by cluster, add which storage accounts nobody could read."""
     if not found:
         return ["No rotations."]
     heads = ["cluster", "key", "from", "to", "stage", "reason", "ended", "took", "keep old version until"]
@@ -89,8 +122,15 @@ def rotations(found: Sequence[Rotation], style: Style = SHORT) -> list[Part]:
         for rotation in found
     ]
     failed = [Call(rotation.message, rotation.remedy) for rotation in newest(found) if rotation.stage is Stage.FAILED]
-    kept = any(rotation.outcome.keep_old_version_until for rotation in found)
-    return [Table(heads, rows), *failed, *([KEPT] if kept else [])]
+    kept = [rotation.cluster_id for rotation in found if rotation.outcome.keep_old_version_until]
+    unread = {one.id.name for cluster in kept for one in (linked or {}).get(cluster) or () if one.is_unread}
+    return [Table(heads, rows), *failed, *([KEPT] if kept else []), *([_unread(unread)] if unread else [])]
+
+
+def _unread(names: Iterable[str]) -> Cell:
+    return Cell(
+        f"Whether linked storage uses an old version could not be read of {', '.join(sorted(names))}.", Tone.WAITING
+    )
 
 
 KEPT = Cell(

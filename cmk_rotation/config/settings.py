@@ -57,6 +57,11 @@ SETTINGS = (
     Setting("EXPIRY_WARNING_DAYS", "30", "warn when the version in use expires within this"),
     Setting("OUTCOME_TOPIC_ENDPOINT", "", "Event Grid topic that gets one CloudEvent per finished rotation"),
     Setting(
+        "STORAGE_ACCOUNTS",
+        "watch",
+        "`watch` reads the storage accounts linked to the clusters' workspaces, and counts them; `ignore` does not",
+    ),
+    Setting(
         "TELEMETRY_WORKSPACE_ID", "", "workspace that this log goes to: an ERROR if a cluster in scope is linked to it"
     ),
 )
@@ -113,6 +118,7 @@ class Settings:
     client_id: str | None = None
     outcome_topic_endpoint: str | None = None
     telemetry_workspace: str | None = None
+    watches_storage: bool = True
     app_name: str = "local"
     """The function app's name, as App Service has it in `WEBSITE_SITE_NAME`."""
 
@@ -133,6 +139,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         client_id=_guid(given, "AZURE_CLIENT_ID", problems),
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
         telemetry_workspace=_workspace(given, problems),
+        watches_storage=_watches_storage(given, problems),
         app_name=environ.get("WEBSITE_SITE_NAME") or "local",
     )
     _check_schedule(given, problems)
@@ -177,6 +184,15 @@ def _mode(given: Mapping[str, str], problems: list[str]) -> Mode:
     message = "is not set" if word is None else f"is '{one_line(word)}'"
     problems.append(f"MODE {message}: expected exactly 'enforce' or 'observe'.")
     return Mode.OBSERVE
+
+
+def _watches_storage(given: Mapping[str, str], problems: list[str]) -> bool:
+    word = given.get("STORAGE_ACCOUNTS", "watch")
+    if word == "update":
+        problems.append("STORAGE_ACCOUNTS is 'update', which is not supported yet: expected 'watch' or 'ignore'.")
+    elif word not in {"watch", "ignore"}:
+        problems.append(f"STORAGE_ACCOUNTS is '{one_line(word)}': expected exactly 'watch' or 'ignore'.")
+    return word != "ignore"
 
 
 def _cloud(given: Mapping[str, str], problems: list[str]) -> Cloud:

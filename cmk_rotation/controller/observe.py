@@ -6,7 +6,15 @@ from traceback import extract_tb
 from cmk_rotation.controller.ports import AzureCallError, World
 from cmk_rotation.decisions.observation import Decision, Glance, Observation, Seen, UnreadableCluster, under_way
 from cmk_rotation.decisions.update_rules import is_enough
-from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, Operation, Workspace, same_version
+from cmk_rotation.domain.azure_resources import (
+    AccountKey,
+    Cluster,
+    Failure,
+    KeyVersion,
+    Operation,
+    Workspace,
+    same_version,
+)
 from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId, Key, operation_id
 from cmk_rotation.domain.redaction import one_line
@@ -66,6 +74,7 @@ def unreadable(world: World, cluster_id: ClusterId, failure: Failure, record: Re
         rotations=record.rotations,
         status=record.status,
         unreadable_rows=record.unreadable_rows,
+        storage=record.storage,
     )
 
 
@@ -91,12 +100,13 @@ def assemble(
         rotations=record.rotations,
         status=record.status,
         unreadable_rows=record.unreadable_rows,
+        storage=record.storage,
     )
 
 
-def vault_in_cloud(world: World, cluster: Cluster) -> bool:
-    """Whether the cluster's vault is one that may be called."""
-    return cluster.key is not None and cluster.key.vault.endswith(world.vault_suffixes)
+def vault_in_cloud(world: World, user: Cluster | AccountKey) -> bool:
+    """Whether the vault of a cluster's or a storage account's key is one of this cloud's, which may be called."""
+    return user.key is not None and user.key.vault.endswith(world.vault_suffixes)
 
 
 def read_versions(world: World, cluster: Cluster) -> tuple[KeyVersion, ...] | Failure:

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from cmk_rotation.domain.azure_resources import Accepted, Cluster, Failure, KeyVersion, Listed, Operation
-from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
-from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.azure_resources import Accepted, AccountKey, Cluster, Failure, KeyVersion, Listed, Operation
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage, Pin, Record
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope, StorageId
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Mode, Reason
+
+type Pinner = ClusterId | StorageId
+"""Who can pin a version of a key: a cluster, or a storage account."""
 
 
 class AzureCallError(Exception):
@@ -78,6 +81,18 @@ class Keys(Protocol):
         ...
 
 
+class LinkedAccounts(Protocol):
+    """The storage accounts that workspaces are linked to. Every method may raise `AzureCallError`."""
+
+    def of_workspace(self, workspace: StorageId) -> tuple[StorageId, ...]:
+        """The storage accounts that a workspace keeps saved queries, log alerts and custom logs in."""
+        ...
+
+    def key_of(self, account: StorageId) -> AccountKey | None:
+        """The key of its owner's that encrypts an account; None where Azure's own does."""
+        ...
+
+
 class Records(Protocol):
     """The table `rotations`. Every method may raise `StorageUnavailableError`."""
 
@@ -89,12 +104,12 @@ class Records(Protocol):
         """What is on record about all clusters."""
         ...
 
-    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
-        """The other clusters that the index names under a version; not many more of them are read than are asked for."""
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[Pinner]:
+        """The others that the index names under a version; not many more of them are read than are asked for."""
         ...
 
-    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
-        """Name a cluster in the index under some versions, and under others not any more."""
+    def index(self, who: Pinner, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        """Name a cluster or a storage account in the index under some versions, and under others not any more."""
         ...
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
@@ -110,6 +125,10 @@ class Records(Protocol):
 
     def save_rotation(self, rotation: Rotation, step: Step | None = None) -> Rotation:
         """Write a rotation's row likewise, and in the same transaction a line of its history."""
+        ...
+
+    def save_storage(self, storage: LinkedStorage) -> None:
+        """Write the row of a storage account, over the one that is there: only reconcile does."""
         ...
 
     def notices(self) -> Iterable[Notice]:
@@ -176,3 +195,5 @@ class World:
     """With their leading dot, lower case: `.vault.azure.net`."""
     telemetry_workspace: str | None = None
     """ARM id of the workspace that this app's own telemetry goes to, if it is known."""
+    storage: LinkedAccounts | None = None
+    """None where nobody is to look at storage accounts."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 from cmk_rotation.controller.alerts import KEY_IS_DEAD, alerts_due, observation_fields
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
 from cmk_rotation.controller.heartbeat import Tally, counted, log_heartbeat
+from cmk_rotation.controller.linked_storage import watch_storage
 from cmk_rotation.controller.notices import log_notices
 from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
@@ -46,6 +47,7 @@ def reconcile(world: World) -> None:
         raise
     pinned = pinned_by(world, records)
     tally = Tally()
+    versions: dict[Key, tuple[KeyVersion, ...] | Failure] = {}
     wanted: list[ClusterId] = []
     for unseen in unlisted(world, found, records):
         with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], tally):
@@ -57,12 +59,14 @@ def reconcile(world: World) -> None:
             record = records.get(cluster.id, Record())
             with _called_out_by_name(world, cluster.id, record, tally):
                 seen = assemble(world, cluster, read(), record, RequestedBy.RECONCILE)
+                versions |= {cluster.key: seen.versions} if cluster.key else {}
                 wanted += _look_after(world, seen, pinned, tally)
         _request(world, wanted, tally)
     _let_go(world, records, tally)
     log_notices(world, found)
     log_heartbeat(world, found, tally, began)
-    mend_index(world, records)  # Last: it is no record, and must not cost the heartbeat.
+    mend_index(world, records)  # After the heartbeat, which it must not cost: it is no record.
+    watch_storage(world, found.clusters.values(), records, versions, until=began + READING_LASTS)
 
 
 def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from cmk_rotation.controller.ports import ConflictError, World
+from cmk_rotation.controller.ports import ConflictError, Pinner, World
 from cmk_rotation.decisions.observation import Observation
 from cmk_rotation.domain.azure_resources import same_version
-from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
-from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage, Pin, Record
+from cmk_rotation.domain.identifiers import ClusterId, Key, StorageId
 from cmk_rotation.domain.rotation import Rotation, Step, old_version_kept
 from cmk_rotation.domain.timing import SECOND_READ_AFTER
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
@@ -21,8 +21,8 @@ from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 MOST_NAMED = 10
 """Clusters that are named as pinning an old version; one more is asked for, to tell whether there are others."""
 
-type PinnedBy = Mapping[Pin, frozenset[ClusterId]]
-"""The clusters in scope that pin a version of a key."""
+type PinnedBy = Mapping[Pin, frozenset[Pinner]]
+"""The clusters in scope, and the storage accounts linked to them, that pin a version of a key."""
 
 
 def keep_old_version(world: World, rotation: Rotation) -> Rotation:
@@ -36,13 +36,20 @@ def keep_old_version(world: World, rotation: Rotation) -> Rotation:
         return old_version_kept(rotation, None)
     world.records.index(rotation.cluster_id, add=[reached] if reached else [], remove=[left])
     others = world.records.pinning(left, other_than=rotation.cluster_id, most=MOST_NAMED + 1)
-    in_scope = [one for one in others if any(scope.contains(one) for scope in world.scopes)]
+    in_scope = [one for one in others if _counts(world, one)]
     return old_version_kept(rotation, None if in_scope else _from_now(world), named(in_scope))
 
 
-def named(clusters: Iterable[ClusterId]) -> tuple[str, ...]:
-    """The names of some clusters, and an ellipsis for more than ten."""
-    return few(one.name for one in clusters)
+def _counts(world: World, who: Pinner) -> bool:
+    """Whether it matters that somebody pins a version: a cluster in scope, or an account where those are looked at."""
+    if isinstance(who, StorageId):
+        return world.storage is not None
+    return any(scope.contains(who) for scope in world.scopes)
+
+
+def named(users: Iterable[Pinner]) -> tuple[str, ...]:
+    """The names of some clusters and storage accounts, and an ellipsis for more than ten."""
+    return few(one.name if isinstance(one, ClusterId) else f"storage account {one.name}" for one in users)
 
 
 def few(names: Iterable[str]) -> tuple[str, ...]:
@@ -69,11 +76,22 @@ def pins(world: World, cluster_id: ClusterId, record: Record) -> frozenset[Pin]:
 
 def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
     """Who pins which version."""
-    pinned: dict[Pin, set[ClusterId]] = {}
+    pinned: dict[Pin, set[Pinner]] = {}
     for cluster_id, record in records.items():
         for pin in pins(world, cluster_id, record):
             pinned.setdefault(pin, set()).add(cluster_id)
-    return {pin: frozenset(clusters) for pin, clusters in pinned.items()}
+        for storage in record.storage or () if world.storage is not None else ():
+            for pin in storage_pins(storage):
+                pinned.setdefault(pin, set()).add(storage.id)
+    return {pin: frozenset(users) for pin, users in pinned.items()}
+
+
+def storage_pins(storage: LinkedStorage) -> frozenset[Pin]:
+    """The versions that a storage account needs: the one that it names, and the one that it uses until it has moved."""
+    used = storage.account_key
+    if used is None or not storage.is_linked:
+        return frozenset()
+    return frozenset(filter(None, (pin_of(used.key, one) for one in (used.key_version, used.version_in_use))))
 
 
 def mend_index(world: World, records: Mapping[ClusterId, Record]) -> None:

@@ -14,7 +14,7 @@ from cmk_rotation.domain.azure_resources import (
     Workspace,
     same_version,
 )
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.remedies import Remedy, remedy_for
 from cmk_rotation.domain.repairs import Names, with_refused
@@ -64,6 +64,7 @@ class Look:
     rotations: tuple[Rotation, ...] = ()
     status: ClusterStatus | None = None
     unreadable_rows: tuple[str, ...] = ()
+    storage: tuple[LinkedStorage, ...] | None = None
 
     @property
     def unfinished(self) -> tuple[Rotation, ...]:

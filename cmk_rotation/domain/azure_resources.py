@@ -96,6 +96,35 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountKey:
+    """The key of its owner's that encrypts a storage account, as ARM shows it."""
+
+    key_vault_uri: str
+    key_name: str
+    key_version: str | None = None
+    """The version that the account pins; None where it follows its key by itself."""
+    version_in_use: str | None = None
+    """The version of this key that Azure Storage says it uses; None where it does not say."""
+    rotated_at: datetime | None = None
+    """When Azure Storage last took another version up."""
+
+    @property
+    def key(self) -> Key | None:
+        """The key, in the form made for comparing; None if it cannot be understood."""
+        return Key.of(self.key_vault_uri, self.key_name)
+
+    @property
+    def mode(self) -> KeyMode:
+        """How the account is tied to its key."""
+        return KeyMode.PINNED if self.key_version else KeyMode.AUTO
+
+    @property
+    def in_use(self) -> str | None:
+        """The version that it cannot be read without: until Azure Storage has moved, not the one that it names."""
+        return self.version_in_use or self.key_version
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableEntry:
     """An entry in a list of clusters that cannot be read."""
 

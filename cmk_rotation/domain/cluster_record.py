@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cmk_rotation.domain.identifiers import ClusterId, Key
+from cmk_rotation.domain.azure_resources import AccountKey
+from cmk_rotation.domain.identifiers import ClusterId, Key, StorageId
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import KeyMode, Reason
 
@@ -89,11 +90,49 @@ class ClusterStatus:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A version of a key that a cluster needs: the one in use, or the one that an update under way leads to."""
+    """A version of a key that a cluster or a storage account needs: the one in use, or the one that an update leads to."""
 
     key: Key
     version: str
     """In lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedStorage:
+    """What was last found out about a storage account linked to workspaces of clusters.
+
+    Or of a workspace, as long as the accounts that it is linked to cannot be read.
+    """
+
+    id: StorageId
+    clusters: tuple[ClusterId, ...]
+    """The clusters whose workspaces led there."""
+    reason: Reason
+    since: datetime
+    message: str
+    remedy: str
+    looked_at: datetime
+    account_key: AccountKey | None = None
+    """None where it is not known."""
+    newest_version: str | None = None
+    called_for: Reason | None = None
+    """What a person was last called for; None once that is over."""
+    called_at: datetime | None = None
+    said: str | None = None
+    """What `storage.status` last said."""
+    said_at: datetime | None = None
+    pins: frozenset[Pin] = frozenset()
+    """Under which versions the index names it."""
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it still is what it is on record for: rows are never deleted."""
+        return self.reason is not Reason.STORAGE_UNLINKED
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nobody knows which versions it needs."""
+        return self.is_linked and self.account_key is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +145,5 @@ class Record:
     """The keys of rows that should be rotations and cannot be, for a row is found by its key alone."""
     pins: frozenset[Pin] = frozenset()
     """Under which versions the index names the cluster. Read with everything alone: the index lies in partitions of its own."""
+    storage: tuple[LinkedStorage, ...] | None = None
+    """The storage accounts that the cluster's workspaces led to. Read with everything alone, likewise; else None."""

@@ -3,9 +3,10 @@
 Times are UTC, ISO 8601 with `Z`. Unknown is None, never an empty string.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
 from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.rotation import Rotation, Step
 
@@ -51,8 +52,8 @@ def rotation_json(rotation: Rotation) -> dict[str, object]:
     }
 
 
-def cluster_json(status: ClusterStatus) -> dict[str, object]:
-    """A cluster."""
+def cluster_json(status: ClusterStatus, storage: Sequence[LinkedStorage] | None = None) -> dict[str, object]:
+    """A cluster, with the storage accounts that its workspaces are linked to; None where they were not asked for."""
     return {
         "clusterId": status.cluster_id.text,
         "mode": status.mode.value if status.mode else None,
@@ -69,6 +70,27 @@ def cluster_json(status: ClusterStatus) -> dict[str, object]:
         "remedy": status.remedy,
         "lookedAt": _iso(status.looked_at),
         "nextVisitAt": _iso(status.next_visit.at if status.next_visit else None),
+        "storageAccounts": None if storage is None else [_storage_json(one) for one in storage if one.is_linked],
+    }
+
+
+def _storage_json(storage: LinkedStorage) -> dict[str, object]:
+    key = storage.account_key
+    return {
+        "resourceId": storage.id.text,
+        "resourceType": "storageAccount" if storage.id.is_account else "workspace",
+        "mode": key.mode.value if key else None,
+        "keyVaultUri": key.key_vault_uri if key else None,
+        "keyName": key.key_name if key else None,
+        "keyVersion": key.key_version if key else None,
+        "versionInUse": key.version_in_use if key else None,
+        "rotatedAt": _iso(key.rotated_at if key else None),
+        "newestVersion": storage.newest_version,
+        "reason": storage.reason.value,
+        "since": _iso(storage.since),
+        "message": storage.message,
+        "remedy": storage.remedy,
+        "lookedAt": _iso(storage.looked_at),
     }
 
 

@@ -18,6 +18,11 @@ _SCOPE = re.compile(f"{_SUBSCRIPTION}(?:{_GROUP}(?:{_CLUSTER})?)?", re.IGNORECAS
 _APP_ID = re.compile(
     f"{_SUBSCRIPTION}{_GROUP}" + r"/providers/Microsoft\.Web/sites/(?P<name>[a-z0-9-]{1,60})", re.IGNORECASE | re.ASCII
 )
+_STORAGE_ID = re.compile(
+    f"{_SUBSCRIPTION}{_GROUP}/providers/"
+    r"(?P<kind>Microsoft\.Storage/storageAccounts|Microsoft\.OperationalInsights/workspaces)/(?P<name>[a-z0-9-]{3,63})",
+    re.IGNORECASE | re.ASCII,
+)
 _OPERATION_PATH = re.compile(
     _SUBSCRIPTION + r"/providers/Microsoft\.OperationalInsights/locations/[a-z0-9-]+/operationStatuses/"
     r"(?P<operation>(?=[._-]*[a-z0-9])[a-z0-9._-]+)",
@@ -61,6 +66,30 @@ class ClusterId:
     @property
     def name(self) -> str:
         """The cluster's name."""
+        return self.text.split("/")[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageId:
+    """The ARM id of a storage account that a workspace is linked to, or of the workspace where its links cannot be read."""
+
+    text: str = field(compare=False)
+    key: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self | None:
+        """Read an id, as strictly as a cluster's; a slash at its end is forgiven."""
+        text = text.removesuffix("/") if isinstance(text, str) else ""
+        return cls(text, text.lower()) if _STORAGE_ID.fullmatch(text) else None
+
+    @property
+    def is_account(self) -> bool:
+        """Whether it is a storage account, and not a workspace."""
+        return "/providers/microsoft.storage/" in self.key
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
         return self.text.split("/")[-1]
 
 

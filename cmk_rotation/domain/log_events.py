@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
-from cmk_rotation.domain.cluster_record import ClusterStatus
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from cmk_rotation.domain.remedies import Remedy
 from cmk_rotation.domain.repairs import Right
@@ -41,6 +41,7 @@ class LogEvent(StrEnum):
     CLUSTER_ATTENTION = "cluster.attention"
     CLUSTER_RECOVERED = "cluster.recovered"
     CLUSTER_UNREADABLE = "cluster.unreadable"
+    STORAGE_STATUS = "storage.status"
     RECORD_UNREADABLE = "record.unreadable"
     OLD_VERSION_DISABLED_EARLY = "old-version.disabled-early"
     RECONCILE_FINISHED = "reconcile.finished"
@@ -300,6 +301,34 @@ def cluster_recovered(about: _Fields, reason: Reason, message: str, called_for: 
     """What a person was called for is over."""
     over = f"{message} (attention for {called_for} is over)"
     return _info(LogEvent.CLUSTER_RECOVERED, **about, reason=reason, message=over)
+
+
+def storage_fields(storage: LinkedStorage) -> _Fields:
+    """The ids that a line about a storage account carries. `clusterId` is a cluster that led there."""
+    key = storage.account_key
+    return {
+        "clusterId": storage.clusters[0].text if storage.clusters else None,
+        "resourceId": storage.id.text,
+        "resourceType": "storageAccount" if storage.id.is_account else "workspace",
+        "vault": key.key.vault if key and key.key else None,
+        "keyName": key.key_name if key else None,
+    }
+
+
+def storage_status(storage: LinkedStorage) -> LogLine:
+    """What is so of a storage account, or why that is not known."""
+    key = storage.account_key
+    return _info(
+        LogEvent.STORAGE_STATUS,
+        **storage_fields(storage),
+        clusters=len(storage.clusters),
+        mode=key.mode if key else None,
+        keyVersion=key.key_version if key else None,
+        versionInUse=key.version_in_use if key else None,
+        newestVersion=storage.newest_version,
+        reason=storage.reason,
+        message=storage.message,
+    )
 
 
 def cluster_unreadable(entry: UnreadableEntry, since: datetime) -> LogLine:

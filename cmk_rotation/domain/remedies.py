@@ -138,6 +138,29 @@ REMEDIES: dict[Reason, str] = {
         "The cluster names a vault outside this cloud, which is never called. Check AZURE_CLOUD, or KEY_VAULT_SUFFIXES with "
         "a custom cloud, and the cluster's keyVaultUri."
     ),
+    Reason.STORAGE_CURRENT: "Nothing to do now. It pins this version: after the next rotation, move it too.",
+    Reason.STORAGE_FOLLOWS: (
+        "Nothing to do: Azure Storage looks for a newer version daily, and moves this account by itself. Keep the version that "
+        "it uses enabled until it has."
+    ),
+    Reason.STORAGE_BEHIND: (
+        "Keep the old version enabled: without it, saved queries and log alerts are lost. Move the account by hand "
+        "(Encryption, in the portal), or let it follow its key by itself; this app does not touch it."
+    ),
+    Reason.STORAGE_OTHER_KEY: "Nothing to do here: no cluster in scope uses the account's key, so its versions are not read.",
+    Reason.STORAGE_UNLINKED: _NOTHING,
+    Reason.STORAGE_UNREAD: (
+        "Give the app's identity Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read on the workspaces and "
+        "Microsoft.Storage/storageAccounts/read on the accounts (both are in Reader), or look yourself before you disable an old "
+        "version. With STORAGE_ACCOUNTS=ignore nobody looks."
+    ),
+    Reason.STORAGE_KEY_DISABLED: (
+        "Is this a revocation? If so, leave it. If not, enable or recover the version at once: until then nobody reads the "
+        "account's saved queries and log alerts. Then move the account to the newest version."
+    ),
+    Reason.STORAGE_KEY_EXPIRED: (
+        "Extend the expiry date of the version that the account uses, then move the account to the newest version."
+    ),
 }
 
 _REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
@@ -151,6 +174,8 @@ _REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
     Reason.CLUSTER_ACCESS_DENIED: (repairs.LET_APP_UPDATE,),
     Reason.KEY_VAULT_BLOCKED: (repairs.ADMIT,),
     Reason.KEY_NOT_FOUND: (repairs.RECOVER,),
+    Reason.STORAGE_KEY_DISABLED: (repairs.ENABLE,),
+    Reason.STORAGE_KEY_EXPIRED: (repairs.EXTEND,),
 }
 _LET_APP_READ: Mapping[bool | None, tuple[Repair, ...]] = {
     False: (repairs.LET_APP_READ,),

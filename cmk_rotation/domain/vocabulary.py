@@ -100,6 +100,16 @@ class Reason(StrEnum):
     VAULT_NOT_IN_CLOUD = "vault-not-in-cloud"
     UNEXPECTED_ERROR = "unexpected-error"
 
+    # of a storage account that is linked to a workspace of a cluster
+    STORAGE_CURRENT = "storage-current"
+    STORAGE_FOLLOWS = "storage-follows"
+    STORAGE_BEHIND = "storage-behind"
+    STORAGE_OTHER_KEY = "storage-other-key"
+    STORAGE_UNLINKED = "storage-unlinked"
+    STORAGE_UNREAD = "storage-unread"
+    STORAGE_KEY_DISABLED = "storage-key-disabled"
+    STORAGE_KEY_EXPIRED = "storage-key-expired"
+
 
 UNREACHABLE = frozenset({Reason.CLUSTER_UNREACHABLE, Reason.KEY_UNREACHABLE})
 """One trouble, whichever of the two a look meets first: said once, not each time that it takes the other shape."""

@@ -97,6 +97,7 @@ var productSettings = {
   ARM_API_VERSION: armApiVersion
   KEY_VAULT_API_VERSION: keyVaultApiVersion
   STORAGE_API_VERSION: storageApiVersion
+  STORAGE_ACCOUNTS: 'watch'
   TELEMETRY_WORKSPACE_ID: workspaceId
   // As many as host.json gives one instance visits, which mostly wait.
   PYTHON_THREADPOOL_THREAD_COUNT: '32'

@@ -24,7 +24,7 @@ resource clusterRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (
   name: guid(toLower(subscription().id), token, 'clusters')
   properties: {
     roleName: 'CMK rotation: clusters (${uniqueString(toLower(subscription().id), token)})'
-    description: 'Read and update dedicated clusters, follow the updates, read the state of linked workspaces. ${mark}'
+    description: 'Read and update dedicated clusters, follow the updates, read the state and the linked storage of workspaces. ${mark}'
     type: 'CustomRole'
     assignableScopes: ['/subscriptions/${subscription().subscriptionId}']
     permissions: [
@@ -34,6 +34,7 @@ resource clusterRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (
           'Microsoft.OperationalInsights/clusters/write'
           'Microsoft.OperationalInsights/locations/operationStatuses/read'
           'Microsoft.OperationalInsights/workspaces/read'
+          'Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read'
         ]
         notActions: []
         dataActions: []

@@ -28,6 +28,7 @@ CLUSTER_ROLES = {
             "Microsoft.OperationalInsights/clusters/write",
             OPERATIONS,
             "Microsoft.OperationalInsights/workspaces/read",
+            "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",
         )
     ),
     "OPERATION_ROLE_ID": Needed((OPERATIONS,)),

@@ -1,13 +1,30 @@
-"""Microsoft.Storage in ARM: storage accounts and their keys."""
+"""Microsoft.Storage in ARM: storage accounts, their keys, and the keys of their owners' that encrypt them.
+
+An account asks the vault as itself: of its identity no more is simulated than that.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm.answers import EITHER, GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
+from simulator.arm.answers import (
+    EITHER,
+    GROUP,
+    ArmError,
+    Handler,
+    answer,
+    check_method,
+    check_right,
+    envelope,
+    listed,
+    not_found,
+)
+from simulator.clock import iso
 from simulator.entra.roles import within
 from simulator.state import State
+from simulator.storage.accounts import StorageAccount
+from simulator.storage.customer_keys import CHECKED_EVERY, CustomerKey
 
 
 class StorageAccounts:
@@ -34,13 +51,54 @@ class StorageAccounts:
         )
 
     def _account(self, request: Request, principal: str, path: dict[str, str]) -> Response:
-        check_right(self.state.rights, principal, "Microsoft.Storage/storageAccounts/read", request.path)
-        if path["name"].lower() not in self.state.accounts:
+        check_method(request, "GET", "PATCH")
+        verb = "read" if request.method == "GET" else "write"
+        check_right(self.state.rights, principal, f"Microsoft.Storage/storageAccounts/{verb}", request.path)
+        account = self.state.accounts.get(path["name"].lower())
+        if account is None or account.resource_id.lower() != request.path.rstrip("/").lower():
             raise not_found(request.path)
-        return answer(self._account_body(path["name"].lower()))
+        if request.method == "PATCH":
+            self._patch(account, request.get_json(force=True, silent=True))
+        return answer(self._account_body(account.name))
+
+    def _patch(self, account: StorageAccount, body: Any) -> None:
+        """Give the account another key, or another version. What else a PATCH may hold is left as it is."""
+        properties = body.get("properties") if isinstance(body, dict) else None
+        encryption = properties.get("encryption") if isinstance(properties, dict) else None
+        if not isinstance(encryption, dict):
+            return
+        key = encryption.get("keyvaultproperties")
+        if str(encryption.get("keySource")).lower() != "microsoft.keyvault" or not isinstance(key, dict):
+            raise ArmError(400, "InvalidRequestPropertyValue", "The value of the request property is invalid.")
+        uri, name, version = (str(key.get(part) or "") for part in ("keyvaulturi", "keyname", "keyversion"))
+        if not self._usable(account, uri, name, version):
+            # The code and the words are Azure's; the status is reported of the same failure elsewhere.
+            message = "The operation failed because of authentication issue on the keyvault."
+            raise ArmError(403, "KeyVaultAuthenticationFailure", message)
+        self.state.encrypt(account, uri, name, version)
+
+    def _usable(self, account: StorageAccount, uri: str, name: str, version: str) -> bool:
+        """Whether an account can read, wrap and unwrap with a key's version, or its newest."""
+        vault = self.state.vault_at(uri)
+        key = vault.keys.get(name.lower()) if vault else None
+        found = key.find(version) if key else None
+        rights = ("read", "wrap/action", "unwrap/action")
+        granted = vault is not None and all(vault.grants(account.resource_id, one) for one in rights)
+        return granted and found is not None and found.enabled
+
+    def _check_for_newer(self, account: StorageAccount) -> None:
+        """What Azure Storage does daily for an account that follows its key. Without the right, it stays where it is."""
+        key, now = account.customer_key, self.state.clock.timestamp()
+        if key is None or key.version or now - key.checked < CHECKED_EVERY:
+            return
+        key.checked = now
+        newest = self.state.newest_at(key.vault_uri, key.name)
+        if newest != key.in_use and self._usable(account, key.vault_uri, key.name, newest):
+            key.in_use, key.rotated = newest, now
 
     def _account_body(self, name: str) -> dict[str, Any]:
         account = self.state.accounts[name]
+        self._check_for_newer(account)
         kinds = ("queue", "table")
         return {
             **envelope(account.resource_id, "Microsoft.Storage/storageAccounts"),
@@ -65,10 +123,15 @@ class StorageAccounts:
         return answer({"keys": keys})
 
 
-def _encryption(key: tuple[str, str, str] | None) -> dict[str, Any]:
-    """As the REST reference of Microsoft.Storage has it, whose names of these properties are in lower case."""
+def _encryption(key: CustomerKey | None) -> dict[str, Any]:
+    """As the REST reference of Microsoft.Storage has it: what one sets has names in lower case, what Azure tells has not."""
     if key is None:
         return {"keySource": "Microsoft.Storage"}
-    uri, name, version = key
-    properties = {"keyvaulturi": uri, "keyname": name, "keyversion": version}
+    properties = {
+        "keyvaulturi": key.vault_uri,
+        "keyname": key.name,
+        **({"keyversion": key.version} if key.version else {}),
+        "currentVersionedKeyIdentifier": f"{key.vault_uri.rstrip('/')}/keys/{key.name}/{key.in_use}",
+        "lastKeyRotationTimestamp": iso(key.rotated),
+    }
     return {"keySource": "Microsoft.Keyvault", "keyvaultproperties": properties}

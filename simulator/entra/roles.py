@@ -96,6 +96,7 @@ ROLES = {
                 "Microsoft.OperationalInsights/clusters/write",
                 "Microsoft.OperationalInsights/locations/operation*/read",
                 "Microsoft.OperationalInsights/workspaces/read",
+                "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",
             ),
             custom=True,
         ),

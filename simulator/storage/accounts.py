@@ -10,6 +10,7 @@ from simulator.entra import identity
 from simulator.entra.rights import Rights
 from simulator.entra.tenants import Tenants
 from simulator.storage import QueueService, StorageError, TableService
+from simulator.storage.customer_keys import CustomerKey
 
 
 @dataclass(slots=True)
@@ -24,8 +25,8 @@ class StorageAccount:
     clock: Clock
     rights: Rights
     tenants: Tenants
-    customer_key: tuple[str, str, str] | None = None
-    """URI of the vault, name and version of the key that encrypts it; an empty version follows the newest."""
+    customer_key: CustomerKey | None = None
+    """None for a key of Azure's own."""
     queues: QueueService = field(init=False)
     tables: TableService = field(init=False)
 

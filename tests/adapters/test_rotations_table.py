@@ -410,7 +410,7 @@ def test_the_index_can_be_written_twice_and_deleted_twice_and_is_read_with_every
     pins = [Pin(KEY, "aaa"), Pin(KEY, "bbb")]
     for _ in range(2):
         records.index(cluster_id("Law-One"), add=pins, remove=[])
-    assert records.everything() == {cluster_id("law-one"): Record(pins=frozenset(pins))}
+    assert records.everything() == {cluster_id("law-one"): Record(pins=frozenset(pins), storage=())}
     assert next(iter(records.everything())).name == "Law-One", "as it was written"
     records.save_status(status("law-one"))
     for _ in range(2):

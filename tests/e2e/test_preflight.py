@@ -64,7 +64,7 @@ def test_each_fault_is_found_before_it_happens() -> None:
             azure.arm.workspaces[clusters["web-shop"].workspaces[0].lower()].sentinel = True
             azure.arm.workspaces[clusters["payments"].workspaces[0].lower()].state = "Failed"
             old = azure.pinned("contoso", "la-cmk").version
-            azure.storage_account("saved").customer_key = (contoso.uri, "la-cmk", old)
+            azure.encrypt(azure.storage_account("saved"), contoso.uri, "la-cmk", old)
             linked = azure.arm.workspaces[clusters["reporting"].workspaces[0].lower()]
             linked.linked_accounts["Query"] = [azure.accounts["saved"].resource_id]
             azure.clock.sleep(2)

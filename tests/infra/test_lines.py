@@ -27,7 +27,11 @@ def fleet(azure: Azure) -> None:
     for key in KEYS[1:]:
         azure.add_key("contoso", key)
     for key in KEYS:
-        azure.add_cluster(f"cluster-{key}", key=azure.pinned("contoso", key))
+        cluster = azure.add_cluster(f"cluster-{key}", key=azure.pinned("contoso", key))
+        if key == "disabled":
+            account = azure.storage_account("saved")
+            azure.encrypt(account, azure.vault("contoso").uri, key, azure.pinned("contoso", key).version)
+            azure.add_workspace("ws-1", cluster).linked_accounts["Query"] = [account.resource_id]
 
 
 def run_into_everything(story: Stage) -> None:

@@ -63,6 +63,7 @@ def test_the_cluster_role_allows_exactly_what_the_app_does() -> None:
             "Microsoft.OperationalInsights/clusters/write",
             "Microsoft.OperationalInsights/locations/operationStatuses/read",
             "Microsoft.OperationalInsights/workspaces/read",
+            "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",
         ]
     }
     assert permissions("connect/cluster-roles.bicep", "operationRole") == {

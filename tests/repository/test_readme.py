@@ -21,6 +21,7 @@ RUN_BY = {
     "make shell": "tests/repository/test_surroundings.py",
     "make status": "tests/repository/test_surroundings.py",
     "make test": ".ci/run",
+    "make prove": "tests/prove/test_model.py",
     "make soak": "tests/e2e/test_soak.py",
     "make lint": ".ci/run",
     "make coverage": ".ci/run",

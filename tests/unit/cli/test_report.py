@@ -12,12 +12,29 @@ from typing import Any
 import pytest
 
 from cmk_rotation.cli.commands import main
-from cmk_rotation.domain.azure_resources import OperationError
+from cmk_rotation.domain.azure_resources import AccountKey, OperationError
+from cmk_rotation.domain.cluster_record import LinkedStorage
+from cmk_rotation.domain.identifiers import StorageId
 from cmk_rotation.domain.rotation import Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 from tests.unit.cli.browser import look
 from tests.unit.cli.sign_in import signed_in
-from tests.unit.support.builders import DAY, HOUR, NOW, V1, V2, V3, claimed, cluster_id, over, status
+from tests.unit.support.builders import (
+    DAY,
+    HOUR,
+    KEY_NAME,
+    NOW,
+    SUBSCRIPTION,
+    V1,
+    V2,
+    V3,
+    VAULT,
+    claimed,
+    cluster_id,
+    must,
+    over,
+    status,
+)
 from tests.unit.support.worlds import Fakes
 
 HOSTILE = (
@@ -85,6 +102,25 @@ def on_record(fakes: Fakes) -> None:
         status(cluster_id=three, mode=KeyMode.AUTO, key_version=None, next_visit_at=NOW + timedelta(minutes=5)),
         status(cluster_id=four, key_version=V2, held=True, key_version_expires_at=NOW + 300 * DAY),
     )
+    account = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts"
+    behind = LinkedStorage(
+        must(StorageId.parse(f"{account}/saved")),
+        (one, four),
+        Reason.STORAGE_BEHIND,
+        NOW,
+        HOSTILE,
+        HOSTILE,
+        NOW,
+        AccountKey(VAULT, KEY_NAME, V3),
+        V2,
+    )
+    dark = replace(behind, id=must(StorageId.parse(f"{account}/dark")), reason=Reason.STORAGE_UNREAD, account_key=None)
+    for storage in (
+        behind,
+        dark,
+        replace(dark, id=must(StorageId.parse(f"{account}/past")), reason=Reason.STORAGE_UNLINKED),
+    ):
+        fakes.records.save_storage(storage)
     busy = replace(succeeded, reason=Reason.CLUSTER_BUSY)
     fakes.records.steps = [Step("waiting", NOW - HOUR, busy), Step("finished", NOW, succeeded)]
 
@@ -137,7 +173,9 @@ def test_the_page_says_what_is_asked_of_it(page: Path) -> None:
         "2026-03-01 12:05Z (in 5 min): reporting: next visit",
         "55 min cluster-busy succeeded (update-confirmed)",
         "failed (update-failed), 3 attempts",
-        f"{V3} not yet: used by ledger",
+        f"{V3} not yet: used by ledger, storage account saved",
+        f"saved payments, archive la-cmk {V3} {V2} pinned storage-behind, 2026-03-01 12:00Z",
+        "Whether linked storage uses one could not be read of dark.",
         f"{V1} from 2026-03-02 12:00Z on",
         "c0ffee00-0000-4000-8000-000000000001 attempt-1 yes",
     ):

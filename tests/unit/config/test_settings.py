@@ -433,3 +433,14 @@ def test_what_is_no_arm_id_of_an_identity_is_named(text: str) -> None:
 def test_the_identity_of_the_storage_is_named_once() -> None:
     (problem,) = problems(LEAST | {BY_ID: IDENTITY, "AzureWebJobsStorage__clientId": GUID})
     assert problem.endswith("are both set: expected one of them.")
+
+
+def test_storage_accounts_are_watched_or_ignored_and_never_moved() -> None:
+    assert read(LEAST).watches_storage
+    assert read(LEAST | {"STORAGE_ACCOUNTS": "watch"}).watches_storage
+    assert not read(LEAST | {"STORAGE_ACCOUNTS": "ignore"}).watches_storage
+    assert list(problems(LEAST | {"STORAGE_ACCOUNTS": "update"})) == [
+        "STORAGE_ACCOUNTS is 'update', which is not supported yet: expected 'watch' or 'ignore'."
+    ]
+    (problem,) = problems(LEAST | {"STORAGE_ACCOUNTS": "Watch"})
+    assert problem == "STORAGE_ACCOUNTS is 'Watch': expected exactly 'watch' or 'ignore'."

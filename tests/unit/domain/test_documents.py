@@ -113,6 +113,7 @@ def test_a_cluster_is_written_as_the_contract_has_it() -> None:
         "remedy": "Nothing to do.",
         "lookedAt": "2026-03-01T11:55:00.000Z",
         "nextVisitAt": "2026-03-01T12:01:00.000Z",
+        "storageAccounts": None,
     }
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, Scope, operation_id, vault_host
+from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, Scope, StorageId, operation_id, vault_host
 from tests.unit.support.builders import ARM, CLUSTER, OPERATION, SUBSCRIPTION, cluster_id, must, operation_url
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-logs"
@@ -192,3 +192,13 @@ def test_the_id_of_an_app_is_read_strictly_and_knows_its_parts() -> None:
     assert (app.subscription, app.name) == (SUBSCRIPTION, "fn-one")
     assert AppId.parse(ID) is None
     assert AppId.parse(f"{GROUP}/providers/Microsoft.Web/sites/fn/slots/one") is None
+
+
+def test_the_id_of_an_account_or_a_workspace_is_read_strictly_and_knows_its_parts() -> None:
+    account = must(StorageId.parse(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/Saved/"))
+    assert (account.name, account.is_account) == ("Saved", True)
+    assert account == StorageId.parse(account.text.upper())
+    workspace = must(StorageId.parse(f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/ws-one"))
+    assert (workspace.name, workspace.is_account) == ("ws-one", False)
+    for odd in (None, 1, ID, f"{account.text}/blobServices/default", f" {account.text}", f"{account.text}?a=b"):
+        assert StorageId.parse(odd) is None

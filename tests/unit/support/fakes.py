@@ -5,15 +5,16 @@ Nothing here checks the product; only the log insists on what every line of it m
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import count
 
-from cmk_rotation.controller.ports import AzureCallError, ConflictError, StorageUnavailableError
+from cmk_rotation.controller.ports import AzureCallError, ConflictError, Pinner, StorageUnavailableError
 from cmk_rotation.domain import visit_message
 from cmk_rotation.domain.azure_resources import (
     Accepted,
+    AccountKey,
     Cluster,
     Failure,
     KeyVersion,
@@ -21,8 +22,8 @@ from cmk_rotation.domain.azure_resources import (
     Operation,
     UnreadableEntry,
 )
-from cmk_rotation.domain.cluster_record import ClusterStatus, Pin, Record
-from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
+from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage, Pin, Record
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope, StorageId
 from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.notice import Notice, NoticeKind
 from cmk_rotation.domain.rotation import Rotation, Step
@@ -217,6 +218,32 @@ class FakeKeys:
         return self.current
 
 
+@dataclass
+class FakeLinkedAccounts:
+    """Workspaces, the storage accounts that they are linked to, and the keys of these."""
+
+    links: dict[StorageId, tuple[StorageId, ...]] = field(default_factory=dict)
+    keys: dict[StorageId, AccountKey | None] = field(default_factory=dict)
+    """None for an account that Azure's own key encrypts."""
+    failures: dict[StorageId, Failure] = field(default_factory=dict)
+    asked: list[StorageId] = field(default_factory=list)
+
+    def of_workspace(self, workspace: StorageId) -> tuple[StorageId, ...]:
+        self._ask(workspace)
+        return self.links.get(workspace, ())
+
+    def key_of(self, account: StorageId) -> AccountKey | None:
+        self._ask(account)
+        if account not in self.keys:
+            raise AzureCallError(Failure(FailureKind.NOT_FOUND, "ResourceNotFound", "no such account"))
+        return self.keys[account]
+
+    def _ask(self, what: StorageId) -> None:
+        self.asked.append(what)
+        if what in self.failures:
+            raise AzureCallError(self.failures[what])
+
+
 type RotationKey = tuple[ClusterId, Key | None, str]
 
 
@@ -227,13 +254,15 @@ class FakeRecords:
     effects: Effects
     statuses: dict[ClusterId, ClusterStatus] = field(default_factory=dict)
     rotations: dict[RotationKey, Rotation] = field(default_factory=dict)
-    pins: set[tuple[ClusterId, Pin]] = field(default_factory=set)
+    pins: set[tuple[Pinner, Pin]] = field(default_factory=set)
     """The index."""
+    accounts: dict[StorageId, LinkedStorage] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     """Rows that somebody else put into the cluster's partition."""
     steps: list[Step] = field(default_factory=list)
     noted: dict[tuple[NoticeKind, str], Notice] = field(default_factory=dict)
-    writes: Iterator[int] = field(default_factory=lambda: count(1))
+    writes: Counter[object] = field(default_factory=Counter)
+    """How often each row was written: what its etag tells."""
     rows_read: int = 0
     before_save: Callable[[Rotation | ClusterStatus], None] | None = None
     """What another instance does before a row is written."""
@@ -242,9 +271,9 @@ class FakeRecords:
         """Put rows on record as if they had always been there."""
         for row in rows:
             if isinstance(row, Rotation):
-                self.rotations[_key(row)] = replace(row, etag=self._etag())
+                self.rotations[_key(row)] = replace(row, etag=self._etag(_key(row)))
             else:
-                self.statuses[row.cluster_id] = replace(row, etag=self._etag())
+                self.statuses[row.cluster_id] = replace(row, etag=self._etag(row.cluster_id))
 
     def of_cluster(self, cluster_id: ClusterId) -> Record:
         self.effects.storage_called("of_cluster")
@@ -252,28 +281,41 @@ class FakeRecords:
 
     def everything(self) -> Mapping[ClusterId, Record]:
         self.effects.storage_called("everything")
-        ids = {*self.statuses, *(key[0] for key in self.rotations), *(pinned for pinned, _ in self.pins)}
+        accounts = [replace(one, pins=self._pinned(one.id)) for one in self.accounts.values()]
+        pinned = [who for who, _ in self.pins if isinstance(who, ClusterId)]
+        led = [cluster_id for one in accounts for cluster_id in one.clusters]
+        ids = {*self.statuses, *(key[0] for key in self.rotations), *pinned, *led}
         return {
             cluster_id: replace(
-                self._read(cluster_id), pins=frozenset(pin for pinned, pin in self.pins if pinned == cluster_id)
+                self._read(cluster_id),
+                pins=self._pinned(cluster_id),
+                storage=tuple(one for one in accounts if cluster_id in one.clusters),
             )
             for cluster_id in sorted(ids, key=lambda found: found.key)
         }
 
-    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[ClusterId]:
+    def _pinned(self, who: Pinner) -> frozenset[Pin]:
+        return frozenset(pin for pinned, pin in self.pins if pinned == who)
+
+    def save_storage(self, storage: LinkedStorage) -> None:
+        self.effects.storage_called("save_storage")
+        self.accounts[storage.id] = storage
+        self.effects.happened("storage")
+
+    def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[Pinner]:
         self.effects.storage_called("pinning")
         named = sorted((one for one, held in self.pins if held == pin), key=lambda found: found.key)
         self.rows_read += min(len(named), most + 1)
         return [one for one in named if one != other_than][:most]
 
-    def index(self, cluster_id: ClusterId, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+    def index(self, who: Pinner, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
         for pin in add:
             self.effects.storage_called("index")
-            self.pins.add((cluster_id, pin))
+            self.pins.add((who, pin))
             self.effects.happened("index")
         for pin in remove:
             self.effects.storage_called("index")
-            self.pins.discard((cluster_id, pin))
+            self.pins.discard((who, pin))
             self.effects.happened("index")
 
     def history(self, cluster_id: ClusterId | None = None) -> Iterable[Step]:
@@ -284,7 +326,7 @@ class FakeRecords:
         stored = self.statuses.get(status.cluster_id)
         if (stored.etag if stored else None) != status.etag:
             raise ConflictError("~cluster")
-        saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag())
+        saved = self.statuses[status.cluster_id] = replace(status, etag=self._etag(status.cluster_id))
         self.effects.happened("status")
         return saved
 
@@ -293,7 +335,7 @@ class FakeRecords:
         stored = self.rotations.get(_key(rotation))
         if (stored.etag if stored else None) != rotation.etag:
             raise ConflictError(rotation.to_version)
-        saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag())
+        saved = self.rotations[_key(rotation)] = replace(rotation, etag=self._etag(_key(rotation)))
         if step is not None:
             self.steps.append(step)
         self.effects.happened(step.name if step else "rotation")
@@ -308,7 +350,7 @@ class FakeRecords:
         stored = self.noted.get((notice.kind, notice.subject))
         if (stored.etag if stored else None) != notice.etag:
             raise ConflictError(notice.subject)
-        self.noted[notice.kind, notice.subject] = replace(notice, etag=self._etag())
+        self.noted[notice.kind, notice.subject] = replace(notice, etag=self._etag((notice.kind, notice.subject)))
         self.effects.happened("notice")
 
     def _begin(self, what: str, row: Rotation | ClusterStatus) -> None:
@@ -316,8 +358,9 @@ class FakeRecords:
         if self.before_save is not None:
             self.before_save(row)
 
-    def _etag(self) -> str:
-        return f"etag-{next(self.writes)}"
+    def _etag(self, row: object) -> str:
+        self.writes[row] += 1
+        return f"etag-{self.writes[row]}"
 
     def _read(self, cluster_id: ClusterId) -> Record:
         rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)

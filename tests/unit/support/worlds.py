@@ -20,6 +20,7 @@ from tests.unit.support.fakes import (
     FakeClock,
     FakeClusters,
     FakeKeys,
+    FakeLinkedAccounts,
     FakeLog,
     FakeOutcomes,
     FakeRecords,
@@ -39,6 +40,7 @@ class Fakes:
     timing: Timing = field(default_factory=Timing)
     scopes: tuple[Scope, ...] = (SCOPE,)
     with_topic: bool = True
+    watches_storage: bool = True
     deliveries: int = 5
     """After which the host moves a message to the poison queue (maxDequeueCount)."""
     ids: Iterator[int] = field(default_factory=lambda: count(1))
@@ -49,6 +51,7 @@ class Fakes:
         self.records = FakeRecords(self.effects)
         self.requests = FakeRequests(self.clock, self.effects)
         self.outcomes = FakeOutcomes(self.effects)
+        self.storage = FakeLinkedAccounts()
         self.log = FakeLog(self.effects)
         self.poisoned: list[Message] = []
 
@@ -68,6 +71,7 @@ class Fakes:
             timing=self.timing,
             arm_host=ARM,
             vault_suffixes=(".vault.azure.net", ".managedhsm.azure.net"),
+            storage=self.storage if self.watches_storage else None,
         )
 
     # --- what the host does ---
