@@ -18,18 +18,20 @@ WRONG = re.compile("^(.*\\b(?:refused|failed)\\b.*)$", re.MULTILINE)
 def main() -> None:
     """Play the demo, and take both pictures."""
     demo = [sys.executable, "-m", "simulator.playground.demo"]
-    env = {**os.environ, "COLUMNS": "118"}
-    said = subprocess.run(demo, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=True).stdout  # noqa: S603
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        env = {
+            **os.environ,
+            "COLUMNS": "118",
+            "TMPDIR": folder,
+        }  # where the demo makes a folder of its own, with the report
+        told = subprocess.run(demo, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=True)  # noqa: S603
+        (report,) = Path(folder).glob("*/report.html")
         page = Path(folder) / "demo.html"
-        text = WRONG.sub(r'<span class="e">\1</span>', html.escape(said))
+        text = WRONG.sub(r'<span class="e">\1</span>', html.escape(told.stdout))
         page.write_text(f"<meta charset=utf-8><style>{STYLE}</style><pre>$ make demo\n{text}</pre>", encoding="utf-8")
         _take(page, {"width": 1060, "height": 1000, "whole": False, "picture": str(PICTURES / "demo.png")})
-    _take(
-        ROOT / ".demo/report.html",
-        {"width": 1180, "height": 1500, "whole": False, "picture": str(PICTURES / "report.png")},
-    )
+        _take(report, {"width": 1180, "height": 1500, "whole": False, "picture": str(PICTURES / "report.png")})
 
 
 def _take(page: Path, view: dict[str, object]) -> None:
