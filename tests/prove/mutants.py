@@ -266,6 +266,7 @@ MUTANTS = (
         "return rotation.stage not in OPEN and not heard and not quiet",
         "return False",
         "nobody hears that a rotation ended",
+        "two visits as an update has ended",
     ),
     Mutant(
         "reconcile requests nothing",
