@@ -18,7 +18,7 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def status(session: Session) -> int:
-    """Show clusters and rotations, newest rotation first."""
+    """Show clusters and rotations, newest rotation first, by when it was last tried."""
     options, screen = session.options, session.screen
     if options.watch:
         return follow(session, lambda: on_record(session, _records(session)), nothing_is_under_way)
@@ -51,7 +51,7 @@ def on_record(session: Session, records: Collection[tuple[ClusterId, Record]]) -
     clusters = [record.status for _, record in records if record.status is not None]
     return Look(
         tuple(status for status in clusters if key is None or selection.is_of_key(key, status.key)),
-        tuple(sorted(rotations, key=lambda rotation: rotation.requested_at, reverse=True)),
+        tuple(sorted(rotations, key=lambda rotation: rotation.began_at, reverse=True)),
         {one: record.storage for one, record in records},
     )
 

@@ -141,6 +141,11 @@ class Rotation:
         return Key.of(self.key_vault_uri, self.key_name)
 
     @property
+    def began_at(self) -> datetime:
+        """When its last attempt began; before the first, when it was called for."""
+        return self.attempt.started_at or self.requested_at
+
+    @property
     def heading(self) -> str:
         """The rotation in words."""
         return move(self.cluster_id.name, self.key_name, self.from_version, self.to_version)

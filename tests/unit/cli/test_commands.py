@@ -9,14 +9,16 @@ import pytest
 
 from cmk_rotation.cli.commands import main
 from cmk_rotation.domain.azure_resources import UnreadableEntry
-from cmk_rotation.domain.vocabulary import FailureKind, Stage
+from cmk_rotation.domain.vocabulary import FailureKind, Reason, Stage
 from tests.unit.cli.sign_in import signed_in
 from tests.unit.support.builders import (
     CLUSTER,
+    DAY,
     GONE,
     HOUR,
     KEY,
     MINUTE,
+    NOW,
     SCOPE,
     UNAVAILABLE,
     V2,
@@ -24,6 +26,7 @@ from tests.unit.support.builders import (
     cluster,
     cluster_id,
     failure,
+    over,
     status,
     version,
 )
@@ -207,6 +210,19 @@ def test_the_newest_rotation_comes_first(
     else:
         rows = [line.split() for line in shown.partition("keep old version until")[2].splitlines()]
         assert [row[3] for row in rows if len(row) > 4 and row[4] == "succeeded"] == [V3[:8], V2[:8]]
+
+
+def test_one_that_was_called_for_first_and_tried_again_last_is_the_newest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    again = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, requested_at=NOW - DAY, started_at=NOW - HOUR)
+    other = over(Stage.SUCCEEDED, Reason.ALREADY_THERE, to_version=V3, requested_at=NOW - 2 * HOUR, started_at=None)
+    fakes.records.put(other, again)
+    signed_in(fakes, monkeypatch)
+    assert main(["status", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["rotations"]
+    assert [rotation["toVersion"] for rotation in found] == [V2, V3]
 
 
 @pytest.mark.parametrize(("wanted", "rows"), [(CLUSTER.text, 2), ("law-one", 13)])
