@@ -10,8 +10,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from simulator.clock.running import RunningClock
 from simulator.host.process import HostProcess
 from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.costs import row
-from tests.e2e.stage import Stage, stage
+from tests.e2e.stage import APP, Stage, stage
 
 OPERATION_SECONDS = 10
 LATENCIES = {"management.azure.com": 0.15, "*.vault.azure.net": 0.05, "*.core.windows.net": 0.01}
@@ -34,6 +34,29 @@ LOOK_EVERY = 2.0
 """Seconds between two looks whether all have followed: looking at a large table is no small work."""
 FOR_EACH_SUBSCRIPTION = 5
 """Clusters that Azure allows in a region and subscription. So a large fleet does not meet the throttle of one subscription."""
+HANDLER = """
+import os
+
+import azure.functions as func
+from azure.identity import ManagedIdentityCredential
+from azure.mgmt.loganalytics import LogAnalyticsManagementClient
+
+app = func.FunctionApp()
+
+
+@app.event_grid_trigger(arg_name="event")
+def on_key_event(event: func.EventGridEvent) -> None:
+    key = event.get_json()
+    for scope in os.environ["CLUSTER_SCOPES"].split(","):
+        clusters = LogAnalyticsManagementClient(ManagedIdentityCredential(), scope.rpartition("/")[2]).clusters
+        for cluster in clusters.list():
+            used = cluster.key_vault_properties
+            if used and used.key_name == key["ObjectName"]:
+                moved = {"keyVaultUri": used.key_vault_uri, "keyName": used.key_name, "keyVersion": key["Version"]}
+                body = {"properties": {"keyVaultProperties": moved}}
+                clusters.begin_update(cluster.id.split("/")[4], cluster.name, body).result()
+"""
+"""What one would write without this product: one cluster after the other, in one invocation, and nothing on record."""
 HEADINGS = (
     "clusters",
     "instances",
@@ -68,7 +91,13 @@ def main() -> int:
         for instances in options.instances if clusters == max(options.clusters) else options.instances[:1]:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 found = measure(Path(folder), clusters, instances)
-            row(_cells(clusters, instances, found))
+                row(_cells(clusters, instances, found))
+    sys.stdout.write("\n")
+    row(["a handler of twenty lines, in place of the app: clusters", "all on the new version after"])
+    row(["---"] * 2)
+    for clusters in (1, 10):
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            row([str(clusters), f"{beside(Path(folder), clusters):.1f} s"])
     return 0
 
 
@@ -78,8 +107,21 @@ def _cells(clusters: int, instances: int, found: Found) -> list[str]:
     return [str(clusters), str(instances), f"{half:.1f} s", f"{last:.1f} s", *cpu, f"{found.resident:.0f} MB"]
 
 
-def measure(folder: Path, clusters: int, instances: int) -> Found:
-    """Rotate a key that some clusters use, on several instances of the app."""
+def beside(folder: Path, clusters: int) -> float:
+    """How long that handler takes to bring some clusters to a new version, in seconds."""
+    (app := folder / "app").mkdir()
+    (app / "function_app.py").write_text(HANDLER, encoding="utf-8")
+    (app / "host.json").write_text((APP / "host.json").read_text(encoding="utf-8"), encoding="utf-8")
+    (app / "cmk_rotation").symlink_to(APP / "cmk_rotation")  # for its clock, which every app on this stage has
+    with _rotating(folder, clusters, app) as story:
+        began, new = time.time(), story.rotate()
+        _wait(story, lambda: all(one.key and one.key.version == new for one in story.azure.arm.clusters.values()))
+        return time.time() - began
+
+
+@contextmanager
+def _rotating(folder: Path, clusters: int, app: Path = APP) -> Iterator[Stage]:
+    """A stage on a clock that runs, with five clusters in each subscription."""
     behaviour = Behaviour(update_seconds=OPERATION_SECONDS, retry_after=OPERATION_SECONDS)
     subscriptions = [str(UUID(int=number)) for number in range(1, 2 + (clusters - 1) // FOR_EACH_SUBSCRIPTION)]
     settings = {
@@ -94,10 +136,13 @@ def measure(folder: Path, clusters: int, instances: int) -> Found:
             azure.add_cluster(f"cluster-{number:04}", key=key, subscription=subscription)
 
     clock = RunningClock.starting_now()
-    with (
-        stage(folder, clock=clock, behaviour=behaviour, build=build, settings=settings, races=True) as story,
-        ExitStack() as others,
-    ):
+    with stage(folder, clock=clock, behaviour=behaviour, build=build, settings=settings, races=True, app=app) as story:
+        yield story
+
+
+def measure(folder: Path, clusters: int, instances: int) -> Found:
+    """Rotate a key that some clusters use, on several instances of the app."""
+    with _rotating(folder, clusters) as story, ExitStack() as others:
         assert isinstance(story.host, HostProcess)
         hosts = [story.host]
         for number in range(2, instances + 1):
