@@ -161,3 +161,8 @@ def test_what_came_of_a_claim_that_had_lapsed_meanwhile_is_noted_all_the_same() 
 
 def test_a_claim_that_lapses_has_no_end_whatever_somebody_wrote_into_its_row() -> None:
     assert machine.claim_lapsed(claimed(finished_at=NOW, announced=True)).outcome == machine.Outcome()
+
+
+def test_a_rotation_began_when_it_was_last_tried_and_before_that_when_it_was_called_for() -> None:
+    waiting, tried = proposal(), claimed(started_at=NOW + MINUTE)
+    assert (waiting.began_at, tried.began_at) == (waiting.requested_at, NOW + MINUTE)
