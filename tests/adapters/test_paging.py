@@ -9,7 +9,8 @@ from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
-from cmk_rotation.domain.identifiers import Key, Scope
+from cmk_rotation.domain.cluster_record import Pin
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.operationalinsights import clusters
 from simulator.storage.accounts import StorageAccount
@@ -76,3 +77,20 @@ def test_a_list_may_have_only_so_many_pages(
     with pytest.raises(AzureCallError, match="no end"):
         keys.versions(KEY)
     assert cluster.name
+
+
+def test_who_uses_a_version_is_not_read_round_and_round(
+    azure: Azure, account: StorageAccount, records: TableRecords, cluster: clusters.Cluster
+) -> None:
+    """Whose rows a page repeats is no news, and a page that holds none may lead on for ever."""
+    headers = {"x-ms-continuation-NextPartitionKey": "a", "x-ms-continuation-NextRowKey": "b"}
+    for body in (b'{"value": []}', b'{"value": [{"PartitionKey": "odd", "RowKey": "odd"}]}'):
+        azure.faults.add(
+            Fault(kind=FaultKind.ANSWER, host=account.host("table"), status=200, headers=headers, body=body, times=60)
+        )
+        who = ClusterId.parse(cluster.id)
+        assert who
+        with pytest.raises(StorageUnavailableError, match="leads back"):
+            records.pinning(Pin(KEY, "1"), other_than=who, most=3)
+        assert len(azure.exchanges) < FEW
+        azure.faults.clear()
