@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 from azure.core.exceptions import (
@@ -60,6 +61,7 @@ _ODD_ANSWERS = (
     OSError,
     RecursionError,
     SyntaxError,  # XML that isn't
+    HTTPException,  # an answer within an answer: of several writes at once
 )
 """What SDKs raise over answers that their models did not foresee, and where the connection itself is broken."""
 

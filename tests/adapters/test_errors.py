@@ -9,6 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 from azure.identity import ManagedIdentityCredential
+from werkzeug.wrappers import Response
 
 from cmk_rotation.adapters import errors
 from cmk_rotation.adapters.clusters import ArmClusters
@@ -282,3 +283,13 @@ def test_the_fixtures_reach_the_simulated_azure(
     assert account.queues.messages("cluster-visits")
     assert topic.events
     assert storage.table_url
+
+
+def test_an_answer_to_several_writes_that_is_spoilt_within_is_a_failure_of_storage(
+    azure: Azure, account: StorageAccount, records: TableRecords
+) -> None:
+    body = "--b\r\nContent-Type: application/http\r\n\r\nodd\r\n--b--\r\n"
+    answer = Response(body, 202, content_type="multipart/mixed; boundary=b")
+    azure.server.hosts[account.host("table")] = lambda _: answer
+    with pytest.raises(StorageUnavailableError):
+        records.save_rotation(ROTATION, Step("sent", AT, ROTATION))
