@@ -293,3 +293,11 @@ def test_an_answer_to_several_writes_that_is_spoilt_within_is_a_failure_of_stora
     azure.server.hosts[account.host("table")] = lambda _: answer
     with pytest.raises(StorageUnavailableError):
         records.save_rotation(ROTATION, Step("sent", AT, ROTATION))
+
+
+def test_a_token_in_an_answer_that_cannot_be_read_is_told_to_nobody(azure: Azure, records: TableRecords) -> None:
+    body = b'access_token": "eyJhbGciOiJSUzI1NiJ9.secret.secret", "expires_on": "1"}'
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="/msi/token", body=body, times=None))
+    with pytest.raises(StorageUnavailableError) as error:
+        records.everything()
+    assert "secret" not in str(error.value)
