@@ -195,15 +195,17 @@ def _unreadable_due(status: ClusterStatus, observation: Observation | Unreadable
 
 def _disabled_early(observation: Observation) -> list[Rotation]:
     """The rotations whose old version is disabled before its time: one for each such version."""
-    last = {rotation.from_version: rotation for rotation in observation.done}
-    return [
+    early = [
         rotation
-        for rotation in last.values()
+        for rotation in observation.done
         if rotation.outcome.keep_old_version_until is not None
         and rotation.outcome.keep_old_version_until > observation.now
         and (old := observation.listed(rotation.from_version)) is not None
         and not old.enabled
     ]
+    # A version may have been left more than once: the last time counts.
+    in_order = sorted(early, key=lambda one: one.outcome.keep_old_version_until or observation.now)
+    return list({rotation.from_version: rotation for rotation in in_order}.values())
 
 
 def _disabled_early_due(
@@ -242,7 +244,8 @@ def alerts_due(
         recovery_due(status, decision) or _out_of_danger(status, observation)
     ):
         lines.append(log_events.cluster_recovered(about, reason, decision.message, status.alerts.attention_reason))
-        alerts = replace(alerts, attention_reason=None, attention_at=None, attention_since=None)
+        ended = status.alerts.attention_reason
+        alerts = replace(alerts, attention_reason=None, attention_at=None, attention_since=None, attention_ended=ended)
         status = replace(status, alerts=alerts)
     danger = in_danger(observation)
     call = danger or decision
