@@ -59,8 +59,9 @@ def test_the_version_before_reads_the_rows_of_this_one_and_passes_over_what_it_d
 ) -> None:
     now, before = read(APP, of_now, MESSAGES), read(BEFORE, of_now, MESSAGES)
     passed_over = [place for place, kind in enumerate(kinds(before)) if kind == "none of this version's"]
-    about = {of_now[place]["resourceId"].split("/")[-2] for place in passed_over}
-    assert about == {"storageAccounts"}, "the row of an account, and what it pins"
+    keys = [of_now[place]["PartitionKey"] + of_now[place]["RowKey"] for place in passed_over]
+    assert keys, "the row of a storage account, and what it pins"
+    assert all("|microsoft.storage|storageaccounts|saved" in key for key in keys)
     assert set(kinds(before)) == {"cluster", "rotation", "history", "pin", "none of this version's"}
     for place in range(len(of_now)):
         if place not in passed_over:
