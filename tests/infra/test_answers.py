@@ -1,0 +1,78 @@
+"""What the queries make of lines that one can write down: a case each for what a replay of days does not come to."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.infra import queries
+from tests.infra.kusto import Query, Row
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+GROUP = "/subscriptions/a/resourceGroups/rg/providers"
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, Query]:
+    return {
+        name: Query(tree) for name, tree in queries.trees({n: q.text for n, q in queries.of_files().items()}).items()
+    }
+
+
+def cluster(name: str) -> str:
+    return f"{GROUP}/Microsoft.OperationalInsights/clusters/{name}"
+
+
+def line(event: str, ago: timedelta, name: str = "c1", **fields: Any) -> Row:
+    """A line about a cluster, so long ago."""
+    about = {"clusterId": cluster(name), "vault": "contoso.vault.azure.net", "keyName": "la-cmk"}
+    said = {"event": event, **about, **fields}
+    said = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in said.items()}
+    return {"TimeGenerated": NOW - ago, "Message": json.dumps(said), "SeverityLevel": 1}
+
+
+def answer(query: Query, *lines: Row) -> list[Row]:
+    return query(NOW, {"AppTraces": list(lines)})
+
+
+# --- who is called ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["cluster-unreachable", "in-use-unknown"])
+def test_nobody_is_called_again_because_the_oldest_of_many_got_better(asked: dict[str, Query], reason: str) -> None:
+    """Of those in one row: whatever is split by must stay as it is."""
+    calls = [
+        line("cluster.attention", HOUR, f"c{one}", reason=reason, fromVersion="1", since=NOW - (30 + 10 * one) * HOUR)
+        for one in range(8)
+    ]
+    over = line("cluster.recovered", timedelta(), "c7", reason="up-to-date")
+    (before,), (after,) = (answer(asked["alert-attention"], *calls, *more) for more in ([], [over]))
+    assert (before["Clusters"], after["Clusters"]) == (8, 7)
+    assert [before[one] for one in ("Cluster", "Key", "Version", "Reason", "Day")] == [
+        after[one] for one in ("Cluster", "Key", "Version", "Reason", "Day")
+    ]
+
+
+def test_nobody_is_called_again_because_the_oldest_of_many_scopes_can_be_read(asked: dict[str, Query]) -> None:
+    failed = [
+        line("scope.failed", HOUR, scope=f"/s{one}", code="AuthorizationFailed", since=NOW - (30 + 10 * one) * HOUR)
+        for one in range(8)
+    ]
+
+    def told(*scopes: int) -> list[Row]:
+        beat = line("reconcile.finished", timedelta(), troubledScopes=[f"/s{one}" for one in scopes])
+        return answer(asked["alert-scope-failed"], *failed, beat)
+
+    (before,), (after,) = told(*range(8)), told(*range(7))
+    assert (before["Scopes"], after["Scopes"]) == (8, 7)
+    assert (before["Scope"], before["Day"]) == (after["Scope"], after["Day"])
+
+
+def test_each_day_of_one_thing_is_counted(asked: dict[str, Query]) -> None:
+    call = line("cluster.attention", HOUR, reason="cluster-stuck", since=NOW - 30 * HOUR)
+    scope = line("scope.failed", HOUR, scope="/s", code="Empty", since=NOW - 30 * HOUR)
+    beat = line("reconcile.finished", timedelta(), troubledScopes=["/s"])
+    assert [row["Day"] for row in answer(asked["alert-attention"], call)] == ["2"]
+    assert [row["Day"] for row in answer(asked["alert-scope-failed"], scope, beat)] == ["2"]
