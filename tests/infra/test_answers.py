@@ -11,6 +11,7 @@ from tests.infra.kusto import Query, Row
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DISABLED = "storage-key-disabled"
 GROUP = "/subscriptions/a/resourceGroups/rg/providers"
 
 
@@ -31,6 +32,11 @@ def line(event: str, ago: timedelta, name: str = "c1", **fields: Any) -> Row:
     said = {"event": event, **about, **fields}
     said = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in said.items()}
     return {"TimeGenerated": NOW - ago, "Message": json.dumps(said), "SeverityLevel": 1}
+
+
+def account(event: str, ago: timedelta, led: str = "c1", **fields: Any) -> Row:
+    """A line about a storage account, to which that cluster leads."""
+    return line(event, ago, led, resourceId=f"{GROUP}/Microsoft.Storage/storageAccounts/saved", **fields)
 
 
 def answer(query: Query, *lines: Row) -> list[Row]:
@@ -76,3 +82,30 @@ def test_each_day_of_one_thing_is_counted(asked: dict[str, Query]) -> None:
     beat = line("reconcile.finished", timedelta(), troubledScopes=["/s"])
     assert [row["Day"] for row in answer(asked["alert-attention"], call)] == ["2"]
     assert [row["Day"] for row in answer(asked["alert-scope-failed"], scope, beat)] == ["2"]
+
+
+@pytest.mark.parametrize("tile", ["attention", "alert-attention"])
+@pytest.mark.parametrize(
+    ("last", "reasons"),
+    [
+        (account("cluster.recovered", HOUR, reason="storage-current"), []),
+        (account("cluster.recovered", HOUR, "another", reason="storage-current"), []),
+        (account("storage.status", HOUR, reason="storage-current"), []),
+        (account("storage.status", HOUR, "another", reason="storage-unread", attentionReason=DISABLED), [DISABLED]),
+        (account("storage.status", HOUR, attentionReason=DISABLED), [DISABLED]),
+        (line("cluster.recovered", HOUR, reason="up-to-date"), [DISABLED]),
+        (line("cluster.status", HOUR, reason="up-to-date"), [DISABLED]),
+    ],
+)  # fmt: skip
+def test_a_storage_account_is_called_for_until_it_is_said_to_be_well(
+    asked: dict[str, Query], tile: str, last: Row, reasons: list[str]
+) -> None:
+    """Whichever cluster leads there, and whatever is said of the cluster; and a lost line is made up for."""
+    call = account("cluster.attention", 2 * HOUR, reason=DISABLED, since=NOW - 2 * HOUR)
+    assert [row["Reason"] for row in answer(asked[tile], call, last)] == reasons
+
+
+def test_a_call_for_a_storage_account_that_was_lost_is_made_up_for(asked: dict[str, Query]) -> None:
+    said = account("storage.status", HOUR, attentionReason=DISABLED, attentionSince=NOW - 30 * HOUR)
+    (row,) = answer(asked["alert-attention"], said)
+    assert (row["Rule"], row["Cluster"], row["Day"]) == ("cluster-attention", "rg/saved", "2")

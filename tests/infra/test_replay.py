@@ -43,6 +43,7 @@ def test_each_incident_is_told_once_a_day_and_nothing_else_is(watched: Rules) ->
         "key-expiring": ["20", "19", "18"],
         "rotation-failed": ["1", "2"],
         "update-overdue": ["1"],
+        "cluster-attention": ["1"],
     }
 
 
@@ -55,7 +56,7 @@ def test_what_is_over_is_resolved_and_nobody_is_flooded(watched: Rules) -> None:
 def test_the_answers_are_what_is_on_record(days: Days, ask: dict[str, Query]) -> None:
     right = replay.answers(days, days.lines, ask)
     assert {name: right[name] for name in replay.on_record(days)} == replay.on_record(days)
-    assert len(right["clusters"]) == DEAD + 4
+    assert len(right["clusters"]) == DEAD + 5
     assert right["rotations"]
     assert right["old-versions"]
 
@@ -84,7 +85,7 @@ def test_every_tile_has_an_answer_with_rows_and_without_a_table(days: Days, ask:
         if name != "delivery-failures":
             assert query(in_the_middle, {"AppTraces": lines}), name
     in_need = {row["Cluster"] for row in ask["attention"](in_the_middle, {"AppTraces": lines})}
-    assert in_need == {"on-refused", "on-behind", *(f"dead-{number:03}" for number in range(DEAD))}
+    assert in_need == {"on-refused", "on-behind", "on-linked", *(f"dead-{number:03}" for number in range(DEAD))}
 
 
 def attention(cluster: int, reason: str, days: Days) -> Row:
