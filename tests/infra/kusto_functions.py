@@ -103,6 +103,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isnotempty": lambda value: value is not None and value != "",
     "isnotnull": lambda value: value is not None,
     "isnull": lambda value: value is None,
+    "not": _null_in_null_out(lambda value: not value),
     "parse_json": _parse_json,
     "round": _null_in_null_out(round),
     "set_has_element": _set_has_element,

@@ -109,3 +109,28 @@ def test_a_call_for_a_storage_account_that_was_lost_is_made_up_for(asked: dict[s
     said = account("storage.status", HOUR, attentionReason=DISABLED, attentionSince=NOW - 30 * HOUR)
     (row,) = answer(asked["alert-attention"], said)
     assert (row["Rule"], row["Cluster"], row["Day"]) == ("cluster-attention", "rg/saved", "2")
+
+
+@pytest.mark.parametrize("tile", ["attention", "alert-attention"])
+def test_what_was_said_without_the_table_holds_until_a_run_has_ended_that_had_it(
+    asked: dict[str, Query], tile: str
+) -> None:
+    """That run says by itself what still is so, and notes it; of what is over it knows nothing."""
+    said = [
+        line("cluster.attention", ago * HOUR, reason="in-use-expired", recorded=False, since=NOW - ago * HOUR)
+        for ago in (30, 2)
+    ]
+    assert [row["Reason"] for row in answer(asked[tile], *said)] == ["in-use-expired"]
+    assert answer(asked[tile], *said, line("reconcile.finished", 3 * HOUR))
+    assert answer(asked[tile], *said, line("reconcile.finished", HOUR)) == []
+    again = line("cluster.attention", timedelta(minutes=59), reason="in-use-expired")
+    assert answer(asked[tile], *said, line("reconcile.finished", HOUR), again)
+
+
+def test_what_is_said_without_the_table_calls_each_day(asked: dict[str, Query]) -> None:
+    """It knows of no beginning, so its days are no count."""
+    days = set()
+    for ago in (25, 1):
+        said = line("cluster.attention", ago * HOUR, reason="in-use-expired", recorded=False, since=NOW - ago * HOUR)
+        days |= {row["Day"] for row in answer(asked["alert-attention"], said)}
+    assert days == {"2026-02-28", "2026-03-01"}
