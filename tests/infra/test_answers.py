@@ -134,3 +134,55 @@ def test_what_is_said_without_the_table_calls_each_day(asked: dict[str, Query]) 
         said = line("cluster.attention", ago * HOUR, reason="in-use-expired", recorded=False, since=NOW - ago * HOUR)
         days |= {row["Day"] for row in answer(asked["alert-attention"], said)}
     assert days == {"2026-02-28", "2026-03-01"}
+
+
+# --- when an old version may be disabled -------------------------------------------------------------------------------
+
+
+UNTIL = NOW - 2 * HOUR
+MOVED = line(
+    "rotation.finished",
+    30 * HOUR,
+    stage="succeeded",
+    fromVersion="V1",
+    toVersion="v2",
+    finishedAt=NOW - 30 * HOUR,
+    keepOldVersionUntil=UNTIL,
+)
+STATUS: dict[str, Any] = {"keyVersion": "v2", "oldVersion": "v1", "leftAt": NOW - 30 * HOUR, "reason": "up-to-date"}
+
+
+def old(asked: dict[str, Query], *lines: Row) -> tuple[Any, ...]:
+    """Of version 1: until when it is kept, who pins it, and what nobody could read."""
+    (row,) = answer(asked["old-versions"], *lines)
+    return row["NotBefore"], row["StillPinnedBy"], row["StorageUnread"]
+
+
+def test_an_old_version_that_nobody_pins_has_its_time(asked: dict[str, Query]) -> None:
+    daily = line("cluster.status", HOUR, keepOldVersionUntil=UNTIL, **STATUS)
+    assert old(asked, MOVED) == old(asked, MOVED, daily) == (UNTIL, None, [])
+
+
+def test_a_time_that_was_withdrawn_is_not_told_any_more(asked: dict[str, Query]) -> None:
+    assert old(asked, MOVED, line("cluster.status", HOUR, **STATUS)) == (None, None, [])
+
+
+@pytest.mark.parametrize("versions", [{"keyVersion": "v1", "versionInUse": "v2"}, {"versionInUse": "v1"}])
+def test_an_account_that_is_still_on_it_keeps_it_at_once(asked: dict[str, Query], versions: dict[str, str]) -> None:
+    on = account("storage.status", HOUR, reason="storage-behind", **versions)
+    assert old(asked, MOVED, on) == (None, ["saved"], [])
+    assert old(asked, MOVED, on, account("storage.status", timedelta(), reason="storage-unlinked"))[0] == UNTIL
+
+
+def test_what_could_not_be_read_is_named(asked: dict[str, Query]) -> None:
+    unread = account("storage.status", HOUR, reason="storage-unread")
+    assert old(asked, MOVED, unread) == (UNTIL, None, ["saved"])
+    before = account("storage.status", HOUR, reason="storage-unread", keyVersion="v1")
+    assert old(asked, MOVED, before) == (None, ["saved"], ["saved"]), "it was on it when it could be read last"
+
+
+def test_a_cluster_that_is_gone_or_not_spoken_of_any_more_keeps_nothing(asked: dict[str, Query]) -> None:
+    assert old(asked, MOVED, line("cluster.status", HOUR, "c2", keyVersion="v1"))[:2] == (None, ["c2"])
+    gone = line("cluster.status", HOUR, "c2", keyVersion="v1", reason="cluster-gone")
+    assert old(asked, MOVED, gone)[:2] == (UNTIL, None)
+    assert old(asked, MOVED, line("cluster.status", 49 * HOUR, "c2", keyVersion="v1"))[:2] == (UNTIL, None)
