@@ -186,3 +186,48 @@ def test_a_cluster_that_is_gone_or_not_spoken_of_any_more_keeps_nothing(asked: d
     gone = line("cluster.status", HOUR, "c2", keyVersion="v1", reason="cluster-gone")
     assert old(asked, MOVED, gone)[:2] == (UNTIL, None)
     assert old(asked, MOVED, line("cluster.status", 49 * HOUR, "c2", keyVersion="v1"))[:2] == (UNTIL, None)
+
+
+# --- keys at risk ------------------------------------------------------------------------------------------------------
+
+EXPIRING = line("key.expiring", 3 * HOUR, fromVersion="V1", expiresAt=NOW + 9 * DAY)
+MOVED_ON = line("rotation.finished", timedelta(), stage="succeeded", toVersion="v3")
+EARLY = line("old-version.disabled-early", 3 * HOUR, fromVersion="v1", keepOldVersionUntil=NOW + DAY)
+
+
+@pytest.mark.parametrize("query", ["keys-at-risk", "alert-key-expiring"])
+@pytest.mark.parametrize(
+    ("later", "rows"),
+    [
+        ([], 1),
+        ([line("cluster.status", HOUR, keyVersion="v1")], 1),
+        ([line("cluster.status", HOUR, keyVersion="v2")], 0),
+        ([line("cluster.status", 4 * HOUR, keyVersion="v0")], 1),
+        ([line("cluster.status", 2 * HOUR, keyVersion="v1"), MOVED_ON], 0),
+        ([line("cluster.status", HOUR, "c2", keyVersion="v2")], 1),
+    ],
+)  # fmt: skip
+def test_a_version_that_expires_is_told_while_the_cluster_is_on_it(
+    asked: dict[str, Query], query: str, later: list[Row], rows: int
+) -> None:
+    assert len(answer(asked[query], EXPIRING, *later)) == rows
+
+
+def test_a_version_whose_expiry_is_not_told_any_more_was_extended(asked: dict[str, Query]) -> None:
+    said = line("key.expiring", 3 * DAY, fromVersion="v1", expiresAt=NOW + 9 * DAY)
+    assert answer(asked["keys-at-risk"], said, line("cluster.status", HOUR, keyVersion="v1")) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "rows"),
+    [
+        ([], 1),
+        ([line("cluster.status", HOUR, disabledEarly=["v1"])], 1),
+        ([line("cluster.status", HOUR)], 0),
+        ([line("cluster.status", HOUR, disabledEarly=["v1"]), MOVED_ON], 1),
+    ],
+)  # fmt: skip
+def test_an_old_version_is_told_while_it_is_disabled_early(
+    asked: dict[str, Query], later: list[Row], rows: int
+) -> None:
+    assert len(answer(asked["keys-at-risk"], EARLY, *later)) == rows
