@@ -155,7 +155,20 @@ def test_where_the_table_is_away_a_dead_key_is_called_out_with_every_run(dead: s
     fakes.effects.failing_names = frozenset({"everything", "of_cluster", "save_status"})
     fakes.run(timedelta(minutes=21))
     assert len(called(fakes)) == 4, "two runs, two clusters"
+    assert {line.fields["recorded"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)} == {False}
     assert fakes.log.of(LogEvent.RECONCILE_FINISHED) == []
+
+
+def test_once_the_table_is_back_a_key_that_is_still_dead_is_called_out_and_noted() -> None:
+    """What was said without it no longer counts from then on."""
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    fakes.effects.failing_names = frozenset({"everything", "of_cluster", "save_status"})
+    fakes.run(timedelta(minutes=11))
+    fakes.effects.failing_names = frozenset()
+    fakes.run(timedelta(minutes=11))
+    said = [line.fields.get("recorded", True) for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)]
+    assert said == [False, True]
 
 
 def test_where_the_table_is_away_and_no_key_is_dead_nobody_is_called_by_name() -> None:
