@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from cmk_rotation import bootstrap
 from cmk_rotation.cli import selection
@@ -22,10 +21,9 @@ def preflight(session: Session) -> int:
     world, screen, options = session.world, session.screen, session.options
     with screen.asking("Listing clusters"):
         found, records = survey(world), world.records.everything()
-    if options.cluster:
-        found = replace(found, clusters={one: found.clusters[one] for one in _meant(options.cluster, found.clusters)})
+    chosen = _meant(options.cluster, found.clusters) if options.cluster else found.clusters
     around = bootstrap.surroundings(session.settings)
-    todo = tasks(Ground(world, session.settings, around, options.app, found, records))
+    todo = tasks(Ground(world, session.settings, around, options.app, found, records), chosen)
     with screen.asking("Checking", len(todo)) as advance:
         findings = carry_out(todo, advance)
     counted = Counter(finding.found.level for finding in findings)

@@ -55,7 +55,7 @@ class Ground:
 
     @property
     def statuses(self) -> tuple[ClusterStatus, ...]:
-        """What the function last recorded of the clusters that are looked at."""
+        """What the function last recorded of the clusters in scope."""
         return tuple(
             record.status for one, record in self.records.items() if record.status and one in self.found.clusters
         )
@@ -68,9 +68,9 @@ class Ground:
 type Task = Callable[[], list[Finding]]
 
 
-def tasks(ground: Ground) -> list[Task]:
-    """Everything that there is to look at, in the order in which it is told."""
-    clusters = sorted(ground.found.clusters.values(), key=lambda one: one.id.key)
+def tasks(ground: Ground, chosen: Iterable[ClusterId]) -> list[Task]:
+    """Everything that there is to look at, in the order in which it is told: of clusters, only these, their keys and vaults."""
+    clusters = [ground.found.clusters[one] for one in sorted(chosen, key=lambda one: one.key)]
     used: dict[Key, list[Cluster]] = {}
     for cluster in clusters:
         if cluster.key is not None and observe.vault_in_cloud(ground.world, cluster):

@@ -13,6 +13,7 @@ from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.operators import BOTH, WORKSPACE, findings, fleet, run
 
 ENCRYPTION_USER = "Key Vault Crypto Service Encryption User"
+OF_ALL = {"scope-can-be-listed", "function-may-move-its-clusters", "evidence-is-apart"}
 
 
 def told(azure: Azure, app: App, *words: str, code: int, who: str = OPERATOR) -> dict[str, Any]:
@@ -52,6 +53,10 @@ def test_a_fleet_that_would_rotate_is_fine_but_for_what_nobody_can_know() -> Non
         assert {about for _, about in findings(some, "fine")} & {"cluster web-shop", "cluster payments"} == {
             "cluster web-shop"
         }
+        # Scopes and the app are what they are, whichever cluster is asked about.
+        assert [one for one in some["findings"] if one["check"] in OF_ALL] == [
+            one for one in shown["findings"] if one["check"] in OF_ALL
+        ]
 
 
 def test_each_fault_is_found_before_it_happens() -> None:
