@@ -139,8 +139,8 @@ KEPT = Cell(
 
 
 def newest(found: Sequence[Rotation]) -> list[Rotation]:
-    """The last rotation of each cluster, in the given order; a cluster that failed before that has moved on."""
-    last = {rotation.cluster_id: rotation for rotation in sorted(found, key=lambda one: one.requested_at)}
+    """Each cluster's rotation that was tried last, in the given order; one that failed before that has moved on."""
+    last = {rotation.cluster_id: rotation for rotation in sorted(found, key=lambda one: one.began_at)}
     return [rotation for rotation in found if rotation == last[rotation.cluster_id]]
 
 

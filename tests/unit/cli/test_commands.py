@@ -19,6 +19,7 @@ from tests.unit.support.builders import (
     KEY,
     MINUTE,
     NOW,
+    REFUSED,
     SCOPE,
     UNAVAILABLE,
     V2,
@@ -223,6 +224,31 @@ def test_one_that_was_called_for_first_and_tried_again_last_is_the_newest(
     assert main(["status", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["rotations"]
     assert [rotation["toVersion"] for rotation in found] == [V2, V3]
+
+
+def test_a_failure_from_before_the_last_try_is_mended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second version and then the third are refused, the third is disabled, and the second is tried again."""
+    fakes = Fakes()
+    fakes.clusters.refuses = REFUSED
+    moved(fakes)
+    fakes.keys.listed[KEY] = (version(), version(V2), version(V3))
+    moved(fakes)
+    fakes.clusters.refuses = None
+    fakes.keys.listed[KEY] = (version(), version(V2), version(V3, enabled=False))
+    fakes.run(DAY)
+    ended = {one.to_version: one.stage for one in fakes.records.rotations.values()}
+    assert ended == {V2: Stage.SUCCEEDED, V3: Stage.FAILED}
+    signed_in(fakes, monkeypatch)
+    assert main(["status", "--watch"]) == 0
+    assert V3[:8] not in capsys.readouterr().out, "without a terminal it tells of the last rotation alone"
+    assert main(["status"]) == 0
+    assert "what to do" not in capsys.readouterr().out
+    assert main(["report"]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r">0</b> failed rotations, not mended", page)
+    assert re.search(r"Failures that are not mended</h2>\s*<p>None", page)
 
 
 @pytest.mark.parametrize(("wanted", "rows"), [(CLUSTER.text, 2), ("law-one", 13)])
