@@ -14,8 +14,8 @@ import pytest
 from cmk_rotation.cli.commands import main
 from cmk_rotation.domain.azure_resources import AccountKey, OperationError
 from cmk_rotation.domain.cluster_record import LinkedStorage
-from cmk_rotation.domain.identifiers import StorageId
-from cmk_rotation.domain.rotation import Step
+from cmk_rotation.domain.identifiers import Key, StorageId
+from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 from tests.unit.cli.browser import look
 from tests.unit.cli.sign_in import signed_in
@@ -123,6 +123,27 @@ def on_record(fakes: Fakes) -> None:
         fakes.records.save_storage(storage)
     busy = replace(succeeded, reason=Reason.CLUSTER_BUSY)
     fakes.records.steps = [Step("waiting", NOW - HOUR, busy), Step("finished", NOW, succeeded)]
+
+
+def test_each_row_is_read_a_few_times_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes = Fakes()
+    for number in range(200):
+        ended = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, cluster_id=cluster_id(f"law-{number}"))
+        fakes.records.put(ended)
+        fakes.records.steps += [
+            Step("waiting", NOW, replace(ended, reason=Reason.CLUSTER_BUSY)),
+            Step("end", NOW, ended),
+        ]
+    signed_in(fakes, monkeypatch)
+    reads: list[Rotation] = []
+
+    def key(one: Rotation) -> Key | None:
+        reads.append(one)
+        return Key.of(one.key_vault_uri, one.key_name)
+
+    monkeypatch.setattr(Rotation, "key", property(key))
+    assert main(["report"]) == 0
+    assert len(reads) < 10 * len(fakes.records.steps)
 
 
 @pytest.fixture
