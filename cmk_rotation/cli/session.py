@@ -15,6 +15,14 @@ class UsageError(Exception):
     """What was typed names nothing, or too much."""
 
 
+class UnseenError(Exception):
+    """What was typed may name what could not be looked at; the arguments are lines that say so."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One command's surroundings."""

@@ -37,12 +37,9 @@ def _meant(session: Session, wanted: str) -> ClusterId:
     """The one cluster in scope that is meant: by its id, or by a name on record or in Azure."""
     cluster_id = ClusterId.parse(wanted)
     if cluster_id is None:
-        found = selection.named(wanted, everything(session.world)) or selection.named(
-            wanted, survey(session.world).clusters
-        )
-        if len(found) != 1:
-            texts = ", ".join(one.text for one in found)
-            raise UsageError(f"'{wanted}' {f'may be any of {texts}' if found else 'is no cluster in scope'}")
+        found = selection.named(wanted, everything(session.world)) or selection.in_scope(wanted, survey(session.world))
+        if len(found) > 1:
+            raise UsageError(f"'{wanted}' may be any of {', '.join(one.text for one in found)}")
         cluster_id = found[0]
     if not any(scope.contains(cluster_id) for scope in session.world.scopes):
         raise UsageError(f"{cluster_id.text} is not in CLUSTER_SCOPES")

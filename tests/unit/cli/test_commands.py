@@ -159,6 +159,26 @@ def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monke
     assert planned(fakes, monkeypatch) == 69
 
 
+@pytest.mark.parametrize("command", [["visit", "law-one"], ["preflight", "--cluster", "law-one"]])
+def test_a_cluster_that_nobody_could_list_is_not_called_out_of_scope(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    signed_in(fakes, monkeypatch)
+    fakes.clusters.scope_failures = {SCOPE: UNAVAILABLE}
+    assert main(command) == 69
+    assert f"{SCOPE.text} could not be listed (CodeUnavailable: it is unavailable)" in capsys.readouterr().err
+    fakes.clusters.scope_failures = {}
+    fakes.clusters.unreadable = (UnreadableEntry("an entry without an id", "not the id of a cluster"),)
+    fakes.clusters.stored.clear()
+    assert main(command) == 69
+    assert "an entry without an id cannot be read: not the id of a cluster" in capsys.readouterr().err
+    fakes.clusters.unreadable = ()
+    assert main(command) == 64
+    assert "'law-one' is no cluster in scope" in capsys.readouterr().err
+    assert not fakes.requests.requested
+
+
 FORGED = "\x1b]0;owned\x07\x1b[2Jall is well\x9b8m\r\nlaw-two  la-cmk"
 """A message that somebody else put into the table."""
 
