@@ -34,7 +34,7 @@ def preflight(session: Session) -> int:
     if counted[Level.FAILS]:
         return ExitCode.FAILED
     # Of clusters that nobody has seen nothing was checked.
-    return ExitCode.UNREACHABLE if found.failed else ExitCode.DONE
+    return ExitCode.UNREACHABLE if found.failed or found.unreadable else ExitCode.DONE
 
 
 def shown(findings: Sequence[Finding], counted: Counter[Level], *, wide: bool) -> list[Part]:

@@ -133,6 +133,7 @@ def _of_a_scope(ground: Ground, scope: Scope) -> list[Finding]:
     seen = SeenScope(
         scope=scope,
         clusters=sum(scope.contains(one) for one in ground.found.clusters),
+        unreadable=ground.found.unreadable.get(scope, ()),
         failure=ground.found.failed.get(scope),
         function_grants=principal if isinstance(principal, Unread) else around.grants(scope.text, principal),
         registered=around.registered(scope.subscription, "Microsoft.OperationalInsights"),

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from cmk_rotation.domain.remedies import REMEDIES
+from cmk_rotation.domain.remedies import REMEDIES, UNREADABLE_CLUSTER
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from cmk_rotation.preflight import rights
-from cmk_rotation.preflight.findings import Eyes, Found, fails, fine, unknown, warns
+from cmk_rotation.preflight.findings import Eyes, Found, Level, fails, fine, unknown, warns
 from cmk_rotation.preflight.seen import SeenApp, SeenScope, Unread
 
 SILENT_AFTER = timedelta(hours=1)
@@ -21,7 +21,7 @@ _NEEDS_AT_SUBSCRIPTION = ("Microsoft.OperationalInsights/locations/operationStat
 _FUNCTION_NEVER = (f"{rights.CLUSTERS}/delete", "Microsoft.Authorization/roleAssignments/write")
 
 
-def scope_can_be_listed(seen: SeenScope) -> Found:
+def scope_can_be_listed(seen: SeenScope) -> Found | None:
     """What is not listed is not looked after."""
     failure = seen.failure
     if failure is not None:
@@ -29,9 +29,19 @@ def scope_can_be_listed(seen: SeenScope) -> Found:
         if failure.kind is FailureKind.NOT_FOUND:
             return fails(f"is not there ({why})", "Take it out of CLUSTER_SCOPES, or correct it.")
         return unknown(Unread("its clusters", why, f"{rights.CLUSTERS}/read there"))
+    if not seen.clusters and seen.unreadable:
+        return None
     if not seen.clusters:
         return warns("holds no cluster", "Take it out of CLUSTER_SCOPES, or correct it.")
     return fine(f"holds {seen.clusters} clusters" if seen.clusters > 1 else "holds a cluster")
+
+
+def its_clusters_can_be_read(seen: SeenScope) -> Found | None:
+    """What cannot be read is not looked after, and nothing else here is known of it."""
+    if not seen.unreadable:
+        return None if seen.failure else fine("lists no cluster that cannot be read")
+    entries = "; ".join(f"{one.name} ({one.problem})" for one in seen.unreadable)
+    return Found(Level.UNKNOWN, f"lists clusters that cannot be read: {entries}", UNREADABLE_CLUSTER)
 
 
 def provider_is_registered(seen: SeenScope) -> Found:

@@ -20,6 +20,7 @@ OF_THE_APP: Sequence[Check[SeenApp]] = (
 )
 OF_A_SCOPE: Sequence[Check[SeenScope]] = (
     app_checks.scope_can_be_listed,
+    app_checks.its_clusters_can_be_read,
     app_checks.provider_is_registered,
     app_checks.api_version_is_spoken,
     app_checks.function_may_move_its_clusters,

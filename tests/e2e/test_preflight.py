@@ -169,6 +169,12 @@ def test_a_scope_that_cannot_be_listed_and_a_firewalled_vault_are_no_good_news()
         assert ("scope-can-be-listed", f"scope {SECOND_SUBSCRIPTION}") in unknown
         assert "ForbiddenByFirewall" in unknown["a-version-is-usable", "key la-cmk"]
         assert findings(shown, "fine")["azure-monitor-gets-in", "vault contoso"] == "lets Azure Monitor in"
+        azure.faults.clear()
+        odd = {"id": next(iter(azure.arm.clusters)), "properties": None}
+        body = json.dumps({"value": [odd]}).encode()
+        azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=body, times=None))
+        shown = told(azure, app, code=69)
+        assert odd["id"] in findings(shown, "unknown")["its-clusters-can-be-read", f"scope {SECOND_SUBSCRIPTION}"]
 
 
 def test_a_hundred_clusters_are_looked_at_side_by_side_and_nothing_is_read_twice() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.domain.azure_resources import Workspace
+from cmk_rotation.domain.azure_resources import UnreadableEntry, Workspace
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
@@ -67,6 +67,7 @@ WITHOUT_KEY = cluster(key_vault_uri=None, key_name=None, key_version=None)
 AUTO = cluster(key_version=None)
 USER = Details("westeurope", "userassigned", (ME,))
 CONDITIONAL = replace(USES_KEYS, conditional=True)
+ODD = (UnreadableEntry("law-odd", "shows nothing"), UnreadableEntry("an entry", "no id"))
 OTHER = must(Key.of("https://other.vault.azure.net", "other"))
 
 
@@ -286,6 +287,10 @@ SCOPES: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
     (app_checks.scope_can_be_listed, {"clusters": 0}, WARNING, "holds no cluster"),
     (app_checks.scope_can_be_listed, {"failure": failure(FailureKind.NOT_FOUND)}, FAILS, "is not there"),
     (app_checks.scope_can_be_listed, {"failure": REFUSED}, UNKNOWN, "its clusters"),
+    (app_checks.scope_can_be_listed, {"clusters": 0, "unreadable": ODD}, None, ""),
+    (app_checks.its_clusters_can_be_read, {}, FINE, "no cluster that cannot be read"),
+    (app_checks.its_clusters_can_be_read, {"failure": REFUSED}, None, ""),
+    (app_checks.its_clusters_can_be_read, {"unreadable": ODD}, UNKNOWN, "law-odd (shows nothing); an entry (no id)"),
     (app_checks.provider_is_registered, {}, FINE, "is registered"),
     (app_checks.provider_is_registered, {"registered": UNREAD}, UNKNOWN, "the thing"),
     (app_checks.provider_is_registered, {"registered": False}, FAILS, "is not registered"),

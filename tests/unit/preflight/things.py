@@ -129,7 +129,7 @@ def subscription(**changes: Any) -> EventSubscription:
 
 def seen_scope(**changes: Any) -> SeenScope:
     """A scope with a cluster in it."""
-    one = SeenScope(SCOPE, 1, None, (MOVES_CLUSTERS,), True, ("2025-07-01", "2022-10-01"), "2022-10-01")  # noqa: FBT003
+    one = SeenScope(SCOPE, 1, (), None, (MOVES_CLUSTERS,), True, ("2025-07-01", "2022-10-01"), "2022-10-01")  # noqa: FBT003
     return replace(one, **changes)
 
 
