@@ -19,6 +19,7 @@ from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, StorageId
 from cmk_rotation.domain.vocabulary import FailureKind
+from cmk_rotation.preflight.rights import see_vault, vault_type
 from cmk_rotation.preflight.seen import (
     AlertRule,
     Details,
@@ -123,17 +124,17 @@ class Surroundings:
 
     # --- vaults, keys and rights ---
 
-    def vaults(self, subscription: str) -> tuple[Vault, ...] | Unread:
-        """The vaults and Managed HSMs in a subscription that whoever asks may see."""
+    def vaults(self, subscription: str, host: str) -> tuple[Vault, ...] | Unread:
+        """What is like this host in a subscription that whoever asks may see: its vaults, or its Managed HSMs."""
+        kind = vault_type(host)
 
         def read() -> tuple[Vault, ...]:
-            path = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault"
-            bodies = [one for kind in ("vaults", "managedHSMs") for one in self._arm.listed(f"{path}/{kind}", _VAULTS)]
+            bodies = self._arm.listed(f"/subscriptions/{subscription}/providers/Microsoft.KeyVault/{kind}", _VAULTS)
             return tuple(found for found in map(vault, bodies) if found is not None)
 
-        what = f"the vaults in subscription {subscription}"
-        right = "Microsoft.KeyVault/vaults/read there (Reader)"
-        return self._once(("vaults", subscription), lambda: _read(what, right, read))
+        what = f"the {'vaults' if kind == 'vaults' else 'Managed HSMs'} in subscription {subscription}"
+        right = f"{see_vault(host)} there (Reader)"
+        return self._once((kind, subscription), lambda: _read(what, right, read))
 
     def subscriptions(self) -> tuple[str, ...]:
         """The subscriptions that whoever asks may see; none if that cannot be told."""

@@ -17,7 +17,7 @@ from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, Scope
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import KeyMode
-from cmk_rotation.preflight import checks
+from cmk_rotation.preflight import checks, rights
 from cmk_rotation.preflight.findings import Finding
 from cmk_rotation.preflight.seen import (
     Details,
@@ -149,7 +149,7 @@ def _of_a_vault(ground: Ground, host: str, clusters: list[Cluster]) -> list[Find
     principal = around.function_principal(ground.app, ground.settings.client_id)
     real = vault if isinstance(vault, Vault) else None
     details = [(one.id.name, around.details(one.id)) for one in clusters]
-    not_seen = Unread("the vault", "it was not found", "Microsoft.KeyVault/vaults/read on it")
+    not_seen = Unread("the vault", "it was not found", f"{rights.see_vault(host)} on it")
     grants = principal if isinstance(principal, Unread) else (around.grants(real.id, principal) if real else not_seen)
     seen = SeenVault(
         host=host,
@@ -215,7 +215,7 @@ def _vault_of(ground: Ground, host: str, clusters: list[Cluster]) -> Vault | Unr
     near = dict.fromkeys(one.id.subscription.lower() for one in clusters)
     unread: Unread | None = None
     for subscription in dict.fromkeys([*near, *ground.around.subscriptions()]):
-        found = ground.around.vaults(subscription)
+        found = ground.around.vaults(subscription, host)
         if isinstance(found, Unread):
             unread = unread or found
             continue

@@ -110,7 +110,7 @@ def identity_may_use_the_key(seen: SeenCluster) -> Found | None:
 def _unseen_vault(seen: SeenCluster) -> Unread:
     host = seen.cluster.key.vault if seen.cluster.key else "?"
     return Unread(
-        f"vault {host}", "it is in no subscription that you may see", "Microsoft.KeyVault/vaults/read on it (Reader)"
+        f"vault {host}", "it is in no subscription that you may see", f"{rights.see_vault(host)} on it (Reader)"
     )
 
 

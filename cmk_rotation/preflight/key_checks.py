@@ -71,7 +71,7 @@ def vault_is_recoverable(seen: SeenVault) -> Found:
 
 def _unseen(seen: SeenVault) -> Unread:
     return Unread(
-        f"vault {seen.host}", "it is in no subscription that you may see", "Microsoft.KeyVault/vaults/read (Reader)"
+        f"vault {seen.host}", "it is in no subscription that you may see", f"{rights.see_vault(seen.host)} (Reader)"
     )
 
 

@@ -2,10 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 
+from cmk_rotation.domain.identifiers import is_hsm
 from cmk_rotation.preflight.seen import Grant
 
 KEYS = "Microsoft.KeyVault/vaults/keys"
 CLUSTERS = "Microsoft.OperationalInsights/clusters"
+
+
+def see_vault(host: str) -> str:
+    """What it takes to see a vault or Managed HSM in Resource Manager."""
+    return f"Microsoft.KeyVault/{vault_type(host)}/read"
+
+
+def vault_type(host: str) -> str:
+    """The type of resource that has this address."""
+    return "managedHSMs" if is_hsm(host) else "vaults"
 
 
 def missing(grants: Sequence[Grant], wanted: Iterable[str], *, data: bool = False) -> list[str]:

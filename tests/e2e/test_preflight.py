@@ -155,6 +155,16 @@ def test_what_nobody_lets_you_see_is_unknown_with_the_right_and_never_fine() -> 
         assert "Microsoft.Authorization/locks/read" in remedies["nothing-locks-it"]
         assert "Storage Queue Data Reader" in remedies["storage-can-be-reached"]
         assert "--app" in remedies["function-may-move-its-clusters"]
+        # Whoever may see vaults sees them, though Managed HSMs take another right.
+        azure.rights.assign("guest", "Key Vault Reader", azure.vault("contoso").resource_id.partition("/resource")[0])
+        shown = json.loads(run(azure, "preflight", "--json", who="guest", **settings).stdout)
+        assert ("vault-is-recoverable", "vault contoso") in findings(shown, "fine")
+        (hsm,) = (
+            one
+            for one in shown["findings"]
+            if (one["check"], one["about"]) == ("vault-is-recoverable", "vault contoso-hsm")
+        )
+        assert (hsm["level"], "Microsoft.KeyVault/managedHSMs/read" in hsm["remedy"]) == ("unknown", True)
 
 
 def test_a_scope_that_cannot_be_listed_and_a_firewalled_vault_are_no_good_news() -> None:
