@@ -9,6 +9,7 @@ from cmk_rotation import bootstrap
 from cmk_rotation.config.settings import SETTINGS, InvalidSettingsError, Settings, read
 from cmk_rotation.domain.redaction import one_line
 
+_ELSEWHERE = "give them there, name a file (--settings FILE), or take them from the app: --app ID"
 _REFERENCE = "@Microsoft.KeyVault("
 
 
@@ -22,7 +23,7 @@ def read_settings(options: argparse.Namespace, environ: Mapping[str, str]) -> tu
     elif options.app:
         where, given = f"the app {options.app.name}", _from_app(options, environ)
     else:
-        where, given = "the environment", environ
+        where, given = f"the environment; {_ELSEWHERE}", environ
     try:
         return read(given), given
     except InvalidSettingsError as error:

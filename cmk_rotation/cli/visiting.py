@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cmk_rotation.cli import selection
+from cmk_rotation.cli.arguments import again
 from cmk_rotation.cli.exit_codes import ExitCode
 from cmk_rotation.cli.following import Look, follow, nothing_is_under_way
 from cmk_rotation.cli.session import Session, UsageError
@@ -29,7 +30,8 @@ def visit(session: Session) -> int:
     elif options.wait:
         screen.show([f"Asked for a visit to {names}."])
     else:
-        screen.show([f"Asked for a visit to {names}. `cmk-rotation status --watch` shows what comes of it."])
+        watch = again(options, "status", "--watch")
+        screen.show([f"Asked for a visit to {names}. `{watch}` shows what comes of it."])
     return _followed(session, before) if options.wait else ExitCode.DONE
 
 

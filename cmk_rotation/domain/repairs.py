@@ -247,7 +247,7 @@ def visit_now(names: Names) -> str | None:
     """Have the app look at once."""
     if not isinstance(names.place, ClusterId):
         return None
-    return shlex.join(("python", "-m", "cmk_rotation", "visit", names.place.text))
+    return shlex.join(("cmk-rotation", "visit", names.place.text))
 
 
 def for_support(names: Names) -> str:

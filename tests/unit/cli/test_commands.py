@@ -1,9 +1,12 @@
 """What commands say, and with which exit code: 0 only if every cluster is known to be as it should be."""
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -177,6 +180,31 @@ def test_a_cluster_that_nobody_could_list_is_not_called_out_of_scope(
     assert main(command) == 64
     assert "'law-one' is no cluster in scope" in capsys.readouterr().err
     assert not fakes.requests.requested
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/home/me/.local/bin/cmk-rotation", "cmk-rotation"), ("/src/cmk_rotation/__main__.py", "python -m cmk_rotation")],
+)
+def test_what_is_printed_to_be_run_runs_where_it_is_printed(
+    path: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed_in(Fakes(), monkeypatch)
+    monkeypatch.setattr(sys, "argv", [path])
+    assert main(["visit", CLUSTER.text]) == 0
+    assert f"`{name} status --watch` shows" in capsys.readouterr().out
+    names = ("CLUSTER_SCOPES", "MODE", "AzureWebJobsStorage__accountName")
+    file = tmp_path / "my settings.json"
+    file.write_text(json.dumps({"Values": {one: os.environ[one] for one in names}}), encoding="utf-8")
+    for one in names:
+        monkeypatch.delenv(one)
+    assert main(["visit", CLUSTER.text, "--settings", str(file)]) == 0
+    assert f"`{name} status --watch --settings '{file}'` shows" in capsys.readouterr().out
+    assert main(["visit", CLUSTER.text]) == 78
+    assert "or take them from the app: --app ID" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert capsys.readouterr().out.startswith(f"usage: {name} ")
 
 
 FORGED = "\x1b]0;owned\x07\x1b[2Jall is well\x9b8m\r\nlaw-two  la-cmk"
