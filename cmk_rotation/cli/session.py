@@ -16,7 +16,7 @@ class UsageError(Exception):
 
 
 class UnseenError(Exception):
-    """What was typed may name what could not be looked at; the arguments are lines that say so."""
+    """What it takes could not be looked at; the lines say what, and what to do where that is known."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         super().__init__(*lines)

@@ -47,6 +47,14 @@ def test_settings_come_from_the_deployed_app_or_a_file_and_each_problem_says_whe
         assert hidden.stderr.startswith("CLUSTER_SCOPES: kept in Key Vault")
         gone = run(azure, "plan", "--app", f"{app.id}-2")
         assert gone.returncode == ExitCode.UNREACHABLE
+        azure.identities.add("reader")
+        azure.rights.assign("reader", "Reader", app.id)
+        refused = run(azure, "plan", "--app", app.id, who="reader")
+        assert refused.returncode == ExitCode.UNREACHABLE
+        why, remedy = refused.stderr.splitlines()
+        assert "AuthorizationFailed" in why
+        assert "Microsoft.Web/sites/config/list/action on the app" in remedy
+        assert "--settings FILE" in remedy
 
 
 def test_an_operator_reads_the_record_and_asks_for_visits_by_the_roles_of_the_deployment_alone() -> None:

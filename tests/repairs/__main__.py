@@ -121,7 +121,7 @@ def main() -> int:
         print("'make az-cli' installs what this needs")  # noqa: T201 - as above
         return 1
     with tempfile.TemporaryDirectory() as folder, started(Path(folder), "--speed", str(SPEED)) as terminal:
-        desk = Desk(terminal, commands(Path(folder) / "commands"))
+        desk = Desk(terminal, commands(Path(folder) / "pasted"))
         desk.shell("az login --identity")
         wanted = sys.argv[1:]
         cases = [case for case in CASES if not wanted or any(word in case.title for word in wanted)]
