@@ -231,8 +231,8 @@ class Surroundings:
 
     # --- the app ---
 
-    def function_principal(self, app: AppId | None, client_id: str | None) -> str | Unread:
-        """The object id of the identity that the function works with."""
+    def function_principal(self, app: AppId | None, client_id: str | None) -> str | Unread | None:
+        """The object id of the identity that the function works with; None where the app has none such, and gets no token."""
         what = "the function's identity"
         if app is None:
             return Unread(what, "which app it is was not said", "the option --app with its ARM id")
@@ -240,12 +240,11 @@ class Surroundings:
         def read() -> str:
             identity = mapping(self._arm.get(app.text, _WEB).get("identity"))
             users = [mapping(one) for one in mapping(identity.get("userAssignedIdentities")).values()]
-            named = [one for one in users if client_id and text(one.get("clientId")).lower() == client_id.lower()]
-            return text((named[0] if client_id and named else identity).get("principalId")).lower()
+            named = (one for one in users if text(one.get("clientId")).lower() == (client_id or "").lower())
+            return text((next(named, {}) if client_id else identity).get("principalId")).lower()
 
         right = "Microsoft.Web/sites/read on the app (Reader)"
-        found = self._once(("app", app.text), lambda: _read(what, right, read))
-        return found or Unread(what, "the app shows none", "an identity of the app, which AZURE_CLIENT_ID names")
+        return self._once(("app", app.text), lambda: _read(what, right, read)) or None
 
     def alert_rules(self, workspace_id: str) -> tuple[AlertRule, ...] | Unread:
         """The log alerts that read a workspace."""

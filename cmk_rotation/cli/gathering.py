@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 
 from cmk_rotation.adapters.once import Once
 from cmk_rotation.adapters.surroundings import Surroundings
 from cmk_rotation.cli.screen import Advance
+from cmk_rotation.config import ncrontab
 from cmk_rotation.config.settings import Settings
 from cmk_rotation.controller import heartbeat, observe
 from cmk_rotation.controller.ports import StorageUnavailableError, World
@@ -33,6 +36,7 @@ from cmk_rotation.preflight.seen import (
     Vault,
 )
 
+_SILENT_AT_LEAST = timedelta(minutes=30)
 AT_ONCE = 16
 """Things that are looked at side by side; for each of them a dozen reads follow one another."""
 
@@ -104,8 +108,11 @@ def carry_out(todo: Iterable[Task], advance: Advance) -> list[Finding]:
 
 def _of_the_app(ground: Ground) -> list[Finding]:
     workspace = ground.settings.telemetry_workspace
+    now = ground.world.now()
     seen = SeenApp(
-        now=ground.world.now(),
+        now=now,
+        principal=ground.around.function_principal(ground.app, ground.settings.client_id),
+        silent_before=_silent_before(ground.settings.schedule, now),
         statuses=ground.statuses,
         poison=_poison(ground.world),
         workspace=workspace,
@@ -115,6 +122,12 @@ def _of_the_app(ground: Ground) -> list[Finding]:
     )
     name = ground.app.name if ground.app else "the app"
     return checks.run(checks.OF_THE_APP, seen, name, ground.app.text if ground.app else name)
+
+
+def _silent_before(schedule: str | None, now: datetime) -> datetime | None:
+    """As the alert *silent* has it: three runs, or half an hour where these are shorter."""
+    third = next(islice(ncrontab.runs_before(schedule, now), 2, None)) if schedule else None
+    return min(third, now - _SILENT_AT_LEAST) if third else None
 
 
 def _poison(world: World) -> PoisonQueue | Unread:
@@ -128,8 +141,14 @@ def _poison(world: World) -> PoisonQueue | Unread:
         )
 
 
+def _principal(ground: Ground) -> str | Unread:
+    found = ground.around.function_principal(ground.app, ground.settings.client_id)
+    what, right = "what the function's identity may do", "an identity of the app, which AZURE_CLIENT_ID names"
+    return Unread(what, "the app has none such", right) if found is None else found
+
+
 def _of_a_scope(ground: Ground, scope: Scope) -> list[Finding]:
-    around, principal = ground.around, ground.around.function_principal(ground.app, ground.settings.client_id)
+    around, principal = ground.around, _principal(ground)
     seen = SeenScope(
         scope=scope,
         clusters=sum(scope.contains(one) for one in ground.found.clusters),
@@ -146,7 +165,7 @@ def _of_a_scope(ground: Ground, scope: Scope) -> list[Finding]:
 
 def _of_a_vault(ground: Ground, host: str, clusters: list[Cluster]) -> list[Finding]:
     around, vault = ground.around, _vault_of(ground, host, clusters)
-    principal = around.function_principal(ground.app, ground.settings.client_id)
+    principal = _principal(ground)
     real = vault if isinstance(vault, Vault) else None
     details = [(one.id.name, around.details(one.id)) for one in clusters]
     not_seen = Unread("the vault", "it was not found", f"{rights.see_vault(host)} on it")

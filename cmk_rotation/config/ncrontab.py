@@ -6,6 +6,9 @@ not, for it works in App Service plans alone.
 """
 
 import re
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from itertools import product
 
 _NAMES = {
     "month": (
@@ -45,6 +48,21 @@ def problem_of(text: str) -> str | None:
     # Every such day falls on each day of the week sooner or later, 29 February too.
     comes = any(day <= _LONGEST_MONTHS.get(month, 31) for month in values["month"] for day in values["day"])
     return None if comes else "it names a day that no month has, so it never comes"
+
+
+def runs_before(text: str, moment: datetime) -> Iterator[datetime]:
+    """When a schedule that has no problem, nor names a setting, came before a moment (UTC), newest first."""
+    texts = [one for one in text.lower().split(" ") if one]
+    fields = [_values(name, field) for name, field in zip(list(_FIELDS)[-len(texts) :], texts, strict=True)]
+    seconds, minutes, hours, days, months, weekdays = [{0}, *fields][-len(_FIELDS) :]
+    day = moment.date()
+    while True:
+        if day.month in months and day.day in days and day.isoweekday() % 7 in weekdays:
+            for hour, minute, second in product(*(sorted(one, reverse=True) for one in (hours, minutes, seconds))):
+                came = datetime.combine(day, time(hour, minute, second), moment.tzinfo)
+                if came < moment:
+                    yield came
+        day -= timedelta(days=1)
 
 
 def _values(name: str, field: str) -> set[int]:

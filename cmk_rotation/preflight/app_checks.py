@@ -8,10 +8,9 @@ from cmk_rotation.preflight import rights
 from cmk_rotation.preflight.findings import Eyes, Found, Level, fails, fine, unknown, warns
 from cmk_rotation.preflight.seen import SeenApp, SeenScope, Unread
 
-SILENT_AFTER = timedelta(hours=1)
-"""Reconcile looks every ten minutes, and at each cluster that waits for something far more often."""
 _LOOKED_AT_LEAST = timedelta(days=1, hours=1)
 """Each cluster's row is written at least once a day."""
+_SILENT = "See the runbook, section `silent`: alarms that read the log cannot fire."
 _FUNCTION_NEEDS = (
     f"{rights.CLUSTERS}/read",
     f"{rights.CLUSTERS}/write",
@@ -76,8 +75,11 @@ def function_may_move_its_clusters(seen: SeenScope) -> Found:
         return unknown(grants)
     # An operation lies in no resource group, so a role below the subscription does not reach it.
     wide = [grant for grant in grants if "/resourcegroups/" not in grant.scope.lower()]
-    lacking = rights.missing(grants, _FUNCTION_NEEDS)
-    lacking += [f"{one} at the subscription" for one in rights.missing(wide, _NEEDS_AT_SUBSCRIPTION)]
+    lacking, lacking_wide = rights.missing(grants, _FUNCTION_NEEDS), rights.missing(wide, _NEEDS_AT_SUBSCRIPTION)
+    perhaps = rights.perhaps(grants, lacking) + rights.perhaps(wide, lacking_wide)
+    if perhaps:
+        return rights.unknown_for("the function's identity move its clusters", perhaps)
+    lacking += [f"{one} at the subscription" for one in lacking_wide]
     if lacking:
         return fails(f"the function's identity lacks {', '.join(lacking)}", REMEDIES[Reason.CLUSTER_ACCESS_DENIED])
     more = rights.broader(grants, _FUNCTION_NEVER, ())
@@ -90,13 +92,25 @@ def function_may_move_its_clusters(seen: SeenScope) -> Found:
     return fine("the function's identity may read and update clusters, and no more")
 
 
+def function_has_its_identity(seen: SeenApp) -> Found:
+    """Without it gets no token, whatever another identity of the app's may do."""
+    if isinstance(seen.principal, Unread):
+        return unknown(seen.principal)
+    if seen.principal is None:
+        return fails(
+            "the app does not have the identity that it is to work with",
+            "Assign the identity whose client id AZURE_CLIENT_ID is to the app; without that setting, a system-assigned one.",
+        )
+    return fine("the app has the identity that it works with")
+
+
 def function_is_alive(seen: SeenApp) -> Found:
     """Whether it has looked at anything lately."""
     last = max((one.looked_at for one in seen.statuses), default=None)
     if last is None:
         return warns("nothing is on record yet", "See that the function app is deployed and runs.", Eyes.FUNCTION)
     message = f"it last wrote what it saw at {last:%Y-%m-%d %H:%M}Z"
-    if seen.now - last > _LOOKED_AT_LEAST:
+    if last < min(seen.now - _LOOKED_AT_LEAST, seen.silent_before or seen.now):
         return fails(
             f"{message}, more than a day ago",
             "See the runbook, section `silent`: the function does not run.",
@@ -141,13 +155,17 @@ def heartbeat_is_new(seen: SeenApp) -> Found | None:
         return None  # said already
     if isinstance(seen.heartbeat, Unread):
         return unknown(seen.heartbeat)
-    if seen.heartbeat is None or seen.now - seen.heartbeat > SILENT_AFTER:
-        last = f"the last is of {seen.heartbeat:%Y-%m-%d %H:%M}Z" if seen.heartbeat else "there is none"
-        return fails(
-            f"no heartbeat has arrived in the workspace for an hour: {last}",
-            "See the runbook, section `silent`: alarms that read the log cannot fire.",
+    if seen.heartbeat is None:
+        return fails("no heartbeat has ever arrived in the workspace", _SILENT)
+    last = f"{seen.heartbeat:%Y-%m-%d %H:%M}Z"
+    if seen.silent_before is None:
+        why = "RECONCILE_SCHEDULE names a setting that holds no schedule"
+        return unknown(
+            Unread(f"whether the newest heartbeat, of {last}, is the newest that was due", why, "that setting")
         )
-    return fine(f"the newest heartbeat is of {seen.heartbeat:%Y-%m-%d %H:%M}Z")
+    if seen.heartbeat < seen.silent_before:
+        return fails(f"no heartbeat has arrived in the workspace for three runs: the last is of {last}", _SILENT)
+    return fine(f"the newest heartbeat is of {last}")
 
 
 def alerts_are_on(seen: SeenApp) -> Found | None:

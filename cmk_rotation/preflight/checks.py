@@ -13,6 +13,7 @@ type Check[Seen] = Callable[[Seen], Found | None]
 
 OF_THE_APP: Sequence[Check[SeenApp]] = (
     app_checks.storage_can_be_reached,
+    app_checks.function_has_its_identity,
     app_checks.function_is_alive,
     app_checks.evidence_is_apart,
     app_checks.heartbeat_is_new,

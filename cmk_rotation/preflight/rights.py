@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from cmk_rotation.domain.identifiers import is_hsm
-from cmk_rotation.preflight.seen import Grant
+from cmk_rotation.preflight.findings import Found, unknown
+from cmk_rotation.preflight.seen import Grant, Unread
 
 KEYS = "Microsoft.KeyVault/vaults/keys"
 CLUSTERS = "Microsoft.OperationalInsights/clusters"
@@ -28,6 +29,18 @@ def missing(grants: Sequence[Grant], wanted: Iterable[str], *, data: bool = Fals
 def perhaps(grants: Sequence[Grant], wanted: Iterable[str], *, data: bool = False) -> list[Grant]:
     """The roles that give one of these actions where a condition holds."""
     return [grant for grant in grants if grant.conditional and any(grant.allows(one, data=data) for one in wanted)]
+
+
+def unknown_for(what: str, conditional: Sequence[Grant]) -> Found:
+    """Nobody knows whether these let somebody do what is needed: it takes their conditions."""
+    roles = ", ".join(dict.fromkeys(f"{grant.role} at {grant.scope}" for grant in conditional))
+    return unknown(
+        Unread(
+            f"whether the condition of {roles} lets {what}",
+            "conditions are not evaluated here",
+            "a look at the condition of the role assignment",
+        )
+    )
 
 
 def broader(grants: Sequence[Grant], unwanted: Iterable[str], unwanted_data: Iterable[str]) -> list[Grant]:

@@ -218,6 +218,10 @@ class SeenApp:
     """The app, its storage and its evidence."""
 
     now: datetime
+    principal: str | Unread | None
+    """The object id of the identity that the function works with; None where the app has none such."""
+    silent_before: datetime | None
+    """Whatever was last heard before this, three runs have come without; None where nobody knows when it runs."""
     statuses: tuple[ClusterStatus, ...]
     poison: PoisonQueue | Unread
     workspace: str | None

@@ -137,6 +137,8 @@ def seen_app(**changes: Any) -> SeenApp:
     """An app that is alive, and watched."""
     one = SeenApp(
         now=NOW,
+        principal=FUNCTION,
+        silent_before=NOW - 30 * MINUTE,
         statuses=(status(),),
         poison=PoisonQueue(0),
         workspace=WORKSPACE,
