@@ -33,6 +33,10 @@ class Screen:
         """How wide a line may be; None where nobody looks, for programs read whole lines."""
         return max(shutil.get_terminal_size().columns, _NARROWEST) if self.terminal else None
 
+    def holds(self, parts: Iterable[Part]) -> bool:
+        """Whether a terminal shows all this at once."""
+        return plain.text(parts, self.width).count("\n") < shutil.get_terminal_size().lines
+
     def show(self, parts: Iterable[Part]) -> None:
         """Show what was asked for."""
         _write(plain.text(parts, self.width))

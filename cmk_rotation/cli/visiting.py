@@ -6,13 +6,18 @@ from datetime import datetime, timedelta
 from cmk_rotation.cli import selection
 from cmk_rotation.cli.arguments import again
 from cmk_rotation.cli.exit_codes import ExitCode
-from cmk_rotation.cli.following import Look, follow, nothing_is_under_way
-from cmk_rotation.cli.session import Session, UsageError
+from cmk_rotation.cli.following import Look, Looks, follow, nothing_is_under_way
+from cmk_rotation.cli.session import Session, UnseenError, UsageError
 from cmk_rotation.cli.status import everything, on_record
+from cmk_rotation.cli.times import span
 from cmk_rotation.controller.survey import survey
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy
+
+_PATIENCE = timedelta(minutes=10)
+"""An instance that has to be made first takes minutes, and so does a message that is delivered again."""
+_SILENT = "See the runbook, section `silent`: it may not run. The request stays on the queue, and is carried out when it does."
 
 
 def visit(session: Session) -> int:
@@ -55,12 +60,21 @@ def _looked_at(session: Session, cluster_id: ClusterId) -> datetime | None:
 
 def _followed(session: Session, before: Mapping[ClusterId, datetime | None]) -> int:
     """Until each was looked at once more, and nothing is under way there. Times are the app's, which may be other than ours."""
+    now = session.world.now
 
-    def look() -> Look:
-        return on_record(session, [(one, session.world.records.of_cluster(one)) for one in before])
-
-    def done(found: Look) -> bool:
+    def unseen(found: Look) -> list[ClusterId]:
         seen = {status.cluster_id for status in found.clusters if status.looked_at != before[status.cluster_id]}
-        return seen == before.keys() and nothing_is_under_way(found)
+        return [one for one in before if one not in seen]
 
-    return follow(session, look, done)
+    def looks() -> Looks:
+        until = now() + _PATIENCE
+        while True:
+            found = on_record(session, [(one, session.world.records.of_cluster(one)) for one in before])
+            yield found
+            if (waiting := unseen(found)) and now() >= until:
+                names = ", ".join(one.name for one in waiting)
+                raise UnseenError(
+                    (f"{span(_PATIENCE)} have passed, and the function has not looked at {names}.", _SILENT)
+                )
+
+    return follow(session, looks(), lambda found: not unseen(found) and nothing_is_under_way(found))
