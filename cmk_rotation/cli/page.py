@@ -9,6 +9,7 @@ import jinja2
 from cmk_rotation.cli import tables
 from cmk_rotation.cli.following import Look
 from cmk_rotation.cli.session import Session
+from cmk_rotation.cli.shown import Cell
 from cmk_rotation.cli.times import ago, minute, span
 from cmk_rotation.controller.retention import named, storage_pins
 from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
@@ -95,7 +96,8 @@ class Model:
     rotations: tuple[RotationRow, ...]
     failed: tuple[Rotation, ...]
     old_versions: tuple[OldVersion, ...]
-    poison: int
+    poison: tuple[Cell, ...]
+    """What there is to say of the poison queue."""
 
 
 type _Of = tuple[ClusterId, Key | None, str]
@@ -126,7 +128,7 @@ def model(session: Session, found: Look, steps: Sequence[Step], poison: PoisonQu
         rotations=tuple(_rotation(one, tuple(held_back.get(_of(one), ())), longest) for one in found.rotations),
         failed=tuple(one for one in tables.newest(found.rotations) if one.stage is Stage.FAILED),
         old_versions=tuple(_old_versions(found)),
-        poison=poison.messages if poison else 0,
+        poison=tables.poison(poison),
     )
 
 

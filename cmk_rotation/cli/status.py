@@ -34,7 +34,7 @@ def status(session: Session) -> int:
     else:
         shown = parts(session, found)
         shown += tables.history(steps, session.style) if options.history else []
-        shown += tables.poison(lying) if lying else []
+        shown += tables.poison(lying) if lying else ()  # else it was said why
         screen.show(shown)
     return ExitCode.DONE
 

@@ -126,7 +126,7 @@ def storage_can_be_reached(seen: SeenApp) -> Found:
     if seen.poison.messages:
         return warns(
             f"{seen.poison.messages} messages lie in the poison queue",
-            "See docs/runbook.md#reconcile-failed: what lies there was given up.",
+            "See docs/runbook.md#poison-messages: what lies there was given up.",
         )
     return fine("the queue and the table answer, and the poison queue is empty")
 

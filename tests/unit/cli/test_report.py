@@ -16,6 +16,7 @@ from cmk_rotation.domain.azure_resources import AccountKey, OperationError
 from cmk_rotation.domain.cluster_record import LinkedStorage
 from cmk_rotation.domain.identifiers import Key, StorageId
 from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 from tests.unit.cli.browser import look
 from tests.unit.cli.sign_in import signed_in
@@ -123,6 +124,21 @@ def on_record(fakes: Fakes) -> None:
         fakes.records.save_storage(storage)
     busy = replace(succeeded, reason=Reason.CLUSTER_BUSY)
     fakes.records.steps = [Step("waiting", NOW - HOUR, busy), Step("finished", NOW, succeeded)]
+
+
+def test_the_page_tells_of_the_poison_queue_and_that_it_could_not_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    signed_in(fakes, monkeypatch)
+    assert main(["report"]) == 0
+    assert "cluster-visits-poison" not in capsys.readouterr().out
+    fakes.requests.poison = PoisonQueue(2)
+    assert main(["report"]) == 0
+    assert '<p class="bad">2 messages lie in the queue cluster-visits-poison: see docs/' in capsys.readouterr().out
+    fakes.effects.failing_names = frozenset({"poison_queue"})
+    assert main(["report"]) == 0
+    assert '<p class="waiting">What lies in the queue cluster-visits-poison could not' in capsys.readouterr().out
 
 
 def test_each_row_is_read_a_few_times_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
