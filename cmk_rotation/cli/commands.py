@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(COMMANDS).parse_args(arguments)
     shown = screen()
     try:
-        settings, given = sources.read_settings(options, os.environ)
-        session = Session(bootstrap.operator_world(settings), settings, given, options, shown)
+        settings = sources.read_settings(options, os.environ)
+        session = Session(bootstrap.operator_world(settings), settings, options, shown)
         return int(options.command(session))
     except UsageError as error:
         shown.complain(str(error))

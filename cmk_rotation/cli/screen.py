@@ -42,8 +42,8 @@ class Screen:
         _write(plain.text(parts, self.width))
 
     def show_json(self, value: object, indent: int | None = 2) -> None:
-        """Show it to a machine: in ASCII, so that it gets every letter, whatever the locale."""
-        _write(json.dumps(_visible(value), indent=indent) + "\n")
+        """Show it to a machine."""
+        _write(json_text(value, indent))
 
     def complain(self, text: str) -> None:
         """Say what is wrong."""
@@ -79,6 +79,11 @@ def screen() -> Screen:
         else:
             return RichScreen()
     return Screen()
+
+
+def json_text(value: object, indent: int | None = 2) -> str:
+    """What a machine reads: in ASCII, so that it gets every letter, whatever the locale."""
+    return json.dumps(_visible(value), indent=indent) + "\n"
 
 
 def _write(text: str) -> None:

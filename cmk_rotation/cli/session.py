@@ -1,7 +1,6 @@
 """What every command is given: the world, what was typed, and where the output goes."""
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cmk_rotation.cli.screen import Screen
@@ -29,8 +28,6 @@ class Session:
 
     world: World
     settings: Settings
-    given: Mapping[str, str]
-    """The settings as they are written."""
     options: argparse.Namespace
     screen: Screen
 

@@ -20,8 +20,8 @@ _READ_THEM = (
 _REFERENCE = "@Microsoft.KeyVault("
 
 
-def read_settings(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, str]]:
-    """The settings that a command is to use, and as they are written. Each problem says where it was looked for.
+def read_settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+    """The settings that a command is to use. Each problem says where it was looked for.
 
     Raises `InvalidSettingsError`, and `UnseenError` or `AzureCallError` where the app cannot be asked.
     """
@@ -32,7 +32,7 @@ def read_settings(options: argparse.Namespace, environ: Mapping[str, str]) -> tu
     else:
         where, given = f"the environment; {_ELSEWHERE}", environ
     try:
-        return read(given), given
+        return read(given)
     except InvalidSettingsError as error:
         raise InvalidSettingsError((*error.problems, f"These settings were looked for in {where}.")) from None
 

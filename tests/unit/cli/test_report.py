@@ -220,7 +220,7 @@ def test_the_page_says_what_is_asked_of_it(page: Path) -> None:
 
 
 def test_it_goes_to_standard_output_or_as_json_to_a_machine(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fakes = Fakes()
     on_record(fakes)
@@ -230,8 +230,13 @@ def test_it_goes_to_standard_output_or_as_json_to_a_machine(
     assert out.startswith("<!DOCTYPE html>")
     assert out.isascii()
     assert err == ""
-    assert main(["report", "--json", "--since", "2026-03-01T11:55"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    words = ["report", "--json", "--since", "2026-03-01T11:55"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    file = tmp_path / "report.json"
+    assert main([*words, "--output", str(file)]) == 0
+    assert (file.read_text(encoding="ascii"), capsys.readouterr().out) == (text, f"The record is {file}.\n")
+    told = json.loads(text)
     assert {*told} == {"clusters", "rotations", "history", "poisonMessages"}
     assert [step["step"] for step in told["history"]] == ["finished"]
 
