@@ -76,9 +76,9 @@ def function_may_move_its_clusters(seen: SeenScope) -> Found:
     # An operation lies in no resource group, so a role below the subscription does not reach it.
     wide = [grant for grant in grants if "/resourcegroups/" not in grant.scope.lower()]
     lacking, lacking_wide = rights.missing(grants, _FUNCTION_NEEDS), rights.missing(wide, _NEEDS_AT_SUBSCRIPTION)
-    perhaps = rights.perhaps(grants, lacking) + rights.perhaps(wide, lacking_wide)
-    if perhaps:
-        return rights.unknown_for("the function's identity move its clusters", perhaps)
+    perhaps, perhaps_wide = rights.perhaps(grants, lacking), rights.perhaps(wide, lacking_wide)
+    if (perhaps or perhaps_wide) and bool(perhaps) == bool(lacking) and bool(perhaps_wide) == bool(lacking_wide):
+        return rights.unknown_for("the function's identity move its clusters", [*perhaps, *perhaps_wide])
     lacking += [f"{one} at the subscription" for one in lacking_wide]
     if lacking:
         return fails(f"the function's identity lacks {', '.join(lacking)}", REMEDIES[Reason.CLUSTER_ACCESS_DENIED])

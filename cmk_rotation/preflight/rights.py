@@ -27,8 +27,11 @@ def missing(grants: Sequence[Grant], wanted: Iterable[str], *, data: bool = Fals
 
 
 def perhaps(grants: Sequence[Grant], wanted: Iterable[str], *, data: bool = False) -> list[Grant]:
-    """The roles that give one of these actions where a condition holds."""
-    return [grant for grant in grants if grant.conditional and any(grant.allows(one, data=data) for one in wanted)]
+    """The roles that give these actions where a condition holds; none where some action is given by no role at all."""
+    asked = list(wanted)
+    if not all(any(grant.allows(one, data=data) for grant in grants) for one in asked):
+        return []
+    return [grant for grant in grants if grant.conditional and any(grant.allows(one, data=data) for one in asked)]
 
 
 def unknown_for(what: str, conditional: Sequence[Grant]) -> Found:

@@ -108,6 +108,12 @@ CLUSTERS: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
     (cluster_checks.identity_may_use_the_key, {"vault": UNREAD}, UNKNOWN, "the thing"),
     (cluster_checks.identity_may_use_the_key, {"vault": vault(hsm=True)}, UNKNOWN, "Managed HSM"),
     (cluster_checks.identity_may_use_the_key, {"grants": UNREAD}, UNKNOWN, "the thing"),
+    (
+        cluster_checks.identity_may_use_the_key,
+        {"grants": (replace(CONDITIONAL, data_actions=(f"{KEYS}/read",)),)},
+        FAILS,
+        f"{KEYS}/unwrap/action",
+    ),
     (cluster_checks.identity_may_use_the_key, {"grants": ()}, FAILS, f"{KEYS}/unwrap/action"),
     (cluster_checks.identity_may_use_the_key, {"grants": (LISTS_KEYS,)}, FAILS, f"lacks {KEYS}/wrap/action, "),
     (cluster_checks.identity_may_use_the_key, {"grants": (CONDITIONAL,)}, UNKNOWN, "condition of Key Vault Crypto"),
@@ -317,6 +323,18 @@ SCOPES: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
         {"function_grants": (replace(MOVES_CLUSTERS, conditional=True),)},
         UNKNOWN,
         f"the condition of CMK rotation at {SCOPE.text}",
+    ),
+    (
+        app_checks.function_may_move_its_clusters,
+        {"function_grants": (replace(MOVES_CLUSTERS, conditional=True, not_actions=("*/clusters/write",)),)},
+        FAILS,
+        "clusters/write",
+    ),
+    (
+        app_checks.function_may_move_its_clusters,
+        {"function_grants": (replace(MOVES_CLUSTERS, conditional=True, scope=GROUP_ID),)},
+        FAILS,
+        "at the subscription",
     ),
     (app_checks.function_may_move_its_clusters, {"function_grants": (OWNER,)}, WARNING, f"Owner at {SCOPE.text}"),
 ]
