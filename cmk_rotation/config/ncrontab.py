@@ -37,11 +37,10 @@ def problem_of(text: str) -> str | None:
     """What is wrong with a schedule, as the middle of a sentence; None if nothing is."""
     if _SETTING.fullmatch(text):
         return None
-    texts = [one for one in text.lower().split(" ") if one]  # as the host splits it: other white space is none
-    names = list(_FIELDS)[-len(texts) :]
+    texts = _split(text)
     if len(texts) not in {len(_FIELDS), len(_FIELDS) - 1}:
         return f"it has {len(texts)} instead of six fields"
-    values = {name: _values(name, field) for name, field in zip(names, texts, strict=True)}
+    values = _read(texts)
     wrong = next((name for name, found in values.items() if not found), None)
     if wrong:
         return f"its {wrong} cannot be understood"
@@ -52,9 +51,7 @@ def problem_of(text: str) -> str | None:
 
 def runs_before(text: str, moment: datetime) -> Iterator[datetime]:
     """When a schedule that has no problem, nor names a setting, came before a moment (UTC), newest first."""
-    texts = [one for one in text.lower().split(" ") if one]
-    fields = [_values(name, field) for name, field in zip(list(_FIELDS)[-len(texts) :], texts, strict=True)]
-    seconds, minutes, hours, days, months, weekdays = [{0}, *fields][-len(_FIELDS) :]
+    seconds, minutes, hours, days, months, weekdays = ({"second": {0}} | _read(_split(text))).values()
     day = moment.date()
     while True:
         if day.month in months and day.day in days and day.isoweekday() % 7 in weekdays:
@@ -63,6 +60,15 @@ def runs_before(text: str, moment: datetime) -> Iterator[datetime]:
                 if came < moment:
                     yield came
         day -= timedelta(days=1)
+
+
+def _split(text: str) -> list[str]:
+    return [one for one in text.lower().split(" ") if one]  # as the host splits it: other white space is none
+
+
+def _read(texts: list[str]) -> dict[str, set[int]]:
+    """The values of each field that there is: all six, or all but the second."""
+    return {name: _values(name, field) for name, field in zip(list(_FIELDS)[-len(texts) :], texts, strict=True)}
 
 
 def _values(name: str, field: str) -> set[int]:
