@@ -1,7 +1,5 @@
-"""The storage accounts that clusters' workspaces are linked to: looked at by reconcile, after all else, and never changed.
-
-What is found here counts from the next run on, as what visits find does: what reconcile notes of an old version rests on
-the records.
+"""The storage accounts that clusters' workspaces are linked to: looked at by reconcile, before it notes
+which old versions are free, and never changed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,23 +39,26 @@ def watch_storage(
     records: Mapping[ClusterId, Record],
     versions: VersionsOf,
     until: datetime,
-) -> None:
+) -> tuple[LinkedStorage, ...]:
     """Look at each linked account once, write down what is so of it, and say what is owed.
 
-    May raise `StorageUnavailableError`.
+    The result is all accounts that are on record then. May raise `StorageUnavailableError`.
     """
     if world.storage is None:
-        return
+        return ()
     seen = {one.id: one for one in clusters}
     found = _find(world, world.storage, seen.values(), until)
     before = {one.id: one for record in records.values() for one in record.storage or ()}
-    for id_ in found.looks:
-        _put(world, _looked_at(world, id_, found, before.get(id_), versions))
+    now = {id_: _looked_at(world, id_, found, before.get(id_), versions) for id_ in found.looks}
     for row in (one for one in before.values() if one.id not in found.looks):
         if row.is_linked and not any(_may_still_lead(world, one, found, seen, records) for one in row.clusters):
-            _put(world, _row(world, SeenStorage(world.now(), row.id, None), row.clusters, row))
-        else:
-            _mend(world, row)
+            now[row.id] = _row(world, SeenStorage(world.now(), row.id, None), row.clusters, row)
+    for row in now.values():
+        _put(world, row)
+    left_alone = tuple(row for row in before.values() if row.id not in now)
+    for row in left_alone:
+        _mend(world, row)
+    return (*now.values(), *left_alone)
 
 
 def _find(world: World, storage: LinkedAccounts, clusters: Iterable[Cluster], until: datetime) -> _Found:

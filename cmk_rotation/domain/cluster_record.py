@@ -146,4 +146,4 @@ class Record:
     pins: frozenset[Pin] = frozenset()
     """Under which versions the index names the cluster. Read with everything alone: the index lies in partitions of its own."""
     storage: tuple[LinkedStorage, ...] | None = None
-    """The storage accounts that the cluster's workspaces led to. Read with everything alone, likewise; else None."""
+    """The storage accounts that the cluster's workspaces led to: rows of partitions of their own, likewise; else None."""

@@ -102,6 +102,8 @@ def test_a_row_is_read_as_it_was_written_with_each_cluster_that_led_there(record
     assert found[CLUSTER] == Record(storage=(row(pins=frozenset({Pin(KEY, V1)})),))
     assert records.pinning(Pin(KEY, V1), other_than=CLUSTER, most=3) == [ACCOUNT]
     assert records.of_cluster(CLUSTER) == Record()
+    assert records.storage_of(CLUSTER) == (row(),)
+    assert records.storage_of(cluster_id("law-three")) == ()
     records.index(ACCOUNT, add=[], remove=[Pin(KEY, V1)])
     bare = LinkedStorage(ACCOUNT, (CLUSTER,), Reason.STORAGE_UNREAD, NOW, "it is not known", "Look.", NOW)
     records.save_storage(bare)

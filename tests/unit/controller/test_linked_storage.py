@@ -88,7 +88,7 @@ def test_an_account_that_pins_the_old_version_keeps_it_and_is_named_until_it_has
     assert fakes.rotation.outcome.keep_old_version_until is None, "Azure Storage has not moved yet"
     assert row(fakes).reason is Reason.STORAGE_CURRENT
     fakes.storage.keys[ACCOUNT] = replace(PINNED, key_version=V2, version_in_use=V2)
-    reconciles(fakes)
+    reconcile(fakes)
     assert fakes.rotation.outcome.keep_old_version_until == fakes.clock.now + DAY
     assert not fakes.rotation.outcome.old_version_pinned_by
 
@@ -99,7 +99,7 @@ def test_one_that_follows_by_itself_is_shown_so_and_counts_until_it_has_followed
     assert fakes.rotation.outcome.old_version_pinned_by == ("storage account saved",)
     assert row(fakes).reason is Reason.STORAGE_FOLLOWS
     fakes.storage.keys[ACCOUNT] = replace(PINNED, key_version=None, version_in_use=V2)
-    reconciles(fakes)
+    reconcile(fakes)
     assert fakes.rotation.outcome.keep_old_version_until is not None
     assert fakes.log.errors == []
 
