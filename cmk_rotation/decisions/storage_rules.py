@@ -154,9 +154,11 @@ def _names(seen: SeenStorage) -> Names:
     if used is None or used.key is None:
         return Names()
     return Names(
+        place=seen.id,
         vault_host=used.key.vault,
         key_name=used.key_name,
         key_vault_uri=used.key_vault_uri,
         version=used.in_use,
+        newest=seen.newest if used.mode is KeyMode.PINNED else None,
         until=(seen.now + LIVES_ON).replace(hour=0, minute=0, second=0),
     )

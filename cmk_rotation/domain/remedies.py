@@ -174,8 +174,9 @@ _REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
     Reason.CLUSTER_ACCESS_DENIED: (repairs.LET_APP_UPDATE,),
     Reason.KEY_VAULT_BLOCKED: (repairs.ADMIT,),
     Reason.KEY_NOT_FOUND: (repairs.RECOVER,),
-    Reason.STORAGE_KEY_DISABLED: (repairs.ENABLE,),
-    Reason.STORAGE_KEY_EXPIRED: (repairs.EXTEND,),
+    Reason.STORAGE_BEHIND: (repairs.MOVE_ACCOUNT,),
+    Reason.STORAGE_KEY_DISABLED: (repairs.ENABLE, repairs.MOVE_ACCOUNT),
+    Reason.STORAGE_KEY_EXPIRED: (repairs.EXTEND, repairs.MOVE_ACCOUNT),
 }
 _LET_APP_READ: Mapping[bool | None, tuple[Repair, ...]] = {
     False: (repairs.LET_APP_READ,),
