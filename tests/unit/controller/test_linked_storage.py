@@ -38,6 +38,7 @@ from tests.unit.support.worlds import Fakes
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-storage"
 ACCOUNT = must(StorageId.parse(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/saved"))
 LINKED_TO = must(StorageId.parse(WORKSPACE))
+DARK = must(StorageId.parse(f"{WORKSPACE}-dark"))
 DENIED = failure(FailureKind.REFUSED, code="AuthorizationFailed")
 PINNED = AccountKey(VAULT, KEY_NAME, V1, V1)
 
@@ -178,6 +179,66 @@ def test_an_account_behind_links_that_cannot_be_read_any_more_stays_as_it_was() 
     reconcile(fakes)
     assert row(fakes).reason is Reason.STORAGE_BEHIND
     assert (ACCOUNT, Pin(KEY, V1)) in fakes.records.pins, "the index may be deleted at any time"
+
+
+def with_a_dark_workspace() -> Fakes:
+    """The cluster has another workspace, whose links cannot be read."""
+    fakes = linked()
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE, DARK.text))
+    fakes.storage.failures[DARK] = DENIED
+    return fakes
+
+
+@pytest.mark.parametrize("answer", ["Azure's own key", "a key elsewhere", "no such account", "another version"])
+@pytest.mark.parametrize("links", ["read", "unread"])
+def test_what_an_account_answers_counts_whatever_else_could_not_be_read(answer: str, links: str) -> None:
+    fakes = with_a_dark_workspace()
+    rotated(fakes)
+    assert fakes.rotation.outcome.old_version_pinned_by == ("storage account saved",)
+    if links == "unread":
+        fakes.storage.failures[LINKED_TO] = DENIED
+    match answer:
+        case "Azure's own key":
+            fakes.storage.keys[ACCOUNT] = None
+        case "a key elsewhere":
+            fakes.storage.keys[ACCOUNT] = replace(PINNED, key_vault_uri="https://evil.example")
+        case "no such account":
+            del fakes.storage.keys[ACCOUNT]
+        case _:
+            fakes.storage.keys[ACCOUNT] = replace(PINNED, key_version=V2, version_in_use=V2)
+    reconcile(fakes)
+    there = answer == "another version"
+    assert row(fakes).reason is (Reason.STORAGE_CURRENT if there else Reason.STORAGE_UNLINKED)
+    assert fakes.rotation.outcome.keep_old_version_until is not None
+    assert (ACCOUNT, Pin(KEY, V1)) not in fakes.records.pins
+
+
+@pytest.mark.parametrize("over", ["it can be read", "it is linked no more", "it is gone"])
+def test_what_was_not_known_of_a_workspace_ends_with_it_though_another_stays_unread(over: str) -> None:
+    fakes = with_a_dark_workspace()
+    fakes.storage.failures[LINKED_TO] = DENIED
+    reconcile(fakes)
+    assert fakes.records.accounts[LINKED_TO].is_unread
+    match over:
+        case "it can be read":
+            del fakes.storage.failures[LINKED_TO]
+        case "it is linked no more":
+            fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(DARK.text,))
+        case _:
+            fakes.storage.failures[LINKED_TO] = failure(FailureKind.NOT_FOUND)
+    reconcile(fakes)
+    assert fakes.records.accounts[LINKED_TO].reason is Reason.STORAGE_UNLINKED
+    assert fakes.records.accounts[DARK].is_unread
+
+
+def test_an_account_that_another_cluster_may_still_lead_to_stays_on_record_for_both() -> None:
+    fakes, other = linked(), cluster_id("law-two")
+    fakes.clusters.stored[other] = cluster(id=other, workspace_ids=(DARK.text,))
+    fakes.storage.links[DARK] = (ACCOUNT,)
+    reconcile(fakes)
+    fakes.storage.failures[DARK] = DENIED
+    reconcile(fakes)
+    assert row(fakes).clusters == (CLUSTER, other)
 
 
 def test_what_there_was_no_time_for_is_not_known() -> None:
