@@ -123,11 +123,9 @@ def _seen(
     world: World, id_: StorageId, look: AccountKey | Failure, before: LinkedStorage | None, versions: VersionsOf
 ) -> SeenStorage:
     failure = look if isinstance(look, Failure) else None
-    key = None if isinstance(look, Failure) else look
-    if failure is not None and failure.kind is not FailureKind.REFUSED and before is not None:
-        key = (
-            before.account_key
-        )  # what was so will mostly be so when Azure answers again; without the right, nobody knows
+    # What was so counts until it is known to be over: a right that was taken moves no account.
+    known = before.account_key if before is not None else None
+    key = known if isinstance(look, Failure) else look
     of_key = versions.get(key.key) if key is not None and key.key is not None else None
     return SeenStorage(world.now(), id_, key, failure, of_key)
 

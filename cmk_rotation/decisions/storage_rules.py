@@ -72,7 +72,11 @@ def _could_not_be_read(seen: SeenStorage) -> tuple[Reason, str] | None:
     if seen.failure is None:
         return None
     what = "which key encrypts it" if seen.id.is_account else "which storage accounts it is linked to"
-    return Reason.STORAGE_UNREAD, f"{what} could not be read ({seen.failure.code}: {seen.failure.message})"
+    why = f"({seen.failure.code}: {seen.failure.message})"
+    if seen.account_key is None:
+        return Reason.STORAGE_UNREAD, f"{what} could not be read {why}"
+    before = f"version {seen.used or 'unknown'} of {_key(seen)}"
+    return Reason.STORAGE_UNREAD, f"used {before} when it was last read; {what} could not be read since {why}"
 
 
 def _is_linked_no_more(seen: SeenStorage) -> tuple[Reason, str] | None:

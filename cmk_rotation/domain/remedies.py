@@ -152,7 +152,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.STORAGE_UNREAD: (
         "Give the app's identity Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read on the workspaces and "
         "Microsoft.Storage/storageAccounts/read on the accounts (both are in Reader), or look yourself before you disable an old "
-        "version. With STORAGE_ACCOUNTS=ignore nobody looks."
+        "version. Until then what was last read counts, if anything was, unless the account is linked no more. With "
+        "STORAGE_ACCOUNTS=ignore nobody looks, and nothing counts."
     ),
     Reason.STORAGE_KEY_DISABLED: (
         "Is this a revocation? If so, leave it. If not, enable or recover the version at once: until then nobody reads the "

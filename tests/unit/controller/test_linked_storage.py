@@ -158,17 +158,39 @@ def test_a_missing_right_is_said_once_at_info_is_never_fine_and_withholds_no_dat
     assert row(fakes).reason is Reason.STORAGE_BEHIND
 
 
-def test_what_was_so_before_azure_did_not_answer_counts_and_what_was_before_the_right_was_taken_does_not() -> None:
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - {FailureKind.NOT_FOUND}))
+def test_what_was_last_read_of_an_account_counts_until_it_can_be_read_again(kind: FailureKind) -> None:
     fakes = linked()
-    reconcile(fakes)
-    fakes.storage.failures[ACCOUNT] = UNAVAILABLE
-    reconcile(fakes)
+    rotated(fakes)
+    fakes.storage.failures[ACCOUNT] = failure(kind)
+    reconciles(fakes)
     assert (row(fakes).reason, row(fakes).is_unread) == (Reason.STORAGE_UNREAD, False)
+    assert f"version {V1} of key {KEY_NAME}" in row(fakes).message
+    assert "could not be read since" in row(fakes).message
     assert (ACCOUNT, Pin(KEY, V1)) in fakes.records.pins
+    assert fakes.rotation.outcome.keep_old_version_until is None
+    assert fakes.rotation.outcome.old_version_pinned_by == ("storage account saved",)
+
+
+@pytest.mark.parametrize("end", ["it has moved, and may be read again", "it is linked no more", "nobody is to look"])
+def test_a_right_that_was_taken_holds_the_old_version_until_a_person_ends_that(end: str) -> None:
+    fakes = linked()
+    rotated(fakes)
     fakes.storage.failures[ACCOUNT] = DENIED
+    reconciles(fakes)
+    assert fakes.rotation.outcome.keep_old_version_until is None
+    for told in ("Microsoft.Storage/storageAccounts/read", "Until then what was last read counts", "ignore"):
+        assert told in row(fakes).remedy
+    match end:
+        case "it has moved, and may be read again":
+            del fakes.storage.failures[ACCOUNT]
+            fakes.storage.keys[ACCOUNT] = replace(PINNED, key_version=V2, version_in_use=V2)
+        case "it is linked no more":
+            fakes.storage.links.clear()
+        case _:
+            fakes.watches_storage = False
     reconcile(fakes)
-    assert row(fakes).is_unread
-    assert (ACCOUNT, Pin(KEY, V1)) not in fakes.records.pins
+    assert fakes.rotation.outcome.keep_old_version_until is not None
 
 
 def test_an_account_behind_links_that_cannot_be_read_any_more_stays_as_it_was() -> None:
