@@ -12,8 +12,6 @@ from cmk_rotation.domain.vocabulary import Reason
 
 ROW = "~account"
 """It sorts before a cluster's row, so that whoever reads all but history reads these as well."""
-_MOST_CLUSTERS = 50
-"""Of which a row names those that led to the account: more would not fit the column."""
 
 
 def from_storage(storage: LinkedStorage) -> Row:
@@ -23,7 +21,7 @@ def from_storage(storage: LinkedStorage) -> Row:
         PartitionKey=_partition(storage.id),
         RowKey=ROW,
         resourceId=storage.id.text,
-        clusters=",".join(one.text for one in storage.clusters[:_MOST_CLUSTERS]),
+        clusters=",".join(one.text for one in storage.clusters),
         reason=storage.reason,
         since=storage.since,
         message=storage.message,

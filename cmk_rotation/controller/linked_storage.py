@@ -4,13 +4,14 @@ which old versions are free, and never changed.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 
 from cmk_rotation.controller.observe import vault_in_cloud
 from cmk_rotation.controller.ports import AzureCallError, LinkedAccounts, World
 from cmk_rotation.controller.retention import storage_pins
 from cmk_rotation.controller.side_by_side import side_by_side
-from cmk_rotation.controller.survey import NOT_REACHED
+from cmk_rotation.controller.survey import NOT_REACHED, READING_LASTS
 from cmk_rotation.decisions.storage_rules import CALLS, SeenStorage, judge
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import AccountKey, Cluster, Failure, KeyVersion
@@ -22,6 +23,12 @@ from cmk_rotation.domain.vocabulary import FailureKind, Reason
 
 type VersionsOf = Mapping[Key, tuple[KeyVersion, ...] | Failure]
 """The versions of the clusters' keys, as this run has read them."""
+
+_WRITING_LASTS = timedelta(minutes=8)
+"""How long rows are written in a run: the host ends it after ten minutes (`functionTimeout`), and what is so of old versions
+is noted after them."""
+_MOST_CLUSTERS = 50
+"""Of which a row names those that led to the account: more would not fit the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +45,16 @@ def watch_storage(
     clusters: Iterable[Cluster],
     records: Mapping[ClusterId, Record],
     versions: VersionsOf,
-    until: datetime,
+    began: datetime,
 ) -> tuple[LinkedStorage, ...]:
-    """Look at each linked account once, write down what is so of it, and say what is owed.
+    """Look at each linked account once, write down what has changed of it, and say what is owed.
 
-    The result is all accounts that are on record then. May raise `StorageUnavailableError`.
+    The result is all accounts that are known then. May raise `StorageUnavailableError`.
     """
     if world.storage is None:
         return ()
     before = {one.id: one for record in records.values() for one in record.storage or ()}
-    found = _find(world, world.storage, {one.id: one for one in clusters}, records, until)
+    found = _find(world, world.storage, {one.id: one for one in clusters}, records, began + READING_LASTS)
     now: dict[StorageId, LinkedStorage] = {}
     for id_, look in found.looks.items():
         row = before.get(id_)
@@ -55,9 +62,12 @@ def watch_storage(
             now[id_] = _row(world, _seen(world, id_, look, row, versions), found.led_by[id_], row)
         elif row is not None and row.is_linked:
             now[id_] = _row(world, SeenStorage(world.now(), id_, None), row.clusters, row)
-    for row in now.values():
-        _put(world, row)
     left_alone = tuple(row for row in before.values() if row.id not in now)
+    # What a person is called for comes first; what there is no time for, the next run finds again.
+    for row in takewhile(
+        lambda _: world.now() < began + _WRITING_LASTS, sorted(now.values(), key=lambda one: one.reason not in CALLS)
+    ):
+        _put(world, row, before.get(row.id))
     for row in left_alone:
         _mend(world, row)
     return (*now.values(), *left_alone)
@@ -83,8 +93,10 @@ def _find(
     workspaces = list(led_by)
     listed = side_by_side(lambda one: _asked(world, until, lambda: storage.of_workspace(one)), workspaces)
     for workspace, accounts in zip(workspaces, listed, strict=True):
-        looks[workspace] = _unless_gone(accounts) if isinstance(accounts, Failure) else None
-        unsure |= led_by[workspace] if looks[workspace] is not None else set()
+        failure = _unless_gone(accounts) if isinstance(accounts, Failure) else None
+        unsure |= led_by[workspace] if failure is not None else set()
+        if failure is None or failure.kind is not FailureKind.UNAVAILABLE:  # what passes is nothing to put on record
+            looks[workspace] = failure
         for account in () if isinstance(accounts, Failure) else accounts:
             led_by.setdefault(account, set()).update(led_by[workspace])
     linked = {row.id: row for record in records.values() for row in record.storage or () if row.is_linked}
@@ -141,7 +153,7 @@ def _row(world: World, seen: SeenStorage, clusters: Iterable[ClusterId], before:
     same = before is not None and before.reason is judged.reason
     row = LinkedStorage(
         seen.id,
-        tuple(sorted(clusters, key=lambda one: one.key)),
+        tuple(sorted(clusters, key=lambda one: one.key))[:_MOST_CLUSTERS],
         judged.reason,
         (plausible(before.since, latest=now) if before is not None and same else None) or now,
         judged.message,
@@ -162,8 +174,8 @@ def _row(world: World, seen: SeenStorage, clusters: Iterable[ClusterId], before:
     )
 
 
-def _put(world: World, row: LinkedStorage) -> None:
-    """Say what is owed, then write the row: a crash in between repeats a line, and never loses it."""
+def _put(world: World, row: LinkedStorage, before: LinkedStorage | None) -> None:
+    """Say what is owed, then write the row if it says anything new: a crash in between repeats a line, and never loses it."""
     now, about = row.looked_at, log_events.storage_fields(row)
     lines = []
     if row.reason in CALLS and (row.called_for is not row.reason or _due(row.called_at, now)):
@@ -181,7 +193,8 @@ def _put(world: World, row: LinkedStorage) -> None:
         row = replace(row, said=says, said_at=now)
     for line in lines:
         world.log(line)
-    world.records.save_storage(row)
+    if before is None or replace(row, looked_at=before.looked_at) != before:
+        world.records.save_storage(row)
     _mend(world, row)
 
 

@@ -112,6 +112,7 @@ class LinkedStorage:
     message: str
     remedy: str
     looked_at: datetime
+    """When this was written: looks that find nothing new write nothing, but for one a day."""
     account_key: AccountKey | None = None
     """None where it is not known."""
     newest_version: str | None = None

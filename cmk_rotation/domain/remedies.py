@@ -164,6 +164,19 @@ REMEDIES: dict[Reason, str] = {
     ),
 }
 
+STORAGE_UNREACHABLE = (
+    "Nothing to correct unless this lasts: Azure did not answer in time, or asked to be asked less, and the next run looks "
+    "again. Until then what was last read counts, if anything was. If it lasts, look yourself before you disable an old version."
+)
+STORAGE_API_UNKNOWN = (
+    "This cloud does not know the version of the API that was asked for; no right and no setting cures that. Please report this "
+    "line, and look yourself before you disable an old version."
+)
+STORAGE_KEY_UNREAD = (
+    "What the account needs counts. Why its key cannot be read is said of the clusters that use the key: see there."
+)
+"""What to do about storage that is unread where no right to it is missing."""
+
 _REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
     Reason.IN_USE_UNKNOWN: (repairs.RECOVER,),
     Reason.IN_USE_DISABLED: (repairs.ENABLE,),

@@ -110,6 +110,12 @@ def test_a_row_is_read_as_it_was_written_with_each_cluster_that_led_there(record
     assert records.everything() == {CLUSTER: Record(storage=(bare,))}
 
 
+def test_a_row_has_room_for_fifty_clusters_of_the_longest_names(records: TableRecords) -> None:
+    named = tuple(cluster_id(f"{number:02}".ljust(63, "n"), group="g" * 90) for number in range(50))
+    records.save_storage(row(clusters=named))
+    assert {one.storage for one in records.everything().values()} == {(row(clusters=named),)}
+
+
 def test_nothing_in_a_row_is_believed(
     records: TableRecords, storage: Storage, credential: ManagedIdentityCredential
 ) -> None:

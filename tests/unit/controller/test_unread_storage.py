@@ -11,9 +11,9 @@ from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from tests.unit.support.builders import (
     CLUSTER,
-    HOUR,
     KEY,
     KEY_NAME,
+    MINUTE,
     V1,
     V2,
     WORKSPACE,
@@ -167,7 +167,7 @@ def test_what_there_was_no_time_for_is_not_known() -> None:
     ask = fakes.storage.of_workspace
 
     def slowly(workspace: StorageId) -> tuple[StorageId, ...]:
-        fakes.clock.now += HOUR
+        fakes.clock.now += 6 * MINUTE
         return ask(workspace)
 
     fakes.storage.of_workspace = slowly  # type: ignore[method-assign]
