@@ -35,6 +35,7 @@ def from_storage(storage: LinkedStorage) -> Row:
         newestVersion=storage.newest_version,
         calledFor=storage.called_for,
         calledAt=storage.called_at,
+        calledSince=storage.called_since,
         said=storage.said,
         saidAt=storage.said_at,
     )
@@ -64,6 +65,7 @@ def to_storage(row: Row) -> LinkedStorage | None:
         newest_version=columns.text(row, "newestVersion"),
         called_for=columns.word(row, "calledFor", Reason),
         called_at=columns.time(row, "calledAt"),
+        called_since=columns.time(row, "calledSince"),
         said=columns.text(row, "said"),
         said_at=columns.time(row, "saidAt"),
     )

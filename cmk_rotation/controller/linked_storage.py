@@ -150,12 +150,11 @@ def _may_be_there(world: World, cluster_id: ClusterId, record: Record) -> bool:
 
 def _row(world: World, seen: SeenStorage, clusters: Iterable[ClusterId], before: LinkedStorage | None) -> LinkedStorage:
     judged, now = judge(seen), world.now()
-    same = before is not None and before.reason is judged.reason
     row = LinkedStorage(
         seen.id,
         tuple(sorted(clusters, key=lambda one: one.key))[:_MOST_CLUSTERS],
         judged.reason,
-        (plausible(before.since, latest=now) if before is not None and same else None) or now,
+        _since(before, judged.reason, now),
         judged.message,
         judged.remedy,
         now,
@@ -168,10 +167,19 @@ def _row(world: World, seen: SeenStorage, clusters: Iterable[ClusterId], before:
         row,
         called_for=before.called_for,
         called_at=before.called_at,
+        called_since=before.called_since,
         said=before.said,
         said_at=before.said_at,
         pins=before.pins,
     )
+
+
+def _since(before: LinkedStorage | None, reason: Reason, now: datetime) -> datetime:
+    """Since when this is so. What a person is called for has not begun anew because it could not be read for a while."""
+    if before is None:
+        return now
+    called = before.called_since if before.called_for is reason else None
+    return plausible(called or (before.since if before.reason is reason else None), latest=now) or now
 
 
 def _put(world: World, row: LinkedStorage, before: LinkedStorage | None) -> None:
@@ -180,10 +188,10 @@ def _put(world: World, row: LinkedStorage, before: LinkedStorage | None) -> None
     lines = []
     if row.reason in CALLS and (row.called_for is not row.reason or _due(row.called_at, now)):
         lines.append(log_events.cluster_attention(about, row.reason, row.message, Remedy(row.remedy), row.since))
-        row = replace(row, called_for=row.reason, called_at=now)
+        row = replace(row, called_for=row.reason, called_at=now, called_since=row.since)
     elif row.called_for is not None and row.reason not in {*CALLS, Reason.STORAGE_UNREAD}:
         lines.append(log_events.cluster_recovered(about, row.reason, row.message, row.called_for))
-        row = replace(row, called_for=None, called_at=None)
+        row = replace(row, called_for=None, called_at=None, called_since=None)
     status = log_events.storage_status(row)
     says = "|".join(
         str(status.fields[name]) for name in ("reason", "mode", "keyVersion", "versionInUse", "newestVersion")

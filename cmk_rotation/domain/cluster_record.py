@@ -119,6 +119,8 @@ class LinkedStorage:
     called_for: Reason | None = None
     """What a person was last called for; None once that is over."""
     called_at: datetime | None = None
+    called_since: datetime | None = None
+    """Since when that is so: the same for all that is said of it."""
     said: str | None = None
     """What `storage.status` last said."""
     said_at: datetime | None = None

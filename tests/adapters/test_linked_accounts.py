@@ -20,7 +20,7 @@ from cmk_rotation.domain.identifiers import ClusterId, StorageId
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from simulator.azure import FUNCTION, Azure
 from simulator.operationalinsights import clusters
-from tests.unit.support.builders import CLUSTER, KEY, KEY_NAME, NOW, SUBSCRIPTION, V1, V2, VAULT, cluster_id, must
+from tests.unit.support.builders import CLUSTER, DAY, KEY, KEY_NAME, NOW, SUBSCRIPTION, V1, V2, VAULT, cluster_id, must
 
 ACCOUNT = must(
     StorageId.parse(
@@ -87,6 +87,7 @@ def row(**changes: Any) -> LinkedStorage:
         newest_version=V2,
         called_for=Reason.STORAGE_KEY_DISABLED,
         called_at=NOW,
+        called_since=NOW - DAY,
         said="behind",
         said_at=NOW,
     )

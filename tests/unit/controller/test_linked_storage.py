@@ -15,6 +15,7 @@ from tests.unit.support.builders import (
     DAY,
     KEY,
     KEY_NAME,
+    MINUTE,
     NOW,
     UNAVAILABLE,
     V1,
@@ -188,6 +189,38 @@ def test_an_account_whose_version_is_dead_calls_a_person_on_change_and_daily_unt
     assert over.fields["resourceId"] == ACCOUNT.text
     assert f"attention for {reason} is over" in str(over.fields["message"])
     assert row(fakes).called_for is None
+
+
+@pytest.mark.parametrize("unread", [ACCOUNT, LINKED_TO, None], ids=["the account", "its workspace", "the key"])
+def test_a_version_is_dead_since_the_same_time_whatever_could_not_be_read_meanwhile(unread: StorageId | None) -> None:
+    fakes = linked()
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,), key_version=V2)
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    reconcile(fakes)
+    since = row(fakes).since
+    if unread is None:
+        fakes.keys.failure = UNAVAILABLE
+    else:
+        fakes.storage.failures[unread] = UNAVAILABLE
+    reconciles(fakes)
+    fakes.storage.failures.clear()
+    fakes.keys.failure = None
+    reconcile(fakes)
+    assert row(fakes).since == since
+    reconcile(fakes, DAY)
+    called = [one for one in fakes.log.of(LogEvent.CLUSTER_ATTENTION) if one.fields["reason"] is row(fakes).reason]
+    assert [one.fields["since"] for one in called] == [since, since]
+
+
+def test_what_was_over_and_is_so_again_is_so_since_then() -> None:
+    fakes = linked()
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,), key_version=V2)
+    for dead in (True, False, True):
+        fakes.keys.listed[KEY] = (version(V1, enabled=not dead), version(V2))
+        reconciles(fakes)
+    first, again = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
+    assert first.fields["since"] == NOW + 10 * MINUTE
+    assert again.fields["since"] == row(fakes).since == NOW + 50 * MINUTE
 
 
 def test_one_that_follows_by_itself_is_not_told_to_pin_a_version() -> None:
