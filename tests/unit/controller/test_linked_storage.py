@@ -7,7 +7,7 @@ import pytest
 from cmk_rotation.controller.retention import storage_pins
 from cmk_rotation.domain.azure_resources import AccountKey
 from cmk_rotation.domain.cluster_record import LinkedStorage, Pin
-from cmk_rotation.domain.identifiers import StorageId
+from cmk_rotation.domain.identifiers import Scope, StorageId
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.vocabulary import FailureKind, Mode, Reason
 from tests.unit.support.builders import (
@@ -17,6 +17,7 @@ from tests.unit.support.builders import (
     KEY_NAME,
     MINUTE,
     NOW,
+    SCOPE,
     UNAVAILABLE,
     V1,
     V2,
@@ -75,9 +76,11 @@ def test_with_ignore_nobody_asks_and_nothing_counts() -> None:
     fakes.records.index(ACCOUNT, add=[Pin(KEY, V1)], remove=[])
     fakes.records.save_storage(LinkedStorage(ACCOUNT, (CLUSTER,), Reason.STORAGE_BEHIND, NOW, "", "", NOW, PINNED))
     rotated(fakes)
+    (line,) = fakes.log.of(LogEvent.ROTATION_FINISHED)
+    assert line.fields["keepOldVersionUntil"] is not None
     reconcile(fakes)
     assert fakes.storage.asked == []
-    assert fakes.rotation.outcome.keep_old_version_until is not None
+    assert fakes.rotation.outcome.keep_old_version_until == line.fields["keepOldVersionUntil"]
 
 
 def test_in_observe_the_row_and_the_index_are_written_all_the_same() -> None:
@@ -111,16 +114,47 @@ def test_an_account_that_is_linked_no_more_pins_nothing_and_is_shown_no_more() -
     assert storage_pins(row(fakes)) == frozenset()
     assert len(fakes.log.of(LogEvent.STORAGE_STATUS)) == 2
     written = fakes.effects.done.count("storage")
-    reconcile(fakes)
+    reconcile(fakes, DAY)
     assert fakes.effects.done.count("storage") == written, "it is left alone from then on"
+
+
+def test_an_account_that_has_lost_its_key_is_left_alone_from_then_on() -> None:
+    fakes = linked()
+    reconcile(fakes)
+    fakes.storage.keys[ACCOUNT] = None
+    reconcile(fakes)
+    assert row(fakes).reason is Reason.STORAGE_UNLINKED
+    written = fakes.effects.done.count("storage")
+    reconcile(fakes, DAY)
+    assert fakes.effects.done.count("storage") == written
+
+
+def test_an_account_that_was_unlinked_stays_so_while_the_links_cannot_be_read() -> None:
+    fakes = linked()
+    reconcile(fakes)
+    fakes.storage.links.clear()
+    reconcile(fakes)
+    fakes.storage.failures[LINKED_TO] = UNAVAILABLE
+    reconcile(fakes)
+    assert row(fakes).reason is Reason.STORAGE_UNLINKED
+
+
+def test_an_account_of_a_cluster_that_was_taken_out_of_scope_is_linked_no_more() -> None:
+    fakes = linked()
+    reconcile(fakes)
+    fakes.scopes = (must(Scope.parse(f"{SCOPE.text}/resourceGroups/rg-elsewhere")),)
+    reconcile(fakes)
+    assert row(fakes).reason is Reason.STORAGE_UNLINKED
 
 
 def test_of_a_cluster_that_no_scope_lists_the_accounts_stay_until_it_is_known_to_be_gone() -> None:
     fakes = linked()
     reconcile(fakes)
     del fakes.clusters.stored[CLUSTER]
+    fakes.records.pins.clear()
     reconcile(fakes)
     assert row(fakes).reason is Reason.STORAGE_BEHIND
+    assert (ACCOUNT, Pin(KEY, V1)) in fakes.records.pins, "the index may be deleted at any time"
     fakes.records.put(status(reason=Reason.CLUSTER_GONE))
     reconcile(fakes)
     assert row(fakes).reason is Reason.STORAGE_UNLINKED
@@ -143,6 +177,26 @@ def test_an_account_or_workspace_that_is_not_there_is_none_either() -> None:
     fakes.storage.failures[LINKED_TO] = failure(FailureKind.NOT_FOUND)
     reconcile(fakes)
     assert fakes.records.accounts == {}
+
+
+def test_a_cluster_without_a_key_leads_nowhere() -> None:
+    fakes = linked()
+    reconcile(fakes)
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,), key_vault_uri=None, key_name=None)
+    fakes.storage.asked.clear()
+    reconcile(fakes)
+    assert fakes.storage.asked == []
+    assert row(fakes).reason is Reason.STORAGE_UNLINKED
+
+
+@pytest.mark.parametrize("current", [V1, V2])
+def test_of_versions_created_in_one_second_key_vault_says_which_is_the_newest(current: str) -> None:
+    fakes = linked()
+    fakes.keys.listed[KEY] = (version(V1, created_at=NOW - DAY), version(V2, created_at=NOW - DAY))
+    fakes.keys.current = current
+    reconcile(fakes)
+    assert row(fakes).newest_version == current
+    assert row(fakes).reason is (Reason.STORAGE_CURRENT if current == V1 else Reason.STORAGE_BEHIND)
 
 
 def test_a_key_that_no_cluster_in_scope_uses_is_shown_and_its_versions_are_not_read() -> None:
@@ -188,7 +242,7 @@ def test_an_account_whose_version_is_dead_calls_a_person_on_change_and_daily_unt
     (over,) = fakes.log.of(LogEvent.CLUSTER_RECOVERED)
     assert over.fields["resourceId"] == ACCOUNT.text
     assert f"attention for {reason} is over" in str(over.fields["message"])
-    assert row(fakes).called_for is None
+    assert (row(fakes).called_for, row(fakes).called_since) == (None, None)
 
 
 @pytest.mark.parametrize("unread", [ACCOUNT, LINKED_TO, None], ids=["the account", "its workspace", "the key"])
@@ -223,6 +277,31 @@ def test_what_was_over_and_is_so_again_is_so_since_then() -> None:
     assert again.fields["since"] == row(fakes).since == NOW + 50 * MINUTE
 
 
+def test_what_is_the_matter_instead_began_when_it_did() -> None:
+    fakes = linked()
+    fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,), key_version=V2)
+    for dead in (version(V1, enabled=False), version(V1, expires_at=NOW)):
+        fakes.keys.listed[KEY] = (dead, version(V2))
+        reconciles(fakes)
+    assert [one.fields["since"] for one in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [
+        NOW + 10 * MINUTE,
+        NOW + 30 * MINUTE,
+    ]
+
+
+def test_no_time_in_a_row_keeps_a_person_from_being_called() -> None:
+    fakes = linked()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    reconcile(fakes)
+    later = NOW + 1000 * DAY
+    fakes.records.save_storage(replace(row(fakes), since=later, called_at=later, called_since=later, said_at=later))
+    lines = len(fakes.log.lines)
+    reconcile(fakes)
+    said = [one for one in fakes.log.lines[lines:] if one.fields.get("resourceId") == ACCOUNT.text]
+    assert [one.event for one in said] == [LogEvent.CLUSTER_ATTENTION, LogEvent.STORAGE_STATUS]
+    assert said[0].fields["since"] == fakes.clock.now
+
+
 def test_one_that_follows_by_itself_is_not_told_to_pin_a_version() -> None:
     fakes = linked(replace(PINNED, key_version=None))
     fakes.clusters.stored[CLUSTER] = cluster(workspace_ids=(WORKSPACE,), key_version=V2)
@@ -248,3 +327,20 @@ def test_a_crash_before_the_row_is_written_repeats_the_line() -> None:
     fakes.effects.failing_names = frozenset()
     reconcile(fakes)
     assert len(fakes.log.of(LogEvent.STORAGE_STATUS)) == 2
+
+
+def test_wherever_the_process_dies_nothing_stays_in_the_index_that_no_row_accounts_for() -> None:
+    """An account that is linked no more is asked no more: only its row tells where the index names it."""
+    done = 0
+    while True:
+        done += 1
+        fakes = linked()
+        fakes.effects.die_after = done
+        reconcile(fakes)
+        if len(fakes.effects.done) < done:
+            break
+        fakes.effects.die_after = None
+        fakes.storage.links.clear()
+        reconciles(fakes)
+        assert (ACCOUNT, Pin(KEY, V1)) not in fakes.records.pins
+    assert done > 1
