@@ -316,8 +316,8 @@ def storage_fields(storage: LinkedStorage) -> _Fields:
 
 
 def storage_status(storage: LinkedStorage) -> LogLine:
-    """What is so of a storage account, or why that is not known."""
-    key = storage.account_key
+    """What is so of a storage account, or why that is not known, and what a person is called for."""
+    key, called = storage.account_key, storage.called_for
     return _info(
         LogEvent.STORAGE_STATUS,
         **storage_fields(storage),
@@ -327,6 +327,9 @@ def storage_status(storage: LinkedStorage) -> LogLine:
         versionInUse=key.version_in_use if key else None,
         newestVersion=storage.newest_version,
         reason=storage.reason,
+        attentionReason=called,
+        attentionSince=storage.called_since,
+        remedy=storage.remedy if called else None,
         message=storage.message,
     )
 

