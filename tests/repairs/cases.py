@@ -56,7 +56,7 @@ _PREVIOUS = (
 )
 _MOVED_YET = (
     f"az monitor log-analytics cluster wait --resource-group {RESOURCE_GROUP} --name payments --interval 1 "
-    f"--custom \"provisioningState=='Succeeded' && keyVaultProperties.keyVersion=='{_NEWEST}'\""
+    f"--custom \"properties.provisioningState=='Succeeded' && properties.keyVaultProperties.keyVersion=='{_NEWEST}'\""
 )
 _LEFT_BEHIND = (
     f"az storage account update --ids {_SAVED} --encryption-key-source Microsoft.Keyvault "
