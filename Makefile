@@ -64,6 +64,8 @@ bench: .venv/made
 	@$(BIN)/python -m tests.e2e.costs
 	@echo
 	@$(BIN)/python -m tests.e2e.bench
+	@echo
+	@$(BIN)/python -m tests.e2e.weight
 
 # A week of the app's own lines through every alert rule and tile: minutes.
 replay: .venv/made $(KUSTO)
