@@ -61,7 +61,7 @@ def reconcile(world: World) -> None:
                 seen = assemble(world, cluster, read(), record, RequestedBy.RECONCILE)
                 versions |= {cluster.key: seen.versions} if cluster.key else {}
                 wanted += _look_after(world, seen, tally)
-                looked_at += [seen] if isinstance(seen, Observation) else []
+                looked_at.append(seen)
         _request(world, wanted, tally)
     _let_go(world, records, tally)
     log_notices(world, found)

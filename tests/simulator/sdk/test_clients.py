@@ -17,6 +17,7 @@ from azure.mgmt.loganalytics.models import (
     ClusterReplicationProperties,
     ClusterSku,
     KeyVaultProperties,
+    LinkedStorageAccountsProperties,
     LinkedStorageAccountsResource,
     ManagedServiceIdentity,
     UserAssignedIdentity,
@@ -45,6 +46,10 @@ def reader(principal: str) -> RoleAssignmentCreateParameters:
     )
 
 
+def _linked_to(*ids: str) -> LinkedStorageAccountsResource:
+    return LinkedStorageAccountsResource(properties=LinkedStorageAccountsProperties(storage_account_ids=list(ids)))
+
+
 def test_storage_is_linked_to_a_workspace_listed_and_let_go(
     azure: Azure, credential: ManagedIdentityCredential
 ) -> None:
@@ -52,16 +57,15 @@ def test_storage_is_linked_to_a_workspace_listed_and_let_go(
     saved = azure.storage_account("saved").resource_id
     with LogAnalyticsManagementClient(credential, SUBSCRIPTION, retry_total=0) as client:
         links = client.linked_storage_accounts
-        accounts = LinkedStorageAccountsResource(storage_account_ids=[saved])
+        accounts = _linked_to(saved)
         made = links.create_or_update(RESOURCE_GROUP, "law", "query", accounts)
-        assert (made.data_source_type, made.storage_account_ids) == ("Query", [saved])
+        assert made.properties is not None
+        assert (made.properties.data_source_type, made.properties.storage_account_ids) == ("Query", [saved])
         assert links.get(RESOURCE_GROUP, "law", "Query").id == made.id
         assert [one.name for one in links.list_by_workspace(RESOURCE_GROUP, "law")] == ["Query"]
         for kind, ids in (("Queries", [saved]), ("Alerts", []), ("Alerts", [f"{saved}2"])):
             with pytest.raises(HttpResponseError, match="InvalidParameter"):
-                links.create_or_update(
-                    RESOURCE_GROUP, "law", kind, LinkedStorageAccountsResource(storage_account_ids=ids)
-                )
+                links.create_or_update(RESOURCE_GROUP, "law", kind, _linked_to(*ids))
         links.delete(RESOURCE_GROUP, "law", "Query")
         with pytest.raises(ResourceNotFoundError):
             links.get(RESOURCE_GROUP, "law", "Query")
