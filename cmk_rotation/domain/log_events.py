@@ -316,7 +316,7 @@ def storage_fields(storage: LinkedStorage) -> _Fields:
 
 
 def storage_status(storage: LinkedStorage) -> LogLine:
-    """What is so of a storage account, or why that is not known."""
+    """What is so of a storage account, or why that is not known; and what to do, where nobody is called for it."""
     key = storage.account_key
     return _info(
         LogEvent.STORAGE_STATUS,
@@ -328,6 +328,7 @@ def storage_status(storage: LinkedStorage) -> LogLine:
         newestVersion=storage.newest_version,
         reason=storage.reason,
         message=storage.message,
+        remedy=storage.remedy if storage.reason is Reason.STORAGE_BEHIND else None,
     )
 
 
