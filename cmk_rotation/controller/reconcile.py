@@ -76,7 +76,10 @@ def reconcile(world: World) -> None:
 
 
 def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
-    """The alarm that saves data does not depend on the table. Without its memory the line comes with every run."""
+    """The alarm that saves data does not depend on the table. Without its memory the line comes with every run.
+
+    Nor will anything say that it is over: such a line says of itself that it holds until a run ends that had the table.
+    """
     for cluster, read in ((one, read) for users, read in _keys_read(world, found, until) for one in users):
         try:
             seen: Observation | UnreadableCluster = assemble(world, cluster, read(), Record(), RequestedBy.RECONCILE)
@@ -84,7 +87,7 @@ def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
         except Exception as error:  # noqa: BLE001 - whatever is odd about one cluster, the others are looked after
             seen, decision = broken(world, cluster.id, Record(), error)
         if decision.action is Action.ATTENTION and decision.reason in KEY_IS_DEAD:
-            about, began = observation_fields(seen), decision.since or seen.now
+            about, began = {**observation_fields(seen), "recorded": False}, decision.since or seen.now
             remedy = remedy_of(seen, decision)
             world.log(log_events.cluster_attention(about, decision.reason, decision.message, remedy, began))
 

@@ -316,8 +316,8 @@ def storage_fields(storage: LinkedStorage) -> _Fields:
 
 
 def storage_status(storage: LinkedStorage) -> LogLine:
-    """What is so of a storage account, or why that is not known; and what to do, where nobody is called for it."""
-    key = storage.account_key
+    """What is so of a storage account, or why that is not known, and what a person is called for, or may do."""
+    key, called = storage.account_key, storage.called_for
     return _info(
         LogEvent.STORAGE_STATUS,
         **storage_fields(storage),
@@ -327,8 +327,10 @@ def storage_status(storage: LinkedStorage) -> LogLine:
         versionInUse=key.version_in_use if key else None,
         newestVersion=storage.newest_version,
         reason=storage.reason,
+        attentionReason=called,
+        attentionSince=(storage.since if called is storage.reason else storage.called_at) if called else None,
+        remedy=storage.remedy if called or storage.reason is Reason.STORAGE_BEHIND else None,
         message=storage.message,
-        remedy=storage.remedy if storage.reason is Reason.STORAGE_BEHIND else None,
     )
 
 

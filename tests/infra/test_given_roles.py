@@ -82,7 +82,10 @@ def test_what_the_check_wants_of_a_role_is_what_our_own_allows() -> None:
     own = [one for file in files for one in bicep.read(f"connect/{file}.bicep").resources]
     for needed, role in zip(wanted.values(), (one for one in own if one.type == ROLES), strict=True):
         (allowed,) = role.properties["permissions"]
-        assert (list(needed.actions), list(needed.data_actions)) == (allowed["actions"], allowed["dataActions"])
+        assert ([*needed.actions, *needed.wished], list(needed.data_actions)) == (
+            allowed["actions"],
+            allowed["dataActions"],
+        )
 
 
 def test_connecting_gives_the_roles_on_and_removes_our_own(azure: Stage) -> None:
@@ -174,3 +177,18 @@ def test_the_role_for_storage_is_none_that_the_app_has_there_anyway(
     assert f"{variable} and STORAGE_ROLE_ID are one role, and Azure gives it only once at {place.lower()}" in found
     assert "out of STORAGE_SCOPES" in found
     with_roles.check(FIRST | given | {"STORAGE_SCOPES": STORAGE})
+
+
+def test_a_role_of_before_that_shows_no_linked_storage_stops_nothing(
+    with_roles: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The app does all else with it, and says what it cannot tell."""
+    clusters, workspaces = (f"Microsoft.OperationalInsights/{one}" for one in ("clusters", "workspaces"))
+    of_before = [f"{clusters}/read", f"{clusters}/write", given_roles.OPERATIONS, f"{workspaces}/read"]
+    for subscription in (SUBSCRIPTION, OTHER):
+        add(with_roles, subscription, CLUSTERS, actions=of_before)
+    with_roles.check(FIRST | GIVEN)
+    assert (
+        f"CLUSTER_ROLE_ID: the role 'Role a' does not allow {workspaces}/linkedStorageAccounts/read"
+        in capsys.readouterr().out
+    )
