@@ -11,7 +11,7 @@ from cmk_rotation.controller.alerts import attention_since
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version
-from cmk_rotation.decisions.observation import Observation, Seen, confirms
+from cmk_rotation.decisions.observation import Observation, Seen, confirms, names
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.log_events import rotation_fields
@@ -21,7 +21,6 @@ from cmk_rotation.domain.rotation import (
     Step,
     announced,
     announcing,
-    names_of,
     workspaces_seen,
 )
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
@@ -58,7 +57,7 @@ def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
     confirmed = confirms(seen, rotation)
     if confirmed is None:
         return
-    taken = _in_our_words(world.records.save_rotation(announcing(rotation, world.now())))
+    taken = _in_our_words(seen, world.records.save_rotation(announcing(rotation, world.now())))
     if confirmed:
         announce(world, seen, taken)
         return
@@ -69,13 +68,17 @@ def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
     world.records.save_rotation(announced(taken, published=True))
 
 
-def _in_our_words(taken: Rotation) -> Rotation:
-    """As a row's stage and reason have it: its own message and remedy may be a stranger's, with a command in them."""
+def _in_our_words(seen: Seen, taken: Rotation) -> Rotation:
+    """As a row's stage and reason have it: its own message and remedy may be a stranger's, with a command in them.
+
+    A command names what this look saw, and never a vault that only the row names.
+    """
     message = f"{taken.heading}: {taken.stage}, {taken.reason}; said late, for the visit that ended it did not"
+    remedy, error = advice_for(taken.reason), taken.attempt.operation_error
     if taken.stage is Stage.FAILED:
-        remedy = remedy_for(taken.reason, names_of(taken), taken.attempt.operation_error).text
-    else:
-        remedy = advice_for(taken.reason)
+        remedy = advice_for(taken.reason, error)
+        if isinstance(seen, Observation) and seen.cluster.key == taken.key:
+            remedy = remedy_for(taken.reason, names(seen), error).text
     return replace(taken, message=message, remedy=remedy)
 
 

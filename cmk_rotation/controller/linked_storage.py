@@ -1,5 +1,6 @@
-"""The storage accounts that clusters' workspaces are linked to: looked at by reconcile, before it notes
-which old versions are free, and never changed.
+"""The storage accounts that clusters' workspaces are linked to: looked at by reconcile, and never changed.
+
+It looks before it notes which old versions are free, so that what is found counts at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping

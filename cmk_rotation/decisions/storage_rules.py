@@ -41,11 +41,22 @@ class SeenStorage:
         return () if self.versions is None or isinstance(self.versions, Failure) else self.versions
 
     @property
-    def newest(self) -> str | None:
+    def last(self) -> KeyVersion | None:
         """The usable version that was created last."""
         usable = [one for one in self.listed if one.usable(self.now)]
-        last = max(usable, key=lambda one: (one.created_at, one.is_current), default=None)
-        return last.version if last else None
+        return max(usable, key=lambda one: (one.created_at, one.is_current), default=None)
+
+    @property
+    def newest(self) -> str | None:
+        """Its name."""
+        return self.last.version if self.last else None
+
+    @property
+    def to_be_pinned(self) -> str | None:
+        """The version that an account which pins one is to be moved to: nobody is told to go back, or to begin pinning."""
+        pins = self.account_key is not None and self.account_key.mode is KeyMode.PINNED
+        forward = self.last is not None and self.in_use is not None and self.last.created_at > self.in_use.created_at
+        return self.newest if pins and forward else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,6 @@ def _names(seen: SeenStorage) -> Names:
         key_name=used.key_name,
         key_vault_uri=used.key_vault_uri,
         version=used.in_use,
-        newest=seen.newest if used.mode is KeyMode.PINNED else None,
+        newest=seen.to_be_pinned,
         until=(seen.now + LIVES_ON).replace(hour=0, minute=0, second=0),
     )

@@ -13,11 +13,15 @@ from tests.e2e.test_command_line import run
 QUICK = Behaviour(update_seconds=120, retry_after=5)
 
 
-def linked(azure: Azure) -> None:
-    """A cluster and, linked to its workspace, an account that pins the same version."""
+DAY = 86_400
+
+
+def linked(azure: Azure, *, pinned: bool = True) -> None:
+    """A cluster and, linked to its workspace, an account with the same key, which pins the same version, or follows."""
     cluster = azure.add_cluster("cluster-a", key=azure.pinned("contoso", "la-cmk"))
     account = azure.storage_account("saved")
-    azure.encrypt(account, azure.vault("contoso").uri, "la-cmk", azure.pinned("contoso", "la-cmk").version)
+    version = azure.pinned("contoso", "la-cmk").version
+    azure.encrypt(account, azure.vault("contoso").uri, "la-cmk", version if pinned else "")
     azure.add_workspace("ws-1", cluster).linked_accounts["Query"] = [account.resource_id]
 
 
@@ -26,6 +30,23 @@ def kept_until(story: Stage) -> tuple[object, object]:
     (cluster,) = story.azure.arm.clusters.values()
     row = story.rotation(cluster, story.azure.pinned("contoso", "la-cmk").version) or {}
     return row.get("keepOldVersionUntil"), row.get("oldVersionPinnedBy")
+
+
+def test_a_cluster_is_moved_and_an_account_on_its_key_follows_by_itself_and_then_the_old_version_is_free(
+    tmp_path: Path,
+) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=lambda azure: linked(azure, pinned=False)) as story:
+        (cluster,) = story.azure.arm.clusters.values()
+        story.reconcile()
+        story.finished(cluster, story.rotate())
+        story.reconcile()
+        assert kept_until(story) == (None, "storage account saved")
+        shown = json.loads(run(story, "status", "--json").stdout)["clusters"][0]["storageAccounts"]
+        assert [(one["reason"], one["mode"]) for one in shown] == [("storage-follows", "auto")]
+        story.quiet(DAY)
+        story.reconcile()
+        assert kept_until(story)[0] is not None
+        assert [one for one in story.lines() if one["level"] == "Error"] == []
 
 
 def test_the_old_version_stays_until_the_forgotten_account_has_moved_too(tmp_path: Path) -> None:
@@ -100,7 +121,8 @@ def test_an_old_version_that_is_disabled_under_an_account_calls_a_person(tmp_pat
         (cluster,) = story.azure.arm.clusters.values()
         story.reconcile()
         old = story.azure.pinned("contoso", "la-cmk").version
-        story.finished(cluster, story.rotate())
+        new = story.rotate()
+        story.finished(cluster, new)
         with story.azure.lock:
             story.azure.vault("contoso").disable("la-cmk", old)
         story.reconcile()
@@ -109,6 +131,7 @@ def test_an_old_version_that_is_disabled_under_an_account_calls_a_person(tmp_pat
         assert (line["reason"], line["clusterId"]) == ("storage-key-disabled", cluster.id)
         assert line["resourceId"].endswith("/saved")
         assert f"--version {old} --enabled true" in line["remedy"]
+        assert f"--encryption-key-version {new}`" in line["remedy"]
         with story.azure.lock:
             story.azure.vault("contoso").enable("la-cmk", old)
         story.reconcile()

@@ -17,6 +17,7 @@ from tests.unit.support.builders import (
     V1,
     V2,
     V3,
+    VAULT,
     cluster,
     over,
     version,
@@ -145,3 +146,18 @@ def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(said: dict[str, bo
     assert told
     assert all("Log Analytics Contributor" in one for one in told)
     assert not any("evil" in one or stranger in one for one in told)
+
+
+def test_a_failure_of_another_key_names_no_vault_that_only_its_row_names() -> None:
+    fakes = Fakes()
+    error = OperationError("BadRequest", "the vault needs purge protection")
+    for vault in (VAULT, "https://payroll.vault.azure.net"):
+        row = over(Stage.FAILED, Reason.UPDATE_REFUSED, key_vault_uri=vault, operation_error=error, announced=False)
+        fakes.records.put(row)
+    fakes.visit()
+    own, other = sorted(
+        fakes.log.of(LogEvent.ROTATION_FINISHED), key=lambda line: "payroll" in str(line.fields["vault"])
+    )
+    assert "--name contoso" in str(own.fields["remedy"])
+    assert "purge protection" in str(other.fields["remedy"])
+    assert "az " not in str(other.fields["remedy"])

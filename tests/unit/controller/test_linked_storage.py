@@ -49,6 +49,7 @@ def test_an_account_that_pins_the_old_version_keeps_it_and_is_named_until_it_has
     assert fakes.rotation.outcome.old_version_pinned_by == ("storage account saved",)
     assert row(fakes).reason is Reason.STORAGE_BEHIND
     assert row(fakes).remedy.endswith(f"--encryption-key-name {KEY_NAME} --encryption-key-version {V2}`.")
+    assert fakes.log.of(LogEvent.STORAGE_STATUS)[-1].fields["remedy"] == row(fakes).remedy
     fakes.storage.keys[ACCOUNT] = replace(PINNED, key_version=V2)
     reconciles(fakes)
     assert fakes.rotation.outcome.keep_old_version_until is None, "Azure Storage has not moved yet"
