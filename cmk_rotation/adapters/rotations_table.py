@@ -129,6 +129,12 @@ class TableRecords:
         ]
         self._change_all(changes)
 
+    def storage_of(self, cluster_id: ClusterId) -> tuple[LinkedStorage, ...]:
+        """The storage accounts that a cluster's workspaces led to."""
+        rows = self._query("RowKey eq @row", {"row": storage_rows.ROW})
+        accounts = filter(None, map(storage_rows.to_storage, rows))
+        return tuple(one for one in accounts if cluster_id in one.clusters)
+
     def save_storage(self, storage: LinkedStorage) -> None:
         """Write the row of a storage account."""
         row = storage_rows.from_storage(storage)
