@@ -171,6 +171,11 @@ class Key:
         return cls(host, name) if _KEY_NAME.fullmatch(name) else None
 
 
+def is_hsm(host: str) -> bool:
+    """Whether a host is a Managed HSM: in each cloud their names are of the form NAME.managedhsm.SUFFIX."""
+    return host.split(".")[1:2] == ["managedhsm"]
+
+
 def vault_host(uri: object) -> str | None:
     """The DNS name in a vault URI, for comparing: `https://V.vault.azure.net:443/` and `v.vault.azure.net` agree."""
     if not isinstance(uri, str):

@@ -174,6 +174,18 @@ def test_a_file_that_people_look_for_is_there_and_its_links_lead_somewhere(name:
     assert [link for link in links if not (file.parent / link).exists()] == []
 
 
+def test_each_section_of_the_runbook_that_the_app_names_is_there() -> None:
+    app = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "cmk_rotation").rglob("*")
+        if path.suffix in {".py", ".html"}
+    )
+    named = {*re.findall(r"runbook\.md#([\w-]+)", app), *re.findall(r"section `([^`]+)`", app)}
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"silent", "poison-messages"} <= named
+    assert named - {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings} == set()
+
+
 def test_issue_templates_are_forms() -> None:
     forms = [
         read(path) for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")) if path.name != "config.yml"
