@@ -47,6 +47,8 @@ _CHANGED = frozenset(
 """How Table Storage says that a row is not as it was read (learn.microsoft.com/rest/api/storageservices,
 "Table service error codes"), or its status where an answer lacks the code."""
 _WRITE_ID = "writeId"
+_NO_ECHO = {"response_preference": "return-no-content"}
+"""What is inserted is not sent back (learn.microsoft.com/rest/api/storageservices, "Insert Entity", Prefer)."""
 _MOST_SHOWN = 20
 """Rows that nobody can read, by their keys: what was said of them has to fit a column."""
 _LONGEST_SHOWN = 200
@@ -129,6 +131,12 @@ class TableRecords:
             partial(self._table.delete_entity, index_rows.partition(pin), index_rows.row_key(who)) for pin in remove
         ]
         self._change_all(changes)
+
+    def storage_of(self, cluster_id: ClusterId) -> tuple[LinkedStorage, ...]:
+        """The storage accounts that a cluster's workspaces led to."""
+        rows = self._query("RowKey eq @row", {"row": storage_rows.ROW})
+        accounts = filter(None, map(storage_rows.to_storage, rows))
+        return tuple(one for one in accounts if cluster_id in one.clusters)
 
     def save_storage(self, storage: LinkedStorage) -> None:
         """Write the row of a storage account."""
@@ -247,8 +255,8 @@ class TableRecords:
         if etag is not None and not history:
             answer = self._table.update_entity(row, **guarded)
         else:
-            first = ("create", row) if etag is None else ("update", row, guarded)
-            results = self._table.submit_transaction([first, *(("create", line) for line in history)])
+            first = ("create", row, _NO_ECHO) if etag is None else ("update", row, guarded)
+            results = self._table.submit_transaction([first, *(("create", line, _NO_ECHO) for line in history)])
             answer = results[0] if results else {}
         if not answer.get("etag"):
             raise AzureCallError(unreadable("the write was answered without an etag"))

@@ -39,6 +39,8 @@ class AlertState:
     """When that was said last."""
     attention_since: datetime | None = None
     """When that began: the same for all that is said of it, however often an update is tried again meanwhile."""
+    attention_ended: Reason | None = None
+    """Of what it is being said that it is over; None once that was said."""
     expiry_warned_at: datetime | None = None
     disabled_early: tuple[DisabledEarly, ...] = ()
     """Only while they are disabled: one that is enabled and disabled again is said anew."""
@@ -112,12 +114,15 @@ class LinkedStorage:
     message: str
     remedy: str
     looked_at: datetime
+    """When this was written: looks that find nothing new write nothing, but for one a day."""
     account_key: AccountKey | None = None
     """None where it is not known."""
     newest_version: str | None = None
     called_for: Reason | None = None
     """What a person was last called for; None once that is over."""
     called_at: datetime | None = None
+    called_since: datetime | None = None
+    """Since when that is so: the same for all that is said of it."""
     said: str | None = None
     """What `storage.status` last said."""
     said_at: datetime | None = None
@@ -146,4 +151,4 @@ class Record:
     pins: frozenset[Pin] = frozenset()
     """Under which versions the index names the cluster. Read with everything alone: the index lies in partitions of its own."""
     storage: tuple[LinkedStorage, ...] | None = None
-    """The storage accounts that the cluster's workspaces led to. Read with everything alone, likewise; else None."""
+    """The storage accounts that the cluster's workspaces led to: rows of partitions of their own, likewise; else None."""

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from cmk_rotation.controller.reconcile import reconcile
-from cmk_rotation.controller.retention import keep_old_version, mend_index, pinned_by
+from cmk_rotation.controller.retention import keep_old_version, mend_index, pin_of, pinned_by
 from cmk_rotation.domain.cluster_record import Pin, Record
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.rotation import Rotation
@@ -143,13 +143,13 @@ def test_a_cluster_that_has_left_since_its_row_was_written_pins_nothing(
     fakes = Fakes()
     left = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, finished_at=finished)
     record = Record(status(mode=KeyMode.PINNED, key_version=V1), (left,))
-    assert bool(pinned_by(fakes.world, {CLUSTER: record})) is pins
+    assert bool(pinned_by(fakes.world, {CLUSTER: record}, ())) is pins
 
 
 @pytest.mark.parametrize(("since", "pins"), [(NOW - MINUTE + SECOND, True), (NOW - MINUTE, False)])
 def test_one_answer_that_a_cluster_is_gone_may_be_wrong(since: datetime, *, pins: bool) -> None:
     gone = status(mode=KeyMode.PINNED, key_version=V1, reason=Reason.CLUSTER_GONE, since=since)
-    assert bool(pinned_by(Fakes().world, {CLUSTER: Record(gone)})) is pins
+    assert bool(pinned_by(Fakes().world, {CLUSTER: Record(gone)}, ())) is pins
 
 
 def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:
@@ -246,3 +246,18 @@ def test_an_index_that_cannot_be_mended_costs_no_heartbeat() -> None:
     fakes.reconcile()
     assert len(fakes.log.of(LogEvent.RECONCILE_FINISHED)) == 1
     assert fakes.records.pins == set()
+
+
+@pytest.mark.parametrize("written", ["a/b", "v" * 2_000, "a#b", ""])
+def test_what_somebody_wrote_in_place_of_a_version_is_no_key_of_the_index(written: str) -> None:
+    assert pin_of(KEY, written) is None
+    assert pin_of(KEY, V1) == Pin(KEY, V1)
+
+
+def test_a_row_with_no_version_where_one_belongs_stops_nothing() -> None:
+    fakes = Fakes()
+    fakes.records.put(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, from_version="x/y", announced=False))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(30 * MINUTE)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.log.of(LogEvent.VISIT_FAILED) == []
