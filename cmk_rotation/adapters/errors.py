@@ -180,11 +180,11 @@ def _code_and_message(error: HttpResponseError) -> tuple[str, str]:
 
 
 def _body(error: HttpResponseError) -> str:
-    """The text of a refusal; none where it was not read to its end, or is no text.
+    """The text of an answer that is no success; none where it was not read to its end, or is no text.
 
-    Of an answer that is none, and cannot be read all the same, nothing is told: that of the identity endpoint is a token.
+    Of a success that cannot be read nothing is told: that of the identity endpoint is a token.
     """
-    if error.response is None or (error.status_code or 0) < HTTPStatus.BAD_REQUEST:
+    if error.response is None or (error.status_code or 0) < HTTPStatus.MULTIPLE_CHOICES:
         return ""
     try:
         return str(error.response.text())
