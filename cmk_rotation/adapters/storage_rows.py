@@ -12,8 +12,6 @@ from cmk_rotation.domain.vocabulary import Reason
 
 ROW = "~account"
 """It sorts before a cluster's row, so that whoever reads all but history reads these as well."""
-_MOST_CLUSTERS = 50
-"""Of which a row names those that led to the account: more would not fit the column."""
 
 
 def from_storage(storage: LinkedStorage) -> Row:
@@ -23,7 +21,7 @@ def from_storage(storage: LinkedStorage) -> Row:
         PartitionKey=_partition(storage.id),
         RowKey=ROW,
         resourceId=storage.id.text,
-        clusters=",".join(one.text for one in storage.clusters[:_MOST_CLUSTERS]),
+        clusters=",".join(one.text for one in storage.clusters),
         reason=storage.reason,
         since=storage.since,
         message=storage.message,
@@ -37,6 +35,7 @@ def from_storage(storage: LinkedStorage) -> Row:
         newestVersion=storage.newest_version,
         calledFor=storage.called_for,
         calledAt=storage.called_at,
+        calledSince=storage.called_since,
         said=storage.said,
         saidAt=storage.said_at,
     )
@@ -66,6 +65,7 @@ def to_storage(row: Row) -> LinkedStorage | None:
         newest_version=columns.text(row, "newestVersion"),
         called_for=columns.word(row, "calledFor", Reason),
         called_at=columns.time(row, "calledAt"),
+        called_since=columns.time(row, "calledSince"),
         said=columns.text(row, "said"),
         said_at=columns.time(row, "saidAt"),
     )

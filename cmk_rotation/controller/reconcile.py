@@ -33,9 +33,9 @@ from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, Re
 def reconcile(world: World) -> None:
     """Look at every cluster in scope cheaply and request a visit wherever one would do something.
 
-    Cheaply: list pages, one read per distinct key, one query for the records. Visits are requested as soon as the clusters
-    of a key have been looked at: should the host end this run, the clusters before are looked after. May raise
-    `StorageUnavailableError`.
+    Cheaply: list pages, one read per distinct key, one query for the records; and after all that, where storage accounts are
+    looked at, one read per workspace and per account linked to any. Visits are requested as soon as the clusters of a key have
+    been looked at: should the host end this run, the clusters before are looked after. May raise `StorageUnavailableError`.
     """
     began = world.now()
     found = survey(world)
@@ -66,7 +66,7 @@ def reconcile(world: World) -> None:
     log_notices(world, found)
     log_heartbeat(world, found, tally, began)
     mend_index(world, records)  # After the heartbeat, which it must not cost: it is no record.
-    storage = watch_storage(world, found.clusters.values(), records, versions, until=began + READING_LASTS)
+    storage = watch_storage(world, found.clusters.values(), records, versions, began)
     if world.mode is Mode.ENFORCE:  # in observe only cluster rows are written, and those of storage accounts
         pinned = pinned_by(world, records, storage)
         for seen in looked_at:

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from cmk_rotation.domain.azure_resources import AccountKey, Failure, KeyVersion, same_version
 from cmk_rotation.domain.identifiers import StorageId
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import STORAGE_API_UNKNOWN, STORAGE_KEY_UNREAD, STORAGE_UNREACHABLE, remedy_for
 from cmk_rotation.domain.repairs import Names
 from cmk_rotation.domain.timing import LIVES_ON
-from cmk_rotation.domain.vocabulary import KeyMode, Reason
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,30 @@ def judge(seen: SeenStorage) -> Judgement:
     """The first rule that has something to say."""
     reason, message = next(found for rule in _RULES if (found := rule(seen)) is not None)
     kind = "storage account" if seen.id.is_account else "workspace"
-    return Judgement(reason, f"{kind} {seen.id.name}: {message}", remedy_for(reason, _names(seen)).text)
+    return Judgement(reason, f"{kind} {seen.id.name}: {message}", _remedy(seen, reason))
+
+
+def _remedy(seen: SeenStorage, reason: Reason) -> str:
+    """What to do. Of what could not be read its cause decides: not each is a missing right."""
+    if reason is Reason.STORAGE_UNREAD and seen.failure is None:
+        return STORAGE_KEY_UNREAD
+    if seen.failure is not None and seen.failure.kind in _UNREAD:
+        return _UNREAD[seen.failure.kind]
+    return remedy_for(reason, _names(seen)).text
+
+
+_UNREAD = {FailureKind.UNAVAILABLE: STORAGE_UNREACHABLE, FailureKind.UNKNOWN_VERSION: STORAGE_API_UNKNOWN}
 
 
 def _could_not_be_read(seen: SeenStorage) -> tuple[Reason, str] | None:
     if seen.failure is None:
         return None
     what = "which key encrypts it" if seen.id.is_account else "which storage accounts it is linked to"
-    return Reason.STORAGE_UNREAD, f"{what} could not be read ({seen.failure.code}: {seen.failure.message})"
+    why = f"({seen.failure.code}: {seen.failure.message})"
+    if seen.account_key is None:
+        return Reason.STORAGE_UNREAD, f"{what} could not be read {why}"
+    before = f"version {seen.used or 'unknown'} of {_key(seen)}"
+    return Reason.STORAGE_UNREAD, f"used {before} when it was last read; {what} could not be read since {why}"
 
 
 def _is_linked_no_more(seen: SeenStorage) -> tuple[Reason, str] | None:

@@ -328,7 +328,7 @@ def storage_status(storage: LinkedStorage) -> LogLine:
         newestVersion=storage.newest_version,
         reason=storage.reason,
         attentionReason=called,
-        attentionSince=(storage.since if called is storage.reason else storage.called_at) if called else None,
+        attentionSince=storage.called_since,
         remedy=storage.remedy if called or storage.reason is Reason.STORAGE_BEHIND else None,
         message=storage.message,
     )

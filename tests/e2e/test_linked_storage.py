@@ -99,6 +99,23 @@ def test_what_nobody_may_read_is_said_once_and_holds_nothing_back(tmp_path: Path
         assert "Whether linked storage uses an old version could not be read of" in told
 
 
+def test_an_account_that_may_not_be_read_any_more_keeps_the_old_version_until_somebody_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    with stage(tmp_path, behaviour=QUICK, build=linked) as story:
+        (cluster,) = story.azure.arm.clusters.values()
+        story.reconcile()
+        story.finished(cluster, story.rotate())
+        with story.azure.lock:
+            story.azure.rights.deny(FUNCTION, "Microsoft.Storage/storageAccounts/read")
+        story.reconcile()
+        story.reconcile()
+        assert kept_until(story) == (None, "storage account saved")
+        told = run(story, "status").stdout
+        assert "could not be read since" in told
+        assert "STORAGE_ACCOUNTS=ignore" in told
+
+
 def test_an_old_version_that_is_disabled_under_an_account_calls_a_person(tmp_path: Path) -> None:
     with stage(tmp_path, behaviour=QUICK, build=linked) as story:
         (cluster,) = story.azure.arm.clusters.values()
