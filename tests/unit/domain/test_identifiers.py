@@ -190,6 +190,7 @@ def test_a_long_url_that_is_almost_right_is_turned_down() -> None:
 def test_the_id_of_an_app_is_read_strictly_and_knows_its_parts() -> None:
     app = must(AppId.parse(f" {GROUP}/providers/Microsoft.Web/sites/fn-one/ "))
     assert (app.subscription, app.name) == (SUBSCRIPTION, "fn-one")
+    assert must(AppId.parse(f"{GROUP}/providers/Microsoft.Web/sites/FNX//")).name == "FNX"
     assert AppId.parse(ID) is None
     assert AppId.parse(f"{GROUP}/providers/Microsoft.Web/sites/fn/slots/one") is None
 

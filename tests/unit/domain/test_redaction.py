@@ -74,6 +74,23 @@ def test_the_values_of_a_query_are_taken_out_of_a_text(text: str, clean: str) ->
     assert without_query_of(URL)(text) == clean
 
 
+@pytest.mark.parametrize(
+    ("query", "text", "clean"),
+    [
+        ("s=c2lnbmF0dXJlLXBhZA==", "c2lnbmF0dXJlLXBhZA==", "…"),
+        ("s=ONEHALF?ANOTHERHALF", "ONEHALF?ANOTHERHALF", "…"),
+        ("s=SECRETSIGNATURE#a&b=WHATEVERITIS#c", "WHATEVERITIS", "WHATEVERITIS"),
+        ("s=ab/cd+ef=ghi", "ab%2Fcd%2Bef%3Dghi", "…"),
+        ("s=12345678", "it was 12345678", "it was 12345678"),
+        ("s=123456789", "it was 123456789", "it was …"),
+    ],
+)
+def test_a_value_is_whatever_stands_in_the_query_and_is_too_long_to_be_a_word(
+    query: str, text: str, clean: str
+) -> None:
+    assert without_query_of(f"https://h/p?{query}")(text) == clean
+
+
 @pytest.mark.parametrize("url", ["", "https://h/p", "https://h/p?", "https://h/p?a&b=&c=short"])
 def test_a_url_without_secrets_takes_nothing_out(url: str) -> None:
     assert without_query_of(url)("a&b=&c=short of anything") == "a&b=&c=short of anything"
