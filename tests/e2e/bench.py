@@ -146,7 +146,7 @@ def measure(folder: Path, clusters: int, instances: int) -> Found:
         assert isinstance(story.host, HostProcess)
         hosts = [story.host]
         for number in range(2, instances + 1):
-            hosts.append(_another(story, folder / f"{number}", f"host-{number}"))
+            hosts.append(another(story, folder / f"{number}", f"host-{number}"))
             others.callback(hosts[-1].kill)
         story.reconcile()
         _wait(story, lambda: _settled(story, clusters))
@@ -159,10 +159,10 @@ def measure(folder: Path, clusters: int, instances: int) -> Found:
         for cluster in story.azure.arm.clusters.values():
             assert len(story.patches(cluster)) == 1, cluster.name
         recorded = tuple(at - rotated_at for at in _recorded(story, new))
-        return Found(recorded, sum(map(_cpu, hosts)) - before, max(map(_resident, hosts)))
+        return Found(recorded, sum(map(_cpu, hosts)) - before, max(map(resident, hosts)))
 
 
-def _another(story: Stage, folder: Path, name: str) -> HostProcess:
+def another(story: Stage, folder: Path, name: str) -> HostProcess:
     """One instance more of the same app."""
     folder.mkdir()
     host = HostProcess(replace(story.host.spec, name=name, folder=folder, common=story.folder))
@@ -197,7 +197,7 @@ def _cpu(host: HostProcess) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime (proc(5))
 
 
-def _resident(host: HostProcess) -> float:
+def resident(host: HostProcess) -> float:
     (line,) = (line for line in Path(f"/proc/{host.pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1_000
 
