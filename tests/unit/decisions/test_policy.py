@@ -703,3 +703,10 @@ def test_an_operator_is_obeyed_every_ten_minutes_and_only_if_asked_since_the_fai
     known = over(Stage.FAILED, Reason.UPDATE_FAILED, **attempt)
     decision = decided(observation(known, by=RequestedBy.OPERATOR, asked_at=asked_at))
     assert (decision.action is Action.UPDATE) is obeyed
+
+
+def test_a_failed_cluster_that_is_not_ours_is_repaired_by_hand_with_the_version_that_it_has() -> None:
+    remedy = decided(observation(cluster=cluster(state="Failed"))).remedy
+    assert remedy is not None
+    assert f"az resource patch --ids {CLUSTER.text} --properties" in remedy.text
+    assert f'"keyVersion": "{V1}"' in remedy.text

@@ -494,3 +494,9 @@ def test_a_finished_rotation_is_not_followed() -> None:
 def test_an_update_that_is_no_longer_called_overdue_loses_that_remedy() -> None:
     called = rotation(operation_url=None, started_at=NOW - DAY, reason=Reason.UPDATE_OVERDUE, remedy="Look at it.")
     assert progress(seen(called, cluster=AT_TARGET)).remedy is None
+
+
+def test_an_update_that_failed_for_want_of_a_right_names_the_cluster_s_identity_in_its_remedy() -> None:
+    identity = "22222222-2222-4222-8222-222222222222"
+    ended = finish(seen(operation=FAILED, cluster=replace(AT_OLD, identity_id=identity)))
+    assert f"--assignee-object-id {identity}" in (ended.remedy or "")
