@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -330,6 +331,8 @@ def test_a_storage_account_of_which_nothing_is_known_has_its_names_alone() -> No
         "vault": None,
         "keyName": None,
     }
+    assert (bare.is_unread, STORAGE.is_unread) == (True, False)
+    assert not replace(bare, reason=Reason.STORAGE_UNLINKED).is_unread
     told = lines.storage_status(bare).fields
     assert [told[name] for name in ("clusters", "mode", "keyVersion", "versionInUse")] == [0, None, None, None]
 
@@ -339,6 +342,14 @@ def test_what_is_not_new_is_for_who_looks_closely(new: bool, level: int) -> None
     by = RequestedBy.FOLLOW
     decided = lines.visit_decided({}, Action.WAIT, Reason.UPDATE_RUNNING, "m", by=by, event_id=None, new=new)
     assert (decided.level, lines.update_progress(UNDER_WAY, new=new).level) == (level, level)
+
+
+def test_the_clusters_that_use_a_key_are_named_and_that_some_scopes_are_asked_again() -> None:
+    told = lines.key_matched(KEY, None, ["law-one", "law-two"], asked_again=False).fields["message"]
+    assert told == f"clusters in scope that use key {KEY_NAME} of {HOST}: law-one, law-two"
+    none = lines.key_matched(KEY, None, [], asked_again=True).fields["message"]
+    again = "; some scopes do not answer and are asked again"
+    assert none == f"clusters in scope that use key {KEY_NAME} of {HOST}: none{again}"
 
 
 def test_a_failure_began_when_the_first_did_else_when_it_ended_else_when_it_was_called_for() -> None:
