@@ -5,7 +5,7 @@ First the types and their own tests are asked, which takes a moment for each; wh
 would pass over or had better: what a property does is in a method, and a text with a blank in it, which is for people, is an
 f-string, which mutmut leaves alone.
 
-    tools/mutmut/.venv/bin/python tools/mutants.py '*rotation.x_failed*'   these alone, if all were tried before
+    tools/mutmut/.venv/bin/python tools/mutants.py '*rotation.x_failed*'   these alone
 """
 
 import argparse
@@ -44,6 +44,7 @@ SLOW = (
 """Tests of `controller` that let days pass, or whatever may happen, and would take hours."""
 STATUS = {"killed": "own tests", "timeout": "own tests", "caught by type check": "types"}
 BY = ("types", "own tests", "others", "equivalent", "NOT SEEN")
+UNTRIED = "not checked"
 
 type Change = tuple[str, str, str]
 """A function, and its lines before and after."""
@@ -59,7 +60,7 @@ def main() -> int:
     _copy()
     os.chdir(COPY)
     seen_by = _run(*names)
-    if passed := [name for name, by in seen_by.items() if by not in BY]:
+    if passed := [name for name, by in seen_by.items() if by not in {*BY, UNTRIED}]:
         _ask_further_tests()
         seen_by |= {name: "others" if by == "own tests" else by for name, by in _run(*passed).items() if name in passed}
     return _tell(seen_by)
@@ -106,7 +107,7 @@ def _ask_further_tests() -> None:
     settings = Path("pyproject.toml")
     ignored = "".join(f'"--ignore=tests/unit/controller/test_{name}.py", ' for name in SLOW)
     text = settings.read_text(encoding="utf-8").replace(OWN, f"{OWN} {FURTHER} {ignored}")
-    settings.write_text(text.replace("type_check_command", "# type_check_command"), encoding="utf-8")
+    settings.write_text(text.replace("type_check_command", "asked_before"), encoding="utf-8")
 
 
 def _run(*names: str) -> dict[str, str]:
@@ -135,8 +136,7 @@ def _tell(seen_by: dict[str, str]) -> int:
     amounts: dict[str, Counter[str]] = defaultdict(Counter)
     for one in _data():
         for name in one.exit_code_by_key:
-            by = seen_by[name]
-            if by not in BY:
+            if (by := seen_by[name]) not in {*BY, UNTRIED}:
                 change = _change(name, Path(one.path))
                 passed.add(change)
                 by = "equivalent" if change in known else "NOT SEEN"
@@ -144,12 +144,14 @@ def _tell(seen_by: dict[str, str]) -> int:
             amounts["all"][by] += 1
     _say(f"{'':<40}{'mutants':>9}" + "".join(f"{by:>12}" for by in BY))
     for path, amount in amounts.items():
-        _say(f"{path:<40}{amount.total():>9}" + "".join(f"{amount[by]:>12}" for by in BY))
+        tried = amount.total() - amount[UNTRIED]
+        _say(f"{path:<40}{tried:>9}" + "".join(f"{amount[by]:>12}" for by in BY))
     for change in sorted(passed - known):
         _say("\nNOT SEEN  {}\n  - {}\n  + {}".format(*change))
-    for change in sorted(known - passed):
+    stale = set() if amounts["all"][UNTRIED] else known - passed
+    for change in sorted(stale):
         _say("\nSEEN, or not there any more, though listed as equivalent: {}\n  - {}\n  + {}".format(*change))
-    return int(known != passed)
+    return int(bool(passed - known or stale))
 
 
 def _change(name: str, path: Path) -> Change:

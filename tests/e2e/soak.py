@@ -2,9 +2,9 @@
 
 Two hundred clusters on five keys. Each week every key is rotated, and on six days of seven three things go wrong: events and
 messages come twice, late or never; Azure, Key Vault or storage is away, wants fewer requests, or is cut off in the middle of
-an answer; the first instance crashes or is moved. The second is left alone, so that what it does not let go of shows. At the
-end of each week every cluster must have gone to each version of its key, by one update that Azure took, with one rotation on
-record and one outcome told, and everything must be at rest.
+an answer; the first instance crashes or is moved. The second is left alone, unless storage ends it, so that what it does not
+let go of shows. At the end of each week every cluster must have gone to each version of its key, by one update that Azure took,
+with one rotation on record and one outcome told, and everything must be at rest.
 """
 
 import argparse

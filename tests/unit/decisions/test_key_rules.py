@@ -1,10 +1,11 @@
-"""Versions whose order nobody knows."""
+"""Versions that are dead while an update leads to or from them, and versions whose order nobody knows."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from cmk_rotation.decisions.key_rules import order_is_unknown
+from cmk_rotation.decisions.key_rules import order_is_unknown, update_in_danger
 from cmk_rotation.decisions.observation import Decision, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import KeyVersion
@@ -21,10 +22,12 @@ from tests.unit.support.builders import (
     V3,
     claimed,
     cluster,
+    must,
     observation,
     version,
     waiting,
 )
+from tests.unit.support.builders import rotation as under_way
 from tests.unit.support.worlds import Fakes
 
 TWIN = version(V3, created_at=CREATED[V2])
@@ -44,6 +47,48 @@ def decided(seen: Observation) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
+
+
+USED, LED_TO = "which the cluster uses", "to which an update is under way"
+
+
+@pytest.mark.parametrize(
+    ("versions", "reason", "message"),
+    [
+        ((version(V1), version(V2)), None, ""),
+        ((version(V1, enabled=False), version(V2)), Reason.IN_USE_DISABLED, f"{V1} of key la-cmk, {USED}, is disabled"),
+        ((version(V1, expires_at=NOW), version(V2)), Reason.IN_USE_EXPIRED, f"{V1} of key la-cmk, {USED}, has expired"),
+        (
+            (version(V1), version(V2, enabled=False)),
+            Reason.IN_USE_DISABLED,
+            f"{V2} of key la-cmk, {LED_TO}, is disabled",
+        ),
+        (
+            (version(V1), version(V2, expires_at=NOW)),
+            Reason.IN_USE_EXPIRED,
+            f"{V2} of key la-cmk, {LED_TO}, has expired",
+        ),
+    ],
+)
+def test_an_update_is_in_danger_while_either_of_its_versions_is_dead(
+    versions: tuple[KeyVersion, ...], reason: Reason | None, message: str
+) -> None:
+    called = update_in_danger(observation(under_way(), versions=versions))
+    assert (called.reason if called else None) is reason
+    assert message in (called.message if called else "")
+    assert update_in_danger(observation(versions=versions)) is None
+
+
+def test_an_expired_version_lives_on_till_the_midnight_after_three_months_and_began_to_be_dead_when_it_expired() -> (
+    None
+):
+    past = NOW - DAY
+    seen = replace(
+        observation(versions=(version(V1, expires_at=past), version(V2))), now=NOW + timedelta(minutes=7, seconds=9)
+    )
+    decision = decided(seen)
+    assert decision.since == past
+    assert f"--version {V1} --expires 2026-05-30T00:00:00Z" in must(decision.remedy).text
 
 
 @pytest.mark.parametrize("listed", [TIED, TIED[::-1]])

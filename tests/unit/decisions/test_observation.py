@@ -14,6 +14,7 @@ from cmk_rotation.decisions.observation import (
     confirms,
     names,
     not_again_before,
+    remedy_of_failure,
     since,
     toward,
     unavailable,
@@ -21,7 +22,7 @@ from cmk_rotation.decisions.observation import (
     under_way,
 )
 from cmk_rotation.domain.azure_resources import Operation, Workspace
-from cmk_rotation.domain.repairs import Names
+from cmk_rotation.domain.repairs import Names, Right
 from cmk_rotation.domain.timing import Timing
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
@@ -255,3 +256,13 @@ def test_a_remedy_may_name_the_cluster_its_key_its_identity_and_its_operation() 
         "correlation-1",
         None,
     )
+
+
+def test_a_remedy_for_what_may_not_be_read_says_who_lacks_which_right() -> None:
+    app = "11111111-1111-4111-8111-111111111111"
+    denied = replace(failure(FailureKind.REFUSED), code="AuthorizationFailed", message=f"object id '{app}'")
+    remedy = remedy_of_failure(observation(), Reason.CLUSTER_ACCESS_DENIED, denied)
+    assert f"--assignee-object-id {app}" in remedy.text
+    assert remedy.lacks == Right(app, "Log Analytics Contributor")
+    locked = replace(denied, code="NoToken", message="")
+    assert remedy_of_failure(observation(), Reason.KEY_ACCESS_DENIED, locked).text.startswith("The app got no token.")

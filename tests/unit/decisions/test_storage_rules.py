@@ -14,6 +14,7 @@ from tests.unit.support.builders import (
     KEY_NAME,
     MINUTE,
     NOW,
+    SECOND,
     SUBSCRIPTION,
     UNAVAILABLE,
     V1,
@@ -67,6 +68,14 @@ PAST = {"versions": (version(V1, expires_at=NOW - MINUTE), version(V2))}
             Reason.STORAGE_UNREAD,
             (
                 f"storage account logs: uses version {V1} of key la-cmk, whose versions could not be read "
+                "(CodeUnavailable: it is unavailable)"
+            ),
+        ),
+        (
+            {"versions": UNAVAILABLE, "account_key": replace(FOLLOWS, version_in_use=None)},
+            Reason.STORAGE_UNREAD,
+            (
+                "storage account logs: uses version unknown of key la-cmk, whose versions could not be read "
                 "(CodeUnavailable: it is unavailable)"
             ),
         ),
@@ -127,7 +136,7 @@ def test_the_newest_is_the_usable_one_that_was_made_last_and_of_two_of_one_secon
 def test_its_remedy_names_the_version_that_it_uses_and_lets_an_expired_one_live_on_for_three_months() -> None:
     disabled = judge(replace(SEEN, **OFF))  # type: ignore[arg-type]
     assert f"set-attributes --vault-name contoso --name la-cmk --version {V1} --enabled true" in disabled.remedy
-    expired = judge(replace(SEEN, now=NOW + DAY / 24 * 13 + MINUTE, **PAST))  # type: ignore[arg-type]
+    expired = judge(replace(SEEN, now=NOW + DAY / 24 * 13 + 7 * MINUTE + 9 * SECOND, **PAST))  # type: ignore[arg-type]
     assert f"--version {V1} --expires 2026-05-31T00:00:00Z" in expired.remedy
     odd = judge(replace(SEEN, account_key=replace(PINNED, key_vault_uri="odd"), **OFF))  # type: ignore[arg-type]
     assert "set-attributes" not in odd.remedy

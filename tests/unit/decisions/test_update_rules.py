@@ -500,3 +500,4 @@ def test_an_update_that_failed_for_want_of_a_right_names_the_cluster_s_identity_
     identity = "22222222-2222-4222-8222-222222222222"
     ended = finish(seen(operation=FAILED, cluster=replace(AT_OLD, identity_id=identity)))
     assert f"--assignee-object-id {identity}" in (ended.remedy or "")
+    assert ended.cluster_state == "Succeeded"
