@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from cmk_rotation.decisions.observation import Decision, Finish, Observation
+from cmk_rotation.decisions.observation import Decision, Finish, Look, UnreadableCluster
 from cmk_rotation.decisions.policy import decide
 from cmk_rotation.domain.azure_resources import OperationError, Workspace
 from cmk_rotation.domain.cluster_record import ClusterStatus
@@ -14,9 +14,11 @@ from cmk_rotation.domain.vocabulary import Action, Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
+    GONE,
     HOUR,
     MINUTE,
     NOW,
+    SECOND,
     V1,
     V2,
     V3,
@@ -33,13 +35,13 @@ SUCCEEDED = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED)
 HEADING = f"law-one: key la-cmk, {V1} → {V2}"
 
 
-def decided(seen: Observation) -> Decision:
+def decided(seen: Look) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
 
 
-def ended(seen: Observation) -> Rotation:
+def ended(seen: Look) -> Rotation:
     finish = decide(seen)
     assert isinstance(finish, Finish), finish
     return finish.rotation
@@ -140,3 +142,10 @@ def test_what_just_failed_says_whom_its_remedy_is_about_and_what_a_row_says_of_t
     remedy = must(decided(observation(stored)).remedy)
     assert "--assignee-object-id" not in remedy.text
     assert "Log Analytics Contributor" in remedy.text
+
+
+@pytest.mark.parametrize(("ago", "again"), [(None, MINUTE), (20 * SECOND, 40 * SECOND)])
+def test_that_a_cluster_is_gone_is_believed_after_a_minute(ago: timedelta | None, again: timedelta) -> None:
+    row = status(reason=Reason.CLUSTER_GONE, since=NOW - ago) if ago else None
+    waits = decided(UnreadableCluster(now=NOW, cluster_id=CLUSTER, failure=GONE, status=row))
+    assert (waits.action, waits.reason, waits.requeue_after) == (Action.WAIT, Reason.CLUSTER_GONE, again)

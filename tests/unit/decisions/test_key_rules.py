@@ -9,8 +9,9 @@ from cmk_rotation.decisions.key_rules import order_is_unknown, update_in_danger
 from cmk_rotation.decisions.observation import Decision, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Action, Reason, Stage
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     CREATED,
     DAY,
@@ -22,6 +23,7 @@ from tests.unit.support.builders import (
     V3,
     claimed,
     cluster,
+    failure,
     must,
     observation,
     version,
@@ -89,6 +91,21 @@ def test_an_expired_version_lives_on_till_the_midnight_after_three_months_and_be
     decision = decided(seen)
     assert decision.since == past
     assert f"--version {V1} --expires 2026-05-30T00:00:00Z" in must(decision.remedy).text
+
+
+def test_a_disabled_version_is_dead_since_it_was_changed_last_and_its_remedy_names_it() -> None:
+    disabled = (version(V1), version(V2, enabled=False, updated_at=NOW - HOUR))
+    called = must(update_in_danger(observation(under_way(), versions=disabled)))
+    assert called.since == NOW - HOUR
+    assert f"--version {V2} --enabled true" in must(called.remedy).text
+
+
+def test_a_key_that_may_not_be_read_says_whose_right_is_missing() -> None:
+    app = "11111111-1111-4111-8111-111111111111"
+    denied = failure(FailureKind.REFUSED, code="Forbidden", message=f"Caller is not authorized. Caller: oid={app};")
+    called = decided(observation(versions=denied))
+    assert called.reason is Reason.KEY_ACCESS_DENIED
+    assert must(called.remedy).lacks == Right(app, "Key Vault Reader")
 
 
 @pytest.mark.parametrize("listed", [TIED, TIED[::-1]])
