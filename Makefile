@@ -1,22 +1,23 @@
-# Every command that the README names. Needs Python 3.13 (see .python-version); `make test` needs Node 20 or later too.
+# Every command that the README names. Needs Python 3.13 (see .python-version) or 3.14; `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test prove mutants soak replay bench az-cli repairs lint coverage requirements requirements-check pictures infra-verify clean
+.PHONY: help demo play shell status test prove mutants soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures infra-verify clean
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3)
+PYTHON ?= $(shell command -v python3.13 || command -v python3.14 || command -v python3)
 BIN := .venv/bin
 # Modules, never the environment's scripts: those name their Python by the path where the environment was made.
-LOCKED := --quiet --generate-hashes --python-version 3.13 --no-emit-index-url --custom-compile-command "make requirements"
+LOCKED := --quiet --generate-hashes --no-emit-index-url --custom-compile-command "make requirements" --python-version
 COMPILE := $(BIN)/python -m uv pip compile pyproject.toml $(LOCKED)
 AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
 BROWSER := tools/browser/node_modules/playwright-core/package.json
 AZURE_CLI := tools/azure-cli/.venv/made
 MUTMUT := tools/mutmut/.venv/made
+AUDIT := tools/audit/.venv/made
 CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/preflight/*,cmk_rotation/controller/*
 
 help:
-	@echo 'make demo      watch keys rotate and clusters follow, in a simulated Azure: nothing but Python 3.13 is needed'
+	@echo 'make demo      watch keys rotate and clusters follow, in a simulated Azure: nothing but Python 3.13 or 3.14 is needed'
 	@echo 'make play      keep a simulated Azure running, to rotate keys and break things (docs/playground.md)'
 	@echo 'make shell     a shell whose Azure is that one, for the Azure CLI and the commands of the app'
 	@echo 'make status    the clusters and rotations on record there'
@@ -30,7 +31,8 @@ help:
 	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
 	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
 	@echo 'make pictures  the pictures in the README'
-	@echo 'make requirements, requirements-check, infra-verify, clean: see CONTRIBUTING.md'
+	@echo 'make release   the package that is deployed, with its hashes and an SBOM'
+	@echo 'make requirements, requirements-check, audit, infra-verify, clean: see CONTRIBUTING.md'
 
 demo: .venv/made
 	@$(BIN)/python -m simulator.playground.demo
@@ -70,6 +72,8 @@ bench: .venv/made
 	@$(BIN)/python -m tests.e2e.costs
 	@echo
 	@$(BIN)/python -m tests.e2e.bench
+	@echo
+	@$(BIN)/python -m tests.e2e.weight
 
 # A week of the app's own lines through every alert rule and tile: minutes.
 replay: .venv/made $(KUSTO)
@@ -86,21 +90,39 @@ coverage: .venv/made
 	@$(BIN)/python -m coverage report --fail-under=100 --show-missing --skip-covered --include='$(CORE)'
 
 requirements: .venv/made
-	@$(COMPILE) --python-platform linux --output-file requirements.txt
-	@$(COMPILE) --universal --extra cli --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	@$(BIN)/python -m uv pip compile tools/azure-cli/requirements.in $(LOCKED) --output-file tools/azure-cli/requirements.txt
-	@$(BIN)/python -m uv pip compile tools/mutmut/requirements.in $(LOCKED) --constraint requirements-dev.txt --output-file tools/mutmut/requirements.txt
+	@$(COMPILE) 3.13 --python-platform linux --output-file requirements.txt
+	@$(COMPILE) 3.13 --universal --extra cli --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	@for tool in azure-cli audit; do \
+	  $(BIN)/python -m uv pip compile tools/$$tool/requirements.in $(LOCKED) 3.13 --output-file tools/$$tool/requirements.txt || exit 1; done
+	@$(BIN)/python -m uv pip compile tools/mutmut/requirements.in $(LOCKED) 3.13 --constraint requirements-dev.txt --output-file tools/mutmut/requirements.txt
 
+# One lock of what is deployed serves both Pythons: each asks for the same. A universal lock is for 3.13 and whatever is newer.
 requirements-check: .venv/made
-	@for file in requirements requirements-dev; do cp $$file.txt .venv/$$file.txt; done
-	@$(COMPILE) --python-platform linux --output-file .venv/requirements.txt
-	@$(COMPILE) --universal --extra cli --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
-	@for file in requirements requirements-dev; do \
-	  cmp -s $$file.txt .venv/$$file.txt || { echo "$$file.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }; done
+	@for python in 3.13 3.14; do \
+	  cp requirements.txt .venv/requirements.txt; \
+	  $(COMPILE) $$python --python-platform linux --output-file .venv/requirements.txt || exit 1; \
+	  cmp -s requirements.txt .venv/requirements.txt || { \
+	    echo "requirements.txt is not what pyproject.toml asks for on Python $$python: run 'make requirements'"; exit 1; }; done
+	@cp requirements-dev.txt .venv/requirements-dev.txt
+	@$(COMPILE) 3.13 --universal --extra cli --group dev --constraint requirements.txt --output-file .venv/requirements-dev.txt
+	@cmp -s requirements-dev.txt .venv/requirements-dev.txt || { \
+	  echo "requirements-dev.txt is not what pyproject.toml asks for: run 'make requirements'"; exit 1; }
+
+# Known vulnerabilities of whatever is pinned, by PyPI's own database; a package that this does not know is no success.
+audit: $(AUDIT)
+	@for lock in requirements.txt requirements-dev.txt tools/*/requirements.txt; do \
+	  echo "== $$lock" && tools/audit/.venv/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $$lock \
+	    || failed="$$failed $$lock"; done; \
+	  test -z "$$failed" || { echo "Not known to be free of vulnerabilities:$$failed"; exit 1; }
+
+# In build/release, with the libraries of requirements.txt; then a rotation by it alone.
+release: .venv/made $(AUDIT)
+	@$(BIN)/python tools/release.py
+	@$(BIN)/python -m tests.e2e.released build/release/*.zip
 
 .venv/made: requirements-dev.txt
-	@"$(or $(PYTHON),false)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2> /dev/null || { \
-	  echo "Python 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is not that,there is no Python on the PATH)."; \
+	@"$(or $(PYTHON),false)" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 13), (3, 14)))' 2> /dev/null || { \
+	  echo "Python 3.13 or 3.14 is needed, and $(if $(PYTHON),$(PYTHON) is not that,there is no Python on the PATH)."; \
 	  echo "Get it from https://www.python.org/downloads, with 'apt install python3.13-venv', 'brew install python@3.13' or"; \
 	  echo "'uv python install 3.13'; if it is not on the PATH: make $(MAKECMDGOALS) PYTHON=/where/it/is/python3.13"; exit 1; }
 	@echo "Making the environment in .venv (once, about half a minute) ..."
@@ -137,7 +159,14 @@ $(AZURE_CLI): tools/azure-cli/requirements.txt
 	@tools/azure-cli/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# An environment of its own too: whoever runs the demo needs none of it.
+# An environment of its own too: neither the app nor a developer needs these.
+$(AUDIT): tools/audit/requirements.txt
+	@echo "Installing pip-audit and cyclonedx-bom in tools/audit (once) ..."
+	@"$(PYTHON)" -m venv tools/audit/.venv
+	@tools/audit/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Likewise.
 $(MUTMUT): tools/mutmut/requirements.txt
 	@"$(PYTHON)" -m venv tools/mutmut/.venv
 	@tools/mutmut/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
@@ -154,4 +183,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/browser/node_modules build *.egg-info tools/azure-cli/.venv tools/mutmut/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/browser/node_modules build *.egg-info tools/azure-cli/.venv tools/audit/.venv tools/mutmut/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,7 @@ try:
 except (ImportError, SyntaxError) as error:
     sys.exit(
         f"This Python ({sys.executable}) cannot run the command line: {error}.\n"
-        "It needs Python 3.13 and the packages of requirements.txt; in a checkout: `make demo`, then .venv/bin/python"
+        "It needs Python 3.13 or later and the packages of requirements.txt; in a checkout: `make demo`, then .venv/bin/python"
     )
 
 

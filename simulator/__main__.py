@@ -18,6 +18,17 @@ false
 
 
 def _main() -> int:
+    code = 1
+    try:
+        code = _run()
+    finally:  # Whatever went wrong: who evaluates nothing is where they were, with the sign-in that they had.
+        if code and "env" in sys.argv[1:]:
+            nobody = os.path.join(_ROOT, ".playground", "azure-cli-nobody")  # noqa: PTH118 - as above
+            sys.stdout.write(_CLOSED % nobody.replace("'", "'\\''"))
+    return code
+
+
+def _run() -> int:
     try:
         from simulator.playground import command_line  # noqa: PLC0415 - fails where the packages are not
     except (ImportError, SyntaxError, TypeError) as error:
@@ -26,13 +37,8 @@ def _main() -> int:
             "This Python (%s) cannot run the project: %s.\n"  # noqa: UP031 - as above
             "Its own is %s in %s; `make demo` makes it.\n" % (sys.executable, error, python, _ROOT)
         )
-        code = 1
-    else:
-        code = command_line.run()
-    if code and "env" in sys.argv[1:]:
-        nobody = os.path.join(_ROOT, ".playground", "azure-cli-nobody")  # noqa: PTH118 - as above
-        sys.stdout.write(_CLOSED % nobody.replace("'", "'\\''"))
-    return code
+        return 1
+    return command_line.run()
 
 
 if __name__ == "__main__":

@@ -62,8 +62,10 @@ class App:
 
     id: str
     principal: str
-    """Who its managed identity is."""
+    """Who its user-assigned identity is."""
     settings: dict[str, str] = field(default_factory=dict)
+    system_assigned: str | None = None
+    """Who its system-assigned identity is, if it has one too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ _CHANGED = frozenset(
 """How Table Storage says that a row is not as it was read (learn.microsoft.com/rest/api/storageservices,
 "Table service error codes"), or its status where an answer lacks the code."""
 _WRITE_ID = "writeId"
+_NO_ECHO = {"response_preference": "return-no-content"}
+"""What is inserted is not sent back (learn.microsoft.com/rest/api/storageservices, "Insert Entity", Prefer)."""
 _MOST_SHOWN = 20
 """Rows that nobody can read, by their keys: what was said of them has to fit a column."""
 _LONGEST_SHOWN = 200
@@ -257,8 +259,8 @@ class TableRecords:
         if etag is not None and not history:
             answer = self._table.update_entity(row, **guarded)
         else:
-            first = ("create", row) if etag is None else ("update", row, guarded)
-            results = self._table.submit_transaction([first, *(("create", line) for line in history)])
+            first = ("create", row, _NO_ECHO) if etag is None else ("update", row, guarded)
+            results = self._table.submit_transaction([first, *(("create", line, _NO_ECHO) for line in history)])
             answer = results[0] if results else {}
         if not answer.get("etag"):
             raise AzureCallError(unreadable("the write was answered without an etag"))

@@ -19,6 +19,7 @@ from cmk_rotation.config.clouds import Cloud
 from cmk_rotation.controller.ports import AzureCallError
 from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, StorageId
 from cmk_rotation.domain.vocabulary import FailureKind
+from cmk_rotation.preflight.rights import see_vault, vault_type
 from cmk_rotation.preflight.seen import (
     AlertRule,
     Details,
@@ -123,17 +124,17 @@ class Surroundings:
 
     # --- vaults, keys and rights ---
 
-    def vaults(self, subscription: str) -> tuple[Vault, ...] | Unread:
-        """The vaults and Managed HSMs in a subscription that whoever asks may see."""
+    def vaults(self, subscription: str, host: str) -> tuple[Vault, ...] | Unread:
+        """What is like this host in a subscription that whoever asks may see: its vaults, or its Managed HSMs."""
+        kind = vault_type(host)
 
         def read() -> tuple[Vault, ...]:
-            path = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault"
-            bodies = [one for kind in ("vaults", "managedHSMs") for one in self._arm.listed(f"{path}/{kind}", _VAULTS)]
+            bodies = self._arm.listed(f"/subscriptions/{subscription}/providers/Microsoft.KeyVault/{kind}", _VAULTS)
             return tuple(found for found in map(vault, bodies) if found is not None)
 
-        what = f"the vaults in subscription {subscription}"
-        right = "Microsoft.KeyVault/vaults/read there (Reader)"
-        return self._once(("vaults", subscription), lambda: _read(what, right, read))
+        what = f"the {'vaults' if kind == 'vaults' else 'Managed HSMs'} in subscription {subscription}"
+        right = f"{see_vault(host)} there (Reader)"
+        return self._once((kind, subscription), lambda: _read(what, right, read))
 
     def subscriptions(self) -> tuple[str, ...]:
         """The subscriptions that whoever asks may see; none if that cannot be told."""
@@ -230,8 +231,8 @@ class Surroundings:
 
     # --- the app ---
 
-    def function_principal(self, app: AppId | None, client_id: str | None) -> str | Unread:
-        """The object id of the identity that the function works with."""
+    def function_principal(self, app: AppId | None, client_id: str | None) -> str | Unread | None:
+        """The object id of the identity that the function works with; None where the app has none such, and gets no token."""
         what = "the function's identity"
         if app is None:
             return Unread(what, "which app it is was not said", "the option --app with its ARM id")
@@ -239,12 +240,11 @@ class Surroundings:
         def read() -> str:
             identity = mapping(self._arm.get(app.text, _WEB).get("identity"))
             users = [mapping(one) for one in mapping(identity.get("userAssignedIdentities")).values()]
-            named = [one for one in users if client_id and text(one.get("clientId")).lower() == client_id.lower()]
-            return text((named[0] if client_id and named else identity).get("principalId")).lower()
+            named = (one for one in users if text(one.get("clientId")).lower() == (client_id or "").lower())
+            return text((next(named, {}) if client_id else identity).get("principalId")).lower()
 
         right = "Microsoft.Web/sites/read on the app (Reader)"
-        found = self._once(("app", app.text), lambda: _read(what, right, read))
-        return found or Unread(what, "the app shows none", "an identity of the app, which AZURE_CLIENT_ID names")
+        return self._once(("app", app.text), lambda: _read(what, right, read)) or None
 
     def alert_rules(self, workspace_id: str) -> tuple[AlertRule, ...] | Unread:
         """The log alerts that read a workspace."""

@@ -2,9 +2,11 @@
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NoReturn
 
 from cmk_rotation import clock
@@ -28,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser, with what carries each command out."""
-    main = _Parser(prog="cmk-rotation", description="See, plan, check and ask for key rotations.")
+    main = _Parser(prog=called(), description="See, plan, check and ask for key rotations.")
     _add_completion(main)
     found = main.add_subparsers(required=True, metavar="COMMAND")
 
@@ -61,6 +63,19 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     for one in (planning, checking, telling, visiting):
         one.add_argument("--wide", action="store_true", help="whole ids and versions")
     return main
+
+
+def called() -> str:
+    """The name that this was called by: the script is not there where nothing was installed, nor the module elsewhere."""
+    return "cmk-rotation" if Path(sys.argv[0]).stem == "cmk-rotation" else "python -m cmk_rotation"
+
+
+def again(options: argparse.Namespace, *words: str) -> str:
+    """Another command, as it is to be typed for the same app."""
+    source = (
+        ["--app", options.app.text] if options.app else ["--settings", options.settings] if options.settings else []
+    )
+    return f"{called()} {shlex.join([*words, *source])}"
 
 
 def _add_completion(main: argparse.ArgumentParser) -> None:

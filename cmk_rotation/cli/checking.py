@@ -1,17 +1,15 @@
 """`preflight`: what would keep the next rotation from working, told before it happens."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from cmk_rotation import bootstrap
 from cmk_rotation.cli import selection
 from cmk_rotation.cli.exit_codes import ExitCode
 from cmk_rotation.cli.gathering import Ground, carry_out, tasks
-from cmk_rotation.cli.session import Session, UsageError
+from cmk_rotation.cli.session import Session
 from cmk_rotation.cli.shown import Call, Cell, Content, Part, Table, Tone
 from cmk_rotation.controller.survey import survey
-from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.preflight.findings import Finding, Level
 
 _TONES = {Level.FAILS: Tone.BAD, Level.UNKNOWN: Tone.WAITING, Level.WARNING: Tone.WAITING, Level.FINE: Tone.GOOD}
@@ -22,10 +20,9 @@ def preflight(session: Session) -> int:
     world, screen, options = session.world, session.screen, session.options
     with screen.asking("Listing clusters"):
         found, records = survey(world), world.records.everything()
-    if options.cluster:
-        found = replace(found, clusters={one: found.clusters[one] for one in _meant(options.cluster, found.clusters)})
+    chosen = selection.in_scope(options.cluster, found) if options.cluster else found.clusters
     around = bootstrap.surroundings(session.settings)
-    todo = tasks(Ground(world, session.settings, around, options.app, found, records))
+    todo = tasks(Ground(world, session.settings, around, options.app, found, records), chosen)
     with screen.asking("Checking", len(todo)) as advance:
         findings = carry_out(todo, advance)
     counted = Counter(finding.found.level for finding in findings)
@@ -37,15 +34,7 @@ def preflight(session: Session) -> int:
     if counted[Level.FAILS]:
         return ExitCode.FAILED
     # Of clusters that nobody has seen nothing was checked.
-    return ExitCode.UNREACHABLE if found.failed else ExitCode.DONE
-
-
-def _meant(wanted: str, clusters: Mapping[ClusterId, object]) -> list[ClusterId]:
-    cluster_id = ClusterId.parse(wanted)
-    ids = [one for one in clusters if one == cluster_id] if cluster_id else selection.named(wanted, clusters)
-    if not ids:
-        raise UsageError(f"'{wanted}' is no cluster in scope")
-    return ids
+    return ExitCode.UNREACHABLE if found.failed or found.unreadable else ExitCode.DONE
 
 
 def shown(findings: Sequence[Finding], counted: Counter[Level], *, wide: bool) -> list[Part]:

@@ -8,7 +8,7 @@ from cmk_rotation.cli import checking, planning, reporting, sources, status, vis
 from cmk_rotation.cli.arguments import Command, parser
 from cmk_rotation.cli.exit_codes import ExitCode
 from cmk_rotation.cli.screen import Screen, screen
-from cmk_rotation.cli.session import Session, UsageError
+from cmk_rotation.cli.session import Session, UnseenError, UsageError
 from cmk_rotation.config.settings import InvalidSettingsError
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
 
@@ -37,12 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(COMMANDS).parse_args(arguments)
     shown = screen()
     try:
-        settings, given = sources.read_settings(options, os.environ)
-        session = Session(bootstrap.operator_world(settings), settings, given, options, shown)
+        settings = sources.read_settings(options, os.environ)
+        session = Session(bootstrap.operator_world(settings), settings, options, shown)
         return int(options.command(session))
     except UsageError as error:
         shown.complain(str(error))
         return ExitCode.USAGE
+    except UnseenError as error:
+        for line in error.lines:
+            shown.complain(line)
+        return ExitCode.UNREACHABLE
     except InvalidSettingsError as error:
         for problem in error.problems:
             shown.complain(problem)

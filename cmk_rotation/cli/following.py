@@ -1,6 +1,6 @@
-"""Following what is under way, until it is over: in place on a terminal, line by line otherwise."""
+"""Following what is under way, until it is over: in place on a terminal that can hold it, line by line otherwise."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cmk_rotation import clock
@@ -34,10 +34,17 @@ class Look:
         return tuple(sorted(known.values(), key=lambda one: one.id.key))
 
 
-def follow(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> int:
+type Looks = Iterator[Look]
+"""One look after another, each taken when it is asked for; without an end."""
+
+
+def follow(session: Session, looks: Looks, done: Callable[[Look], bool]) -> int:
     """Look until it is done; the result is the exit code, 1 where the last rotation of a cluster has failed."""
-    follow_ = _as_lines if session.options.json or not session.screen.terminal else _in_place
-    found = follow_(session, look, done)
+    first = next(looks)
+    screen = session.screen
+    in_place = not session.options.json and screen.terminal and screen.holds(parts(session, first))
+    follow_ = _in_place if in_place else _as_lines
+    found = follow_(session, _until(done, first, looks))
     failed = any(rotation.stage is Stage.FAILED for rotation in tables.newest(found.rotations))
     return ExitCode.FAILED if failed else ExitCode.DONE
 
@@ -47,22 +54,31 @@ def nothing_is_under_way(look: Look) -> bool:
     return not tables.under_way(look.rotations)
 
 
-def _in_place(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> Look:
+def _until(done: Callable[[Look], bool], first: Look, looks: Looks) -> Looks:
+    found = first
+    yield found
+    while not done(found):
+        clock.sleep(SECONDS)
+        found = next(looks)
+        yield found
+
+
+def _in_place(session: Session, looks: Looks) -> Look:
+    shown: list[Part] = []
     with session.screen.watching() as update:
-        while True:
-            found = look()
-            update(parts(session, found))
-            if done(found):
-                return found
-            clock.sleep(SECONDS)
+        for found in looks:
+            now = parts(session, found)
+            if now != shown:
+                update(now)
+            shown = now
+    return found
 
 
-def _as_lines(session: Session, look: Callable[[], Look], done: Callable[[Look], bool]) -> Look:
+def _as_lines(session: Session, looks: Looks) -> Look:
     """A line for each rotation that is under way or has changed meanwhile; as JSON, each time all that was looked at."""
     told: dict[str, str] = {}
     shown = None
-    while True:
-        found = look()
+    for found in looks:
         if session.options.json:
             now = documents_of(found)
             if now != shown:
@@ -71,9 +87,7 @@ def _as_lines(session: Session, look: Callable[[], Look], done: Callable[[Look],
         else:
             for line in _news(session, found, told):
                 session.screen.show([line])
-        if done(found):
-            return found
-        clock.sleep(SECONDS)
+    return found
 
 
 def _news(session: Session, found: Look, told: dict[str, str]) -> Iterable[Part]:

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 
 from cmk_rotation.adapters.once import Once
 from cmk_rotation.adapters.surroundings import Surroundings
 from cmk_rotation.cli.screen import Advance
+from cmk_rotation.config import ncrontab
 from cmk_rotation.config.settings import Settings
 from cmk_rotation.controller import heartbeat, observe
 from cmk_rotation.controller.ports import StorageUnavailableError, World
@@ -17,7 +20,7 @@ from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import AppId, ClusterId, Key, Scope
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import KeyMode
-from cmk_rotation.preflight import checks
+from cmk_rotation.preflight import checks, rights
 from cmk_rotation.preflight.findings import Finding
 from cmk_rotation.preflight.seen import (
     Details,
@@ -33,6 +36,7 @@ from cmk_rotation.preflight.seen import (
     Vault,
 )
 
+_SILENT_AT_LEAST = timedelta(minutes=30)
 AT_ONCE = 16
 """Things that are looked at side by side; for each of them a dozen reads follow one another."""
 
@@ -55,7 +59,7 @@ class Ground:
 
     @property
     def statuses(self) -> tuple[ClusterStatus, ...]:
-        """What the function last recorded of the clusters that are looked at."""
+        """What the function last recorded of the clusters in scope."""
         return tuple(
             record.status for one, record in self.records.items() if record.status and one in self.found.clusters
         )
@@ -68,9 +72,9 @@ class Ground:
 type Task = Callable[[], list[Finding]]
 
 
-def tasks(ground: Ground) -> list[Task]:
-    """Everything that there is to look at, in the order in which it is told."""
-    clusters = sorted(ground.found.clusters.values(), key=lambda one: one.id.key)
+def tasks(ground: Ground, chosen: Iterable[ClusterId]) -> list[Task]:
+    """Everything that there is to look at, in the order in which it is told: of clusters, only these, their keys and vaults."""
+    clusters = [ground.found.clusters[one] for one in sorted(chosen, key=lambda one: one.key)]
     used: dict[Key, list[Cluster]] = {}
     for cluster in clusters:
         if cluster.key is not None and observe.vault_in_cloud(ground.world, cluster):
@@ -104,8 +108,11 @@ def carry_out(todo: Iterable[Task], advance: Advance) -> list[Finding]:
 
 def _of_the_app(ground: Ground) -> list[Finding]:
     workspace = ground.settings.telemetry_workspace
+    now = ground.world.now()
     seen = SeenApp(
-        now=ground.world.now(),
+        now=now,
+        principal=ground.around.function_principal(ground.app, ground.settings.client_id),
+        silent_before=_silent_before(ground.settings.schedule, now),
         statuses=ground.statuses,
         poison=_poison(ground.world),
         workspace=workspace,
@@ -115,6 +122,12 @@ def _of_the_app(ground: Ground) -> list[Finding]:
     )
     name = ground.app.name if ground.app else "the app"
     return checks.run(checks.OF_THE_APP, seen, name, ground.app.text if ground.app else name)
+
+
+def _silent_before(schedule: str | None, now: datetime) -> datetime | None:
+    """As the alert *silent* has it: three runs, or half an hour where these are shorter."""
+    third = next(islice(ncrontab.runs_before(schedule, now), 2, None)) if schedule else None
+    return min(third, now - _SILENT_AT_LEAST) if third else None
 
 
 def _poison(world: World) -> PoisonQueue | Unread:
@@ -128,11 +141,18 @@ def _poison(world: World) -> PoisonQueue | Unread:
         )
 
 
+def _principal(ground: Ground) -> str | Unread:
+    found = ground.around.function_principal(ground.app, ground.settings.client_id)
+    what, right = "what the function's identity may do", "an identity of the app, which AZURE_CLIENT_ID names"
+    return Unread(what, "the app has none such", right) if found is None else found
+
+
 def _of_a_scope(ground: Ground, scope: Scope) -> list[Finding]:
-    around, principal = ground.around, ground.around.function_principal(ground.app, ground.settings.client_id)
+    around, principal = ground.around, _principal(ground)
     seen = SeenScope(
         scope=scope,
         clusters=sum(scope.contains(one) for one in ground.found.clusters),
+        unreadable=ground.found.unreadable.get(scope, ()),
         failure=ground.found.failed.get(scope),
         function_grants=principal if isinstance(principal, Unread) else around.grants(scope.text, principal),
         registered=around.registered(scope.subscription, "Microsoft.OperationalInsights"),
@@ -145,10 +165,10 @@ def _of_a_scope(ground: Ground, scope: Scope) -> list[Finding]:
 
 def _of_a_vault(ground: Ground, host: str, clusters: list[Cluster]) -> list[Finding]:
     around, vault = ground.around, _vault_of(ground, host, clusters)
-    principal = around.function_principal(ground.app, ground.settings.client_id)
+    principal = _principal(ground)
     real = vault if isinstance(vault, Vault) else None
     details = [(one.id.name, around.details(one.id)) for one in clusters]
-    not_seen = Unread("the vault", "it was not found", "Microsoft.KeyVault/vaults/read on it")
+    not_seen = Unread("the vault", "it was not found", f"{rights.see_vault(host)} on it")
     grants = principal if isinstance(principal, Unread) else (around.grants(real.id, principal) if real else not_seen)
     seen = SeenVault(
         host=host,
@@ -214,7 +234,7 @@ def _vault_of(ground: Ground, host: str, clusters: list[Cluster]) -> Vault | Unr
     near = dict.fromkeys(one.id.subscription.lower() for one in clusters)
     unread: Unread | None = None
     for subscription in dict.fromkeys([*near, *ground.around.subscriptions()]):
-        found = ground.around.vaults(subscription)
+        found = ground.around.vaults(subscription, host)
         if isinstance(found, Unread):
             unread = unread or found
             continue

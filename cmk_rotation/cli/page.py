@@ -9,6 +9,7 @@ import jinja2
 from cmk_rotation.cli import tables
 from cmk_rotation.cli.following import Look
 from cmk_rotation.cli.session import Session
+from cmk_rotation.cli.shown import Cell
 from cmk_rotation.cli.times import ago, minute, span
 from cmk_rotation.controller.retention import named, storage_pins
 from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
@@ -95,7 +96,12 @@ class Model:
     rotations: tuple[RotationRow, ...]
     failed: tuple[Rotation, ...]
     old_versions: tuple[OldVersion, ...]
-    poison: int
+    poison: tuple[Cell, ...]
+    """What there is to say of the poison queue."""
+
+
+type _Of = tuple[ClusterId, Key | None, str]
+"""Which rotation."""
 
 
 def model(session: Session, found: Look, steps: Sequence[Step], poison: PoisonQueue | None) -> Model:
@@ -103,6 +109,10 @@ def model(session: Session, found: Look, steps: Sequence[Step], poison: PoisonQu
     settings, now = session.settings, session.world.now()
     warning = settings.timing.expiry_warning
     clusters = tuple(_cluster(status, now, warning) for status in found.clusters)
+    held_back: dict[_Of, dict[str, None]] = {}
+    for step in steps:
+        if step.rotation.reason in _HELD_BACK:
+            held_back.setdefault(_of(step.rotation), {})[step.rotation.reason.value] = None
     longest = max((rotation.seconds_to_verify or 0.0 for rotation in found.rotations), default=0.0)
     return Model(
         now=now,
@@ -115,10 +125,10 @@ def model(session: Session, found: Look, steps: Sequence[Step], poison: PoisonQu
         clusters=clusters,
         accounts=tuple(AccountRow(one, _ACCOUNTS.get(one.reason, "good")) for one in found.accounts),
         unread=tuple(one.id.name for one in found.accounts if one.is_unread),
-        rotations=tuple(_rotation(one, steps, longest) for one in found.rotations),
+        rotations=tuple(_rotation(one, tuple(held_back.get(_of(one), ())), longest) for one in found.rotations),
         failed=tuple(one for one in tables.newest(found.rotations) if one.stage is Stage.FAILED),
         old_versions=tuple(_old_versions(found)),
-        poison=poison.messages if poison else 0,
+        poison=tables.poison(poison),
     )
 
 
@@ -167,22 +177,19 @@ def _due(found: Look, now: datetime, warning: timedelta) -> list[str]:
     return [f"{minute(at)} ({ago(now, at)}): {what}" for at, what in sorted(dated)]
 
 
-def _rotation(rotation: Rotation, steps: Sequence[Step], longest: float) -> RotationRow:
+def _of(rotation: Rotation) -> _Of:
+    return rotation.cluster_id, rotation.key, rotation.to_version
+
+
+def _rotation(rotation: Rotation, held_back: tuple[str, ...], longest: float) -> RotationRow:
     seconds = rotation.seconds_to_verify
     tones = {Stage.SUCCEEDED: "good", Stage.FAILED: "bad", Stage.SUPERSEDED: ""}
-    own = [
-        step
-        for step in steps
-        if (step.rotation.cluster_id, step.rotation.key, step.rotation.to_version)
-        == (rotation.cluster_id, rotation.key, rotation.to_version)
-    ]
-    held = dict.fromkeys(step.rotation.reason.value for step in own if step.rotation.reason in _HELD_BACK)
     return RotationRow(
         rotation,
         tones.get(rotation.stage, "waiting"),
         span(timedelta(seconds=seconds)) if seconds is not None else None,
         max(1, round(100 * seconds / longest)) if seconds is not None and longest else 0,
-        tuple(held),
+        held_back,
     )
 
 

@@ -1,6 +1,6 @@
 """`plan`: what would be done about each cluster now."""
 
-from cmk_rotation.cli import tables
+from cmk_rotation.cli import selection, tables
 from cmk_rotation.cli.exit_codes import ExitCode
 from cmk_rotation.cli.session import Session
 from cmk_rotation.controller import requeue
@@ -31,12 +31,8 @@ def plan(session: Session) -> int:
         shown = tables.clusters([status for status, _, _ in decided], actions, session.style)
         accounts = {one.id: one for _, _, storage in decided for one in storage or () if one.is_linked}
         screen.show([*shown, *tables.storage(list(accounts.values()), session.style)])
-    for scope, failure in found.failed.items():
-        screen.complain(f"{scope.text} could not be listed ({failure.code}: {failure.message})")
-    for scope in found.empty:
-        screen.complain(f"{scope.text} holds no cluster")
-    for entry in {entry for entries in found.unreadable.values() for entry in entries}:
-        screen.complain(f"{entry.name} cannot be read: {entry.problem}")
+    for line in (*selection.unseen(found), *(f"{scope.text} holds no cluster" for scope in found.empty)):
+        screen.complain(line)
     if found.empty or any(_calls(*one) for one in planned):
         return ExitCode.CALLS
     unread = found.failed or found.unreadable or any(_unread(*one) for one in planned)

@@ -58,12 +58,12 @@ class RichScreen(Screen):
 
     @contextmanager
     def watching(self) -> Iterator[Update]:
-        """In place; the last state stays."""
+        """In place; the last state stays, whole. What has grown taller than the terminal is cut until then."""
         if not self.terminal or self._out.is_dumb_terminal:
             with super().watching() as update:
                 yield update
             return
-        with Live(console=self._out, auto_refresh=False, vertical_overflow="visible") as live:
+        with Live(console=self._out, auto_refresh=False) as live:
             yield lambda parts: live.update(self._rendered(parts), refresh=True)
 
     def _rendered(self, parts: Iterable[Part]) -> RenderableType:

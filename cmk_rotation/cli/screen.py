@@ -33,13 +33,17 @@ class Screen:
         """How wide a line may be; None where nobody looks, for programs read whole lines."""
         return max(shutil.get_terminal_size().columns, _NARROWEST) if self.terminal else None
 
+    def holds(self, parts: Iterable[Part]) -> bool:
+        """Whether a terminal shows all this at once."""
+        return plain.text(parts, self.width).count("\n") < shutil.get_terminal_size().lines
+
     def show(self, parts: Iterable[Part]) -> None:
         """Show what was asked for."""
         _write(plain.text(parts, self.width))
 
     def show_json(self, value: object, indent: int | None = 2) -> None:
-        """Show it to a machine: in ASCII, so that it gets every letter, whatever the locale."""
-        _write(json.dumps(_visible(value), indent=indent) + "\n")
+        """Show it to a machine."""
+        _write(json_text(value, indent))
 
     def complain(self, text: str) -> None:
         """Say what is wrong."""
@@ -75,6 +79,11 @@ def screen() -> Screen:
         else:
             return RichScreen()
     return Screen()
+
+
+def json_text(value: object, indent: int | None = 2) -> str:
+    """What a machine reads: in ASCII, so that it gets every letter, whatever the locale."""
+    return json.dumps(_visible(value), indent=indent) + "\n"
 
 
 def _write(text: str) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from cmk_rotation.cli.session import UnseenError, UsageError
+from cmk_rotation.controller.survey import Survey
 from cmk_rotation.domain.identifiers import ClusterId, Key
 
 
@@ -10,6 +12,29 @@ def named(wanted: str, known: Iterable[ClusterId]) -> list[ClusterId]:
     text = wanted.lower()
     all_ = sorted(known, key=lambda one: one.key)
     return [one for one in all_ if one.name.lower() == text] or [one for one in all_ if text in one.name.lower()]
+
+
+def in_scope(wanted: str, found: Survey) -> list[ClusterId]:
+    """The clusters in scope that are meant, by their id or by `named`. Raises where there is none, or none to be seen."""
+    cluster_id = ClusterId.parse(wanted)
+    ids = [one for one in found.clusters if one == cluster_id] if cluster_id else named(wanted, found.clusters)
+    if ids:
+        return ids
+    if hidden := unseen(found):
+        raise UnseenError((f"'{wanted}' is none of the clusters that can be seen", *hidden))
+    raise UsageError(f"'{wanted}' is no cluster in scope")
+
+
+def unseen(found: Survey) -> list[str]:
+    """What could not be looked at: any cluster may be in it."""
+    failed = [
+        f"{scope.text} could not be listed ({failure.code}: {failure.message})"
+        for scope, failure in found.failed.items()
+    ]
+    entries = {entry for listed in found.unreadable.values() for entry in listed}
+    return failed + [
+        f"{entry.name} cannot be read: {entry.problem}" for entry in sorted(entries, key=lambda one: one.name)
+    ]
 
 
 def is_of_key(wanted: str, key: Key | None) -> bool:

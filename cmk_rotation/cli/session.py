@@ -1,7 +1,6 @@
 """What every command is given: the world, what was typed, and where the output goes."""
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cmk_rotation.cli.screen import Screen
@@ -15,14 +14,20 @@ class UsageError(Exception):
     """What was typed names nothing, or too much."""
 
 
+class UnseenError(Exception):
+    """What it takes could not be looked at; the lines say what, and what to do where that is known."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One command's surroundings."""
 
     world: World
     settings: Settings
-    given: Mapping[str, str]
-    """The settings as they are written."""
     options: argparse.Namespace
     screen: Screen
 

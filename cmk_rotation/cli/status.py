@@ -1,11 +1,12 @@
 """`status`: what is on record."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from cmk_rotation.cli import selection, tables
 from cmk_rotation.cli.exit_codes import ExitCode
-from cmk_rotation.cli.following import Look, documents_of, follow, nothing_is_under_way, parts
+from cmk_rotation.cli.following import Look, Looks, documents_of, follow, nothing_is_under_way, parts
 from cmk_rotation.cli.session import Session, UsageError
 from cmk_rotation.controller.ports import StorageUnavailableError, World
 from cmk_rotation.domain import documents
@@ -21,7 +22,7 @@ def status(session: Session) -> int:
     """Show clusters and rotations, newest rotation first, by when it was last tried."""
     options, screen = session.options, session.screen
     if options.watch:
-        return follow(session, lambda: on_record(session, _records(session)), nothing_is_under_way)
+        return follow(session, _watched(session), nothing_is_under_way)
     with screen.asking("Reading the record"):
         records = _records(session)
         found = on_record(session, records)
@@ -33,9 +34,19 @@ def status(session: Session) -> int:
     else:
         shown = parts(session, found)
         shown += tables.history(steps, session.style) if options.history else []
-        shown += tables.poison(lying) if lying else []
+        shown += tables.poison(lying) if lying else ()  # else it was said why
         screen.show(shown)
     return ExitCode.DONE
+
+
+def _watched(session: Session) -> Looks:
+    """Everything once; after that, what is under way is read again, and no more: the record of a fleet is large."""
+    records = dict(_records(session))
+    while True:
+        yield on_record(session, records.items())
+        for one, before in records.items():
+            if tables.under_way(before.rotations):
+                records[one] = replace(session.world.records.of_cluster(one), storage=before.storage)
 
 
 def on_record(session: Session, records: Collection[tuple[ClusterId, Record]]) -> Look:

@@ -139,8 +139,8 @@ KEPT = Cell(
 
 
 def newest(found: Sequence[Rotation]) -> list[Rotation]:
-    """The last rotation of each cluster, in the given order; a cluster that failed before that has moved on."""
-    last = {rotation.cluster_id: rotation for rotation in sorted(found, key=lambda one: one.requested_at)}
+    """Each cluster's rotation that was tried last, in the given order; one that failed before that has moved on."""
+    last = {rotation.cluster_id: rotation for rotation in sorted(found, key=lambda one: one.began_at)}
     return [rotation for rotation in found if rotation == last[rotation.cluster_id]]
 
 
@@ -166,14 +166,16 @@ def history(steps: Sequence[Step], style: Style = SHORT) -> list[Part]:
     return [Table(["at", "cluster", "step", "reason", "message"], rows)]
 
 
-def poison(lying: PoisonQueue) -> list[Part]:
-    """That there are messages in the poison queue."""
+def poison(lying: PoisonQueue | None) -> tuple[Cell, ...]:
+    """That there are messages in the poison queue, or that nobody can tell."""
+    if lying is None:
+        return (Cell("What lies in the queue cluster-visits-poison could not be read.", Tone.WAITING),)
     if not lying.messages:
-        return []
+        return ()
     since = f", since {iso(lying.since)} at the latest" if lying.since else ""
     many = "1 message lies" if lying.messages == 1 else f"{lying.messages} messages lie"
-    text = f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#reconcile-failed"
-    return [Cell(text, Tone.BAD)]
+    text = f"{many} in the queue cluster-visits-poison{since}: see docs/runbook.md#poison-messages"
+    return (Cell(text, Tone.BAD),)
 
 
 def progress(rotation: Rotation, style: Style = SHORT) -> Cell:

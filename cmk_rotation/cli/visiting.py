@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cmk_rotation.cli import selection
+from cmk_rotation.cli.arguments import again
 from cmk_rotation.cli.exit_codes import ExitCode
-from cmk_rotation.cli.following import Look, follow, nothing_is_under_way
-from cmk_rotation.cli.session import Session, UsageError
+from cmk_rotation.cli.following import Look, Looks, follow, nothing_is_under_way
+from cmk_rotation.cli.session import Session, UnseenError, UsageError
 from cmk_rotation.cli.status import everything, on_record
+from cmk_rotation.cli.times import span
 from cmk_rotation.controller.survey import survey
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import RequestedBy
+
+_PATIENCE = timedelta(minutes=10)
+"""An instance that has to be made first takes minutes, and so does a message that is delivered again."""
+_SILENT = "See the runbook, section `silent`: it may not run. The request stays on the queue, and is carried out when it does."
 
 
 def visit(session: Session) -> int:
@@ -29,7 +35,8 @@ def visit(session: Session) -> int:
     elif options.wait:
         screen.show([f"Asked for a visit to {names}."])
     else:
-        screen.show([f"Asked for a visit to {names}. `cmk-rotation status --watch` shows what comes of it."])
+        watch = again(options, "status", "--watch")
+        screen.show([f"Asked for a visit to {names}. `{watch}` shows what comes of it."])
     return _followed(session, before) if options.wait else ExitCode.DONE
 
 
@@ -37,12 +44,9 @@ def _meant(session: Session, wanted: str) -> ClusterId:
     """The one cluster in scope that is meant: by its id, or by a name on record or in Azure."""
     cluster_id = ClusterId.parse(wanted)
     if cluster_id is None:
-        found = selection.named(wanted, everything(session.world)) or selection.named(
-            wanted, survey(session.world).clusters
-        )
-        if len(found) != 1:
-            texts = ", ".join(one.text for one in found)
-            raise UsageError(f"'{wanted}' {f'may be any of {texts}' if found else 'is no cluster in scope'}")
+        found = selection.named(wanted, everything(session.world)) or selection.in_scope(wanted, survey(session.world))
+        if len(found) > 1:
+            raise UsageError(f"'{wanted}' may be any of {', '.join(one.text for one in found)}")
         cluster_id = found[0]
     if not any(scope.contains(cluster_id) for scope in session.world.scopes):
         raise UsageError(f"{cluster_id.text} is not in CLUSTER_SCOPES")
@@ -56,12 +60,21 @@ def _looked_at(session: Session, cluster_id: ClusterId) -> datetime | None:
 
 def _followed(session: Session, before: Mapping[ClusterId, datetime | None]) -> int:
     """Until each was looked at once more, and nothing is under way there. Times are the app's, which may be other than ours."""
+    now = session.world.now
 
-    def look() -> Look:
-        return on_record(session, [(one, session.world.records.of_cluster(one)) for one in before])
-
-    def done(found: Look) -> bool:
+    def unseen(found: Look) -> list[ClusterId]:
         seen = {status.cluster_id for status in found.clusters if status.looked_at != before[status.cluster_id]}
-        return seen == before.keys() and nothing_is_under_way(found)
+        return [one for one in before if one not in seen]
 
-    return follow(session, look, done)
+    def looks() -> Looks:
+        until = now() + _PATIENCE
+        while True:
+            found = on_record(session, [(one, session.world.records.of_cluster(one)) for one in before])
+            yield found
+            if (waiting := unseen(found)) and now() >= until:
+                names = ", ".join(one.name for one in waiting)
+                raise UnseenError(
+                    (f"{span(_PATIENCE)} have passed, and the function has not looked at {names}.", _SILENT)
+                )
+
+    return follow(session, looks(), lambda found: not unseen(found) and nothing_is_under_way(found))

@@ -6,6 +6,9 @@ not, for it works in App Service plans alone.
 """
 
 import re
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from itertools import product
 
 _NAMES = {
     "month": (
@@ -34,17 +37,38 @@ def problem_of(text: str) -> str | None:
     """What is wrong with a schedule, as the middle of a sentence; None if nothing is."""
     if _SETTING.fullmatch(text):
         return None
-    texts = [one for one in text.lower().split(" ") if one]  # as the host splits it: other white space is none
-    names = list(_FIELDS)[-len(texts) :]
+    texts = _split(text)
     if len(texts) not in {len(_FIELDS), len(_FIELDS) - 1}:
         return f"it has {len(texts)} instead of six fields"
-    values = {name: _values(name, field) for name, field in zip(names, texts, strict=True)}
+    values = _read(texts)
     wrong = next((name for name, found in values.items() if not found), None)
     if wrong:
         return f"its {wrong} cannot be understood"
     # Every such day falls on each day of the week sooner or later, 29 February too.
     comes = any(day <= _LONGEST_MONTHS.get(month, 31) for month in values["month"] for day in values["day"])
     return None if comes else "it names a day that no month has, so it never comes"
+
+
+def runs_before(text: str, moment: datetime) -> Iterator[datetime]:
+    """When a schedule that has no problem, nor names a setting, came before a moment (UTC), newest first."""
+    seconds, minutes, hours, days, months, weekdays = ({"second": {0}} | _read(_split(text))).values()
+    day = moment.date()
+    while True:
+        if day.month in months and day.day in days and day.isoweekday() % 7 in weekdays:
+            for hour, minute, second in product(*(sorted(one, reverse=True) for one in (hours, minutes, seconds))):
+                came = datetime.combine(day, time(hour, minute, second), moment.tzinfo)
+                if came < moment:
+                    yield came
+        day -= timedelta(days=1)
+
+
+def _split(text: str) -> list[str]:
+    return [one for one in text.lower().split(" ") if one]  # as the host splits it: other white space is none
+
+
+def _read(texts: list[str]) -> dict[str, set[int]]:
+    """The values of each field that there is: all six, or all but the second."""
+    return {name: _values(name, field) for name, field in zip(list(_FIELDS)[-len(texts) :], texts, strict=True)}
 
 
 def _values(name: str, field: str) -> set[int]:

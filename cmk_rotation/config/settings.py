@@ -24,6 +24,7 @@ class Setting:
     meaning: str
 
 
+_SCHEDULE = "0 */10 * * * *"
 SETTINGS = (
     Setting("CLUSTER_SCOPES", "required", "subscriptions, resource groups and clusters, comma- or newline-separated"),
     Setting("MODE", "required", "`enforce` updates clusters; `observe` decides, logs and reports what it would do"),
@@ -40,7 +41,7 @@ SETTINGS = (
         "the same identity by its ARM id, in place of the client id",
     ),
     Setting("AZURE_CLIENT_ID", "", "user-assigned identity to use"),
-    Setting("RECONCILE_SCHEDULE", "0 */10 * * * *", "NCRONTAB: when to look at every cluster"),
+    Setting("RECONCILE_SCHEDULE", _SCHEDULE, "NCRONTAB: when to look at every cluster"),
     Setting("AZURE_CLOUD", "AzurePublic", "`AzurePublic`, `AzureUSGovernment`, `AzureChina` or `Custom`"),
     Setting("ARM_ENDPOINT", "", "with `Custom`: URL of Azure Resource Manager"),
     Setting("ARM_AUDIENCE", "", "with `Custom`: the audience of its tokens"),
@@ -119,6 +120,8 @@ class Settings:
     outcome_topic_endpoint: str | None = None
     telemetry_workspace: str | None = None
     watches_storage: bool = True
+    schedule: str | None = _SCHEDULE
+    """When the timer rings; None where another setting that is not known says it."""
     app_name: str = "local"
     """The function app's name, as App Service has it in `WEBSITE_SITE_NAME`."""
 
@@ -140,9 +143,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         outcome_topic_endpoint=_https_url(given, "OUTCOME_TOPIC_ENDPOINT", problems),
         telemetry_workspace=_workspace(given, problems),
         watches_storage=_watches_storage(given, problems),
+        schedule=_schedule(given, environ, problems),
         app_name=environ.get("WEBSITE_SITE_NAME") or "local",
     )
-    _check_schedule(given, problems)
     if problems:
         raise InvalidSettingsError(tuple(problems))
     return settings
@@ -270,15 +273,19 @@ def _storage(given: Mapping[str, str], cloud: Cloud, problems: list[str]) -> Sto
     return Storage(None, urls["queue"], urls["table"], client_id, identity)
 
 
-def _check_schedule(given: Mapping[str, str], problems: list[str]) -> None:
+def _schedule(given: Mapping[str, str], environ: Mapping[str, str], problems: list[str]) -> str | None:
     """Check what only the host uses: it would say no more than that a function could not start."""
-    text = given.get("RECONCILE_SCHEDULE", "").strip()
-    why = ncrontab.problem_of(text) if text else None
+    text = given.get("RECONCILE_SCHEDULE", _SCHEDULE).strip()
+    if text.startswith("%") and not ncrontab.problem_of(text):
+        named = environ.get(text.strip("%"), "").strip()
+        return named if named and not named.startswith("%") and not ncrontab.problem_of(named) else None
+    why = ncrontab.problem_of(text)
     if why is not None:
         problems.append(
             f"RECONCILE_SCHEDULE is '{one_line(text)}', and {why}: expected six fields of NCRONTAB, the second first, "
             "such as 0 */10 * * * *."
         )
+    return text
 
 
 def _guid(given: Mapping[str, str], name: str, problems: list[str]) -> str | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from cmk_rotation.controller.cluster_status import status_due
 from cmk_rotation.controller.ports import World
-from cmk_rotation.decisions.key_rules import update_in_danger
+from cmk_rotation.decisions.key_rules import update_in_danger, update_is_safe
 from cmk_rotation.decisions.observation import Decision, Observation, Seen, UnreadableCluster, names, remedy_of
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
@@ -143,6 +143,12 @@ def in_danger(observation: Observation | UnreadableCluster) -> Decision | None:
     return update_in_danger(observation) if isinstance(observation, Observation) else None
 
 
+def _out_of_danger(status: ClusterStatus, observation: Observation | UnreadableCluster) -> bool:
+    """Whether a person was called for a dead key under an update that goes on with both versions alive."""
+    called = status.alerts.attention_reason
+    return called in KEY_IS_DEAD and isinstance(observation, Observation) and update_is_safe(observation)
+
+
 def _began(status: ClusterStatus, call: Decision, *, anew: bool) -> datetime:
     """Since when there is what a person is called for."""
     known = None if anew else plausible(attention_since(status, call.reason), latest=status.looked_at)
@@ -189,15 +195,17 @@ def _unreadable_due(status: ClusterStatus, observation: Observation | Unreadable
 
 def _disabled_early(observation: Observation) -> list[Rotation]:
     """The rotations whose old version is disabled before its time: one for each such version."""
-    last = {rotation.from_version: rotation for rotation in observation.done}
-    return [
+    early = [
         rotation
-        for rotation in last.values()
+        for rotation in observation.done
         if rotation.outcome.keep_old_version_until is not None
         and rotation.outcome.keep_old_version_until > observation.now
         and (old := observation.listed(rotation.from_version)) is not None
         and not old.enabled
     ]
+    # A version may have been left more than once: the last time counts.
+    in_order = sorted(early, key=lambda one: one.outcome.keep_old_version_until or observation.now)
+    return list({rotation.from_version: rotation for rotation in in_order}.values())
 
 
 def _disabled_early_due(
@@ -231,17 +239,25 @@ def alerts_due(
         **observation_fields(observation),
         "nextVisitAt": status.next_visit.at if status.next_visit else None,
     }
-    reason = decision.reason
-    call = in_danger(observation) or decision
+    reason, before = decision.reason, observation.status
+    if status.alerts.attention_reason is not None and (
+        recovery_due(status, decision) or _out_of_danger(status, observation)
+    ):
+        lines.append(log_events.cluster_recovered(about, reason, decision.message, status.alerts.attention_reason))
+        ended = status.alerts.attention_reason
+        alerts = replace(alerts, attention_reason=None, attention_at=None, attention_since=None, attention_ended=ended)
+        status = replace(status, alerts=alerts)
+    danger = in_danger(observation)
+    call = danger or decision
+    if danger and reason is Reason.UPDATE_OVERDUE and (before is None or before.reason is not reason):
+        # What a person is called for from now on is the danger; that the update is late is said once all the same.
+        lines.append(_call(status, observation, decision, status.since, about))
     if attention_due(status, observation, call):
         last = plausible(alerts.attention_at, latest=status.looked_at)
         began = _began(status, call, anew=last is not None and _is_another_update(observation, call, last))
         if not (announced and call.reason in ANNOUNCED_BY_ROTATION):
             lines.append(_call(status, observation, call, began, about))
         alerts = replace(alerts, attention_reason=call.reason, attention_at=status.looked_at, attention_since=began)
-    if status.alerts.attention_reason is not None and recovery_due(status, decision):
-        lines.append(log_events.cluster_recovered(about, reason, decision.message, status.alerts.attention_reason))
-        alerts = replace(alerts, attention_reason=None, attention_at=None, attention_since=None)
     in_use = expiring(status, observation)
     if in_use is not None:
         where = f"{status.cluster_id.name}: version {in_use.version} of key {status.key_name}"

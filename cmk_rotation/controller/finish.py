@@ -11,17 +11,16 @@ from cmk_rotation.controller.alerts import attention_since
 from cmk_rotation.controller.observe import read_workspaces
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, World
 from cmk_rotation.controller.retention import keep_old_version
-from cmk_rotation.decisions.observation import Observation, Seen, confirms
+from cmk_rotation.decisions.observation import Observation, Seen, confirms, names
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.documents import rotation_json
 from cmk_rotation.domain.log_events import rotation_fields
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import advice_for, remedy_for
 from cmk_rotation.domain.rotation import (
     Rotation,
     Step,
     announced,
     announcing,
-    names_of,
     workspaces_seen,
 )
 from cmk_rotation.domain.timing import ANNOUNCED_WITHIN, CLOCKS_DIFFER, REMIND_EVERY, plausible
@@ -58,11 +57,7 @@ def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
     confirmed = confirms(seen, rotation)
     if confirmed is None:
         return
-    taken = world.records.save_rotation(announcing(rotation, world.now()))
-    if taken.stage is Stage.FAILED:
-        # A row's own remedy may have a stranger's command in it.
-        remedy = remedy_for(taken.reason, names_of(taken), taken.attempt.operation_error)
-        taken = replace(taken, remedy=remedy.text)
+    taken = _in_our_words(seen, world.records.save_rotation(announcing(rotation, world.now())))
     if confirmed:
         announce(world, seen, taken)
         return
@@ -71,6 +66,20 @@ def announce_overdue(world: World, seen: Seen, rotation: Rotation) -> None:
         log_events.visit_failed(f"{taken.heading}: {_UNCONFIRMED}", _LOOK_WHO, since, about=rotation_fields(taken))
     )
     world.records.save_rotation(announced(taken, published=True))
+
+
+def _in_our_words(seen: Seen, taken: Rotation) -> Rotation:
+    """As a row's stage and reason have it: its own message and remedy may be a stranger's, with a command in them.
+
+    A command names what this look saw, and never a vault that only the row names.
+    """
+    message = f"{taken.heading}: {taken.stage}, {taken.reason}; said late, for the visit that ended it did not"
+    remedy, error = advice_for(taken.reason), taken.attempt.operation_error
+    if taken.stage is Stage.FAILED:
+        remedy = advice_for(taken.reason, error)
+        if isinstance(seen, Observation) and seen.cluster.key == taken.key:
+            remedy = remedy_for(taken.reason, names(seen), error).text
+    return replace(taken, message=message, remedy=remedy)
 
 
 _UNCONFIRMED = (

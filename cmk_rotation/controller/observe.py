@@ -1,5 +1,6 @@
 """Looking: one cluster, its key, its operation and our own record become one frozen observation."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from traceback import extract_tb
 
@@ -42,23 +43,35 @@ def look(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -
         )
         if is_enough(glance):
             return glance
-    return _look_at_all(world, cluster_id, record, by, operation)
+    return _look_at_all(world, cluster_id, record, by, operation, versions_of=read_versions)
 
 
-def observe(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Observation | UnreadableCluster:
+type Versions = Callable[[World, Cluster], tuple[KeyVersion, ...] | Failure]
+
+
+def observe(
+    world: World, cluster_id: ClusterId, record: Record, by: RequestedBy, versions_of: Versions
+) -> Observation | UnreadableCluster:
     """Read all that a decision about one cluster needs. What cannot be read is part of the observation."""
-    return _look_at_all(world, cluster_id, record, by, _operation_under_way(world, record))
+    operation = _operation_under_way(world, record)
+    return _look_at_all(world, cluster_id, record, by, operation, versions_of=versions_of)
 
 
-def _look_at_all(
-    world: World, cluster_id: ClusterId, record: Record, by: RequestedBy, operation: Operation | Failure | None
+def _look_at_all(  # noqa: PLR0913 - which cluster, and what is known of it
+    world: World,
+    cluster_id: ClusterId,
+    record: Record,
+    by: RequestedBy,
+    operation: Operation | Failure | None,
+    *,
+    versions_of: Versions,
 ) -> Observation | UnreadableCluster:
     status = record.status
     try:
         cluster = world.clusters.get(cluster_id)
     except AzureCallError as error:
         return unreadable(world, cluster_id, error.failure, record)
-    versions = read_versions(world, cluster)
+    versions = versions_of(world, cluster)
     observation = replace(assemble(world, cluster, versions, record, by), operation=operation)
     if status is not None and Reason.WORKSPACE_FAILED in {status.reason, status.alerts.attention_reason}:
         observation = replace(observation, workspaces=read_workspaces(world, cluster), now=world.now())

@@ -1,28 +1,27 @@
 """Reconcile: look at everything in scope, cheaply, and request a visit wherever one would do something."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from typing import NoReturn
 
 from cmk_rotation.controller.alerts import KEY_IS_DEAD, alerts_due, observation_fields
 from cmk_rotation.controller.finish import announce_overdue, announcement_due, finish
 from cmk_rotation.controller.heartbeat import Tally, counted, log_heartbeat
 from cmk_rotation.controller.linked_storage import watch_storage
 from cmk_rotation.controller.notices import log_notices
-from cmk_rotation.controller.observe import assemble, broken, read_versions, unreadable
+from cmk_rotation.controller.observe import assemble, broken, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
+from cmk_rotation.controller.reading_keys import keys_read
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
 from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
-from cmk_rotation.controller.side_by_side import request_all, side_by_side
-from cmk_rotation.controller.survey import NOT_REACHED, READING_LASTS, Survey, survey, unlisted
+from cmk_rotation.controller.side_by_side import request_all
+from cmk_rotation.controller.survey import READING_LASTS, Survey, survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, remedy_of
 from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain import log_events
-from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion
+from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import ClusterStatus, Record
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.rotation import superseded
@@ -53,7 +52,7 @@ def reconcile(world: World) -> None:
         with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], tally):
             wanted += _look_after(world, unseen, pinned, tally)
     _request(world, wanted, tally)
-    for users, read in _keys_read(world, found, until=began + READING_LASTS):
+    for users, read in keys_read(world, found, until=began + READING_LASTS):
         wanted = []
         for cluster in users:
             record = records.get(cluster.id, Record())
@@ -70,15 +69,18 @@ def reconcile(world: World) -> None:
 
 
 def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
-    """The alarm that saves data does not depend on the table. Without its memory the line comes with every run."""
-    for cluster, read in ((one, read) for users, read in _keys_read(world, found, until) for one in users):
+    """The alarm that saves data does not depend on the table. Without its memory the line comes with every run.
+
+    Nor will anything say that it is over: such a line says of itself that it holds until a run ends that had the table.
+    """
+    for cluster, read in ((one, read) for users, read in keys_read(world, found, until) for one in users):
         try:
             seen: Observation | UnreadableCluster = assemble(world, cluster, read(), Record(), RequestedBy.RECONCILE)
             _, decision = settle(seen)
         except Exception as error:  # noqa: BLE001 - whatever is odd about one cluster, the others are looked after
             seen, decision = broken(world, cluster.id, Record(), error)
         if decision.action is Action.ATTENTION and decision.reason in KEY_IS_DEAD:
-            about, began = observation_fields(seen), decision.since or seen.now
+            about, began = {**observation_fields(seen), "recorded": False}, decision.since or seen.now
             remedy = remedy_of(seen, decision)
             world.log(log_events.cluster_attention(about, decision.reason, decision.message, remedy, began))
 
@@ -138,32 +140,6 @@ _OUT_OF_SCOPE = "the cluster was taken out of CLUSTER_SCOPES"
 _SEE_FOR_YOURSELF = (
     "An update that was sent goes on in Azure, and nobody follows it any more: look at the cluster yourself."
 )
-
-
-type _Read = Callable[[], tuple[KeyVersion, ...] | Failure]
-
-
-def _keys_read(world: World, found: Survey, until: datetime) -> Iterator[tuple[list[Cluster], _Read]]:
-    """The clusters of each key, and what tells its versions, read once if there was time.
-
-    What this product itself fails at is raised where it is told, so that the clusters can be named.
-    """
-    of_keys: dict[Key | None, list[Cluster]] = {}
-    for cluster in found.clusters.values():
-        of_keys.setdefault(cluster.key, []).append(cluster)
-
-    def read(users: list[Cluster]) -> tuple[list[Cluster], _Read]:
-        try:
-            versions = read_versions(world, users[0]) if world.now() < until else NOT_REACHED
-        except Exception as error:  # noqa: BLE001 - see above
-            return users, partial(_raise, error)
-        return users, lambda: versions
-
-    yield from side_by_side(read, of_keys.values())
-
-
-def _raise(error: Exception) -> NoReturn:
-    raise error
 
 
 def wants_visit(

@@ -171,7 +171,8 @@ def _confirm_said(world: World, saved: ClusterStatus) -> None:
 
 
 def _saying(row: ClusterStatus, since: datetime | None) -> ClusterStatus:
-    return replace(row, alerts=replace(row.alerts, saying_since=since))
+    ended = row.alerts.attention_ended if since is not None else None
+    return replace(row, alerts=replace(row.alerts, saying_since=since, attention_ended=ended))
 
 
 def observed(observation: Observation | UnreadableCluster, decision: Decision, now: datetime) -> ClusterStatus:
@@ -226,4 +227,6 @@ def _said_for_sure(status: ClusterStatus | None, now: datetime) -> ClusterStatus
     began = plausible(status.alerts.saying_since, latest=now + CLOCKS_DIFFER)
     if began is not None and now - began < ANNOUNCED_WITHIN:
         return status
-    return replace(status, alerts=AlertState())
+    # That a person was called, and for what, stays: it is said again, or that it is over.
+    called, since = status.alerts.attention_reason or status.alerts.attention_ended, status.alerts.attention_since
+    return replace(status, alerts=AlertState(attention_reason=called, attention_since=since))

@@ -13,7 +13,7 @@ from cmk_rotation.controller.ports import ConflictError, Pinner, World
 from cmk_rotation.decisions.observation import Observation
 from cmk_rotation.domain.azure_resources import same_version
 from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage, Pin, Record
-from cmk_rotation.domain.identifiers import ClusterId, Key, StorageId
+from cmk_rotation.domain.identifiers import ClusterId, Key, StorageId, is_key_version
 from cmk_rotation.domain.rotation import Rotation, Step, old_version_kept
 from cmk_rotation.domain.timing import SECOND_READ_AFTER
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
@@ -59,8 +59,8 @@ def few(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def pin_of(key: Key | None, version: str | None) -> Pin | None:
-    """A version as the index has it; None if either is not known."""
-    return Pin(key, version.lower()) if key is not None and version else None
+    """A version as the index has it; None if either is not known. What somebody wrote into a row may be no version at all."""
+    return Pin(key, version.lower()) if key is not None and version and is_key_version(version) else None
 
 
 def pins(world: World, cluster_id: ClusterId, record: Record) -> frozenset[Pin]:

@@ -72,6 +72,8 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
     if unheard:
         record = world.records.of_cluster(cluster_id)
         seen = replace(seen, rotations=record.rotations, status=record.status)
+        if isinstance(seen, Glance) and seen.updating is None:
+            raise ConflictError("the update that was glanced at has ended meanwhile")
     _act(world, seen, request)
 
 

@@ -16,8 +16,9 @@ from cmk_rotation.decisions.observation import (
 )
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.timing import LIVES_ON
-from cmk_rotation.domain.vocabulary import FailureKind, Reason
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason
 
 _REASONS = {
     FailureKind.NETWORK_BLOCKED: Reason.KEY_VAULT_BLOCKED,
@@ -50,10 +51,7 @@ def key_cannot_be_read(observation: Observation) -> Decision | None:
 
 def version_in_use_is_unknown(observation: Observation) -> Decision | None:
     """Nothing is known of the version in use, so nothing can be known to be newer."""
-    if observation.in_use is not None:
-        return None
-    message = f"Key Vault does not list version {observation.cluster.key_version} of key {observation.cluster.key_name}"
-    return attention(observation, Reason.IN_USE_UNKNOWN, message)
+    return _unlisted(observation, observation.cluster.key_version, "which the cluster uses")
 
 
 def version_in_use_is_disabled(observation: Observation) -> Decision | None:
@@ -68,16 +66,49 @@ def version_in_use_has_expired(observation: Observation) -> Decision | None:
 
 def update_in_danger(observation: Observation) -> Decision | None:
     """An update under way is followed whatever becomes of its keys; but a person is called if either of them is dead."""
-    if observation.updating is None:
+    update, versions = observation.updating, observation.versions
+    if update is None or not shows_key_of(observation, update):
         return None
-    target = observation.listed(observation.updating.to_version)
-    of_target = "to which an update is under way"
+    if isinstance(versions, Failure):
+        danger = key_cannot_be_read(observation) if versions.kind is FailureKind.NOT_FOUND else None
+    else:
+        danger = _dead_version(observation, update)
+    return danger and replace(danger, message=f"{danger.message} (an update to {update.to_version} is under way)")
+
+
+def _dead_version(observation: Observation, update: Rotation) -> Decision | None:
+    left, of_left = observation.listed(update.from_version), "which the cluster leaves"
+    target, of_target = observation.listed(update.to_version), "which the cluster is to use"
     return (
-        version_in_use_is_disabled(observation)
+        version_in_use_is_unknown(observation)
+        or version_in_use_is_disabled(observation)
         or version_in_use_has_expired(observation)
+        # A cluster may show the target from the start; until the update has ended, the other is needed too.
+        or _disabled(observation, left, of_left)
+        or _expired(observation, left, of_left)
+        or _unlisted(observation, update.to_version, of_target)
         or _disabled(observation, target, of_target)
         or _expired(observation, target, of_target)
     )
+
+
+def update_is_safe(observation: Observation) -> bool:
+    """Whether an update is under way whose key was read, and neither version of which is dead."""
+    update = observation.updating
+    read = update is not None and shows_key_of(observation, update) and not isinstance(observation.versions, Failure)
+    return read and update_in_danger(observation) is None
+
+
+def shows_key_of(observation: Observation, update: Rotation) -> bool:
+    """Whether the cluster shows the key that an update is about. While it is being changed it may show none for a while."""
+    return observation.cluster.key == update.key and observation.cluster.mode is KeyMode.PINNED
+
+
+def _unlisted(observation: Observation, version: str | None, which: str) -> Decision | None:
+    if observation.listed(version) is not None:
+        return None
+    message = f"Key Vault does not list version {version} of key {observation.cluster.key_name}, {which}"
+    return attention(observation, Reason.IN_USE_UNKNOWN, message)
 
 
 def _disabled(observation: Observation, version: KeyVersion | None, which: str) -> Decision | None:

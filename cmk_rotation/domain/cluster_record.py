@@ -39,6 +39,8 @@ class AlertState:
     """When that was said last."""
     attention_since: datetime | None = None
     """When that began: the same for all that is said of it, however often an update is tried again meanwhile."""
+    attention_ended: Reason | None = None
+    """Of what it is being said that it is over; None once that was said."""
     expiry_warned_at: datetime | None = None
     disabled_early: tuple[DisabledEarly, ...] = ()
     """Only while they are disabled: one that is enabled and disabled again is said anew."""

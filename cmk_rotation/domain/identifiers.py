@@ -30,6 +30,8 @@ _OPERATION_PATH = re.compile(
 )
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+")
 _KEY_NAME = re.compile(r"[a-z0-9-]{1,127}")
+_KEY_VERSION = re.compile(r"[0-9a-zA-Z]{1,64}")
+"""Key Vault's and Managed HSM's are of 32 digits in base 16; no document promises that."""
 _LONGEST_OPERATION_URL = 16 * 1024
 """Characters. ARM asks clients to accept 4 KB; a table's string property ends at 32 Ki characters."""
 
@@ -169,6 +171,11 @@ class Key:
         return cls(host, name) if _KEY_NAME.fullmatch(name) else None
 
 
+def is_hsm(host: str) -> bool:
+    """Whether a host is a Managed HSM: in each cloud their names are of the form NAME.managedhsm.SUFFIX."""
+    return host.split(".")[1:2] == ["managedhsm"]
+
+
 def vault_host(uri: object) -> str | None:
     """The DNS name in a vault URI, for comparing: `https://V.vault.azure.net:443/` and `v.vault.azure.net` agree."""
     if not isinstance(uri, str):
@@ -207,3 +214,8 @@ def operation_id(url: object, *, arm_host: str, subscription: str) -> str | None
         and found["subscription"].lower() == subscription.lower()
     )
     return found["operation"] if trusted and found else None
+
+
+def is_key_version(text: str | None) -> bool:
+    """Whether this may be the name of a version of a key."""
+    return text is not None and _KEY_VERSION.fullmatch(text) is not None

@@ -13,7 +13,7 @@ from enum import StrEnum
 from cmk_rotation.domain.azure_resources import KeyVersion, UnreadableEntry
 from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage
 from cmk_rotation.domain.identifiers import ClusterId, Key, Scope
-from cmk_rotation.domain.remedies import Remedy
+from cmk_rotation.domain.remedies import UNREADABLE_CLUSTER, Remedy
 from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, Reason, RequestedBy, Stage
@@ -316,8 +316,8 @@ def storage_fields(storage: LinkedStorage) -> _Fields:
 
 
 def storage_status(storage: LinkedStorage) -> LogLine:
-    """What is so of a storage account, or why that is not known."""
-    key = storage.account_key
+    """What is so of a storage account, or why that is not known, and what a person is called for."""
+    key, called = storage.account_key, storage.called_for
     return _info(
         LogEvent.STORAGE_STATUS,
         **storage_fields(storage),
@@ -327,17 +327,17 @@ def storage_status(storage: LinkedStorage) -> LogLine:
         versionInUse=key.version_in_use if key else None,
         newestVersion=storage.newest_version,
         reason=storage.reason,
+        attentionReason=called,
+        attentionSince=(storage.since if called is storage.reason else storage.called_at) if called else None,
+        remedy=storage.remedy if called else None,
         message=storage.message,
     )
 
 
 def cluster_unreadable(entry: UnreadableEntry, since: datetime) -> LogLine:
     """A scope lists a cluster that cannot be read; the others in it are looked after."""
-    remedy = (
-        "Look at it in the portal: until Azure shows it well, this cluster is not looked after. Keep every version of its key "
-        "enabled. If it stays as it is, open a support request: no command of yours mends it. Never delete it."
-    )
-    call = _call(f"a cluster is listed that cannot be read: {entry.name}: {entry.problem}", remedy, since)
+    message = f"a cluster is listed that cannot be read: {entry.name}: {entry.problem}"
+    call = _call(message, UNREADABLE_CLUSTER, since)
     return LogLine(LogEvent.CLUSTER_UNREADABLE, logging.ERROR, {"clusterId": entry.name, **call})
 
 

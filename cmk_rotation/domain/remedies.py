@@ -20,6 +20,11 @@ STORAGE = (
     "Azure's service health tells of an outage, no command repairs this."
 )
 """What to do where the app's own storage fails."""
+UNREADABLE_CLUSTER = (
+    "Look at it in the portal: until Azure shows it well, this cluster is not looked after. Keep every version of its key "
+    "enabled. If it stays as it is, open a support request: no command of yours mends it. Never delete it."
+)
+"""What to do where a scope lists what cannot be read."""
 
 REMEDIES: dict[Reason, str] = {
     Reason.UP_TO_DATE: _NOTHING,

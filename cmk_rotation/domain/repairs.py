@@ -14,7 +14,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 
 from cmk_rotation.domain.azure_resources import OperationError
-from cmk_rotation.domain.identifiers import ClusterId, Scope
+from cmk_rotation.domain.identifiers import ClusterId, Scope, is_hsm
 
 _VAULT = re.compile(r"[a-z0-9-]{3,24}", re.IGNORECASE)
 _KEY = re.compile(r"[a-z0-9-]{1,127}", re.IGNORECASE)
@@ -56,8 +56,8 @@ class Names:
 
     @property
     def hsm(self) -> bool:
-        """Whether the key lies in a Managed HSM: in each cloud their names are of the form NAME.managedhsm.SUFFIX."""
-        return (self.vault_host or "").split(".")[1:2] == ["managedhsm"]
+        """Whether the key lies in a Managed HSM."""
+        return is_hsm(self.vault_host or "")
 
     @property
     def vault(self) -> str | None:
@@ -247,7 +247,7 @@ def visit_now(names: Names) -> str | None:
     """Have the app look at once."""
     if not isinstance(names.place, ClusterId):
         return None
-    return shlex.join(("python", "-m", "cmk_rotation", "visit", names.place.text))
+    return shlex.join(("cmk-rotation", "visit", names.place.text))
 
 
 def for_support(names: Names) -> str:

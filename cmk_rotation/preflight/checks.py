@@ -13,6 +13,7 @@ type Check[Seen] = Callable[[Seen], Found | None]
 
 OF_THE_APP: Sequence[Check[SeenApp]] = (
     app_checks.storage_can_be_reached,
+    app_checks.function_has_its_identity,
     app_checks.function_is_alive,
     app_checks.evidence_is_apart,
     app_checks.heartbeat_is_new,
@@ -20,6 +21,7 @@ OF_THE_APP: Sequence[Check[SeenApp]] = (
 )
 OF_A_SCOPE: Sequence[Check[SeenScope]] = (
     app_checks.scope_can_be_listed,
+    app_checks.its_clusters_can_be_read,
     app_checks.provider_is_registered,
     app_checks.api_version_is_spoken,
     app_checks.function_may_move_its_clusters,

@@ -110,7 +110,7 @@ def identity_may_use_the_key(seen: SeenCluster) -> Found | None:
 def _unseen_vault(seen: SeenCluster) -> Unread:
     host = seen.cluster.key.vault if seen.cluster.key else "?"
     return Unread(
-        f"vault {host}", "it is in no subscription that you may see", "Microsoft.KeyVault/vaults/read on it (Reader)"
+        f"vault {host}", "it is in no subscription that you may see", f"{rights.see_vault(host)} on it (Reader)"
     )
 
 
@@ -123,11 +123,7 @@ def _by_roles(seen: SeenCluster) -> Found:
         return fine("its identity may get, wrap and unwrap with the key")
     conditional = rights.perhaps(grants, lacking, data=True)
     if conditional:
-        roles = ", ".join(f"{grant.role} at {grant.scope}" for grant in conditional)
-        what = f"whether the condition of {roles} lets its identity use the key"
-        return unknown(
-            Unread(what, "conditions are not evaluated here", "a look at the condition of the role assignment")
-        )
+        return rights.unknown_for("its identity use the key", conditional)
     return fails(
         f"its identity lacks {', '.join(lacking)} on the key",
         f"Assign the role Key Vault Crypto Service Encryption User at its vault to {_who(seen)}; that takes up to ten minutes.",

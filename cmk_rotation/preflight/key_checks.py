@@ -71,7 +71,7 @@ def vault_is_recoverable(seen: SeenVault) -> Found:
 
 def _unseen(seen: SeenVault) -> Unread:
     return Unread(
-        f"vault {seen.host}", "it is in no subscription that you may see", "Microsoft.KeyVault/vaults/read (Reader)"
+        f"vault {seen.host}", "it is in no subscription that you may see", f"{rights.see_vault(seen.host)} (Reader)"
     )
 
 
@@ -132,8 +132,10 @@ def function_may_list_its_keys(seen: SeenVault) -> Found | None:
         ["Microsoft.KeyVault/vaults/write"],
         [f"{rights.KEYS}/wrap/action", f"{rights.KEYS}/delete"],
     )
-    listed = not rights.missing(seen.function_grants, [f"{rights.KEYS}/read"], data=True)
-    return _judged(listed, [f"{grant.role} at {grant.scope}" for grant in more])
+    lacking = rights.missing(seen.function_grants, [f"{rights.KEYS}/read"], data=True)
+    if conditional := rights.perhaps(seen.function_grants, lacking, data=True):
+        return rights.unknown_for("the function's identity list its keys", conditional)
+    return _judged(not lacking, [f"{grant.role} at {grant.scope}" for grant in more])
 
 
 def _judged(may_list: bool, more: list[str]) -> Found:  # noqa: FBT001 - one of two facts, each said once

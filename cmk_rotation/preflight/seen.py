@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, Workspace
+from cmk_rotation.domain.azure_resources import Cluster, Failure, KeyVersion, UnreadableEntry, Workspace
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import Key, Scope
 from cmk_rotation.domain.rotation import Rotation
@@ -195,6 +195,8 @@ class SeenScope:
 
     scope: Scope
     clusters: int
+    unreadable: tuple[UnreadableEntry, ...]
+    """What it lists beside them and nobody can read."""
     failure: Failure | None
     function_grants: tuple[Grant, ...] | Unread
     registered: bool | Unread
@@ -216,6 +218,10 @@ class SeenApp:
     """The app, its storage and its evidence."""
 
     now: datetime
+    principal: str | Unread | None
+    """The object id of the identity that the function works with; None where the app has none such."""
+    silent_before: datetime | None
+    """Whatever was last heard before this, three runs have come without; None where nobody knows when it runs."""
     statuses: tuple[ClusterStatus, ...]
     poison: PoisonQueue | Unread
     workspace: str | None

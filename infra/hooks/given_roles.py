@@ -19,6 +19,8 @@ class Needed:
 
     actions: tuple[str, ...] = ()
     data_actions: tuple[str, ...] = ()
+    wished: tuple[str, ...] = ()
+    """Actions without which the app does all but one thing, and says so."""
 
 
 CLUSTER_ROLES = {
@@ -28,8 +30,8 @@ CLUSTER_ROLES = {
             "Microsoft.OperationalInsights/clusters/write",
             OPERATIONS,
             "Microsoft.OperationalInsights/workspaces/read",
-            "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",
-        )
+        ),
+        wished=("Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",),
     ),
     "OPERATION_ROLE_ID": Needed((OPERATIONS,)),
 }
@@ -67,6 +69,7 @@ def check_roles(
     """Sentences about given roles that are not there, or do not allow what the app does."""
     wrong: list[str] = []
     broad: list[str] = []
+    unwatched: list[str] = []
     where = sorted(set(subscriptions))
     for variable, needed in roles.items():
         name = given_role(environ, variable)
@@ -81,9 +84,15 @@ def check_roles(
             permissions = role.get("permissions") or []
             missing = [one for one in needed.actions if not allows(permissions, one)]
             missing += [one for one in needed.data_actions if not allows(permissions, one, data=True)]
+            unwatched += [
+                f"{variable}: the role '{role.get('roleName')}' does not allow {one}: the app will say "
+                "that it cannot tell which key versions linked storage accounts use."
+                for one in needed.wished
+                if not allows(permissions, one)
+            ]
             if missing:
                 wrong.append(f"{variable}: the role '{role.get('roleName')}' does not allow {', '.join(missing)}")
             elif str(role.get("type")) == "BuiltInRole":
                 broad.append(f"{variable}: '{role.get('roleName')}' may allow the app more than it needs.")
-    notes += dict.fromkeys(broad)
+    notes += dict.fromkeys((*broad, *unwatched))
     return list(dict.fromkeys(wrong))

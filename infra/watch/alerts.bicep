@@ -4,7 +4,8 @@
 // Each query says what is so now, from the newest lines of two days, and each rule is stateful: it calls once for each
 // combination of its dimensions, and resolves when that is no longer so. So nothing depends on how long a line is on its
 // way, on which lines come twice, or on when exactly Azure looks; and a line that is lost is made up for by the next that
-// says the same. `Day` counts on while something lasts, which is how it calls again, daily. Dimensions are stable words, and
+// says the same. `Day` counts on while something lasts, which is how it calls again, daily; of many things in one row it is the
+// date, for the oldest of them may get better. Dimensions are stable words, and
 // no query makes more than a hundred combinations: an evaluation with more than 300 fails, and after a hundred
 // mails in an hour Azure suspends the address.
 

@@ -35,7 +35,10 @@ class Apps:
         app = self._app(path["id"])
         user = self.state.identities.resource_id(app.principal)
         ids = {"principalId": principal_id(app.principal), "clientId": self.state.identities.client_id(app.principal)}
-        identity = {"type": "UserAssigned", "userAssignedIdentities": {user: ids}}
+        identity: dict[str, Any] = {"type": "UserAssigned", "userAssignedIdentities": {user: ids}}
+        if app.system_assigned:
+            own = {"type": "SystemAssigned, UserAssigned", "principalId": principal_id(app.system_assigned)}
+            identity |= own | {"tenantId": self.state.tenants.of(app.id)}
         body = envelope(app.id, "Microsoft.Web/sites") | {"kind": "functionapp,linux", "identity": identity}
         return answer({**body, "properties": {"state": "Running"}})
 

@@ -1,6 +1,8 @@
 """Microsoft.Storage in ARM: storage accounts, their keys, and the keys of their owners' that encrypt them.
 
-An account asks the vault as itself: of its identity no more is simulated than that.
+An account asks the vault as itself: of its identity no more is simulated than that. What it may be given is what a cluster may
+be: "Customer-managed keys for Azure Storage encryption" wants soft delete and purge protection, and lets the account past a
+firewall as a trusted service. Which code Azure has for a version that has expired, or is not active yet, is not known.
 """
 
 from collections.abc import Mapping
@@ -22,6 +24,8 @@ from simulator.arm.answers import (
 )
 from simulator.clock import iso
 from simulator.entra.roles import within
+from simulator.keyvault import vaults
+from simulator.operationalinsights.clusters import FAILED
 from simulator.state import State
 from simulator.storage.accounts import StorageAccount
 from simulator.storage.customer_keys import CHECKED_EVERY, CustomerKey
@@ -54,12 +58,16 @@ class StorageAccounts:
         check_method(request, "GET", "PATCH")
         verb = "read" if request.method == "GET" else "write"
         check_right(self.state.rights, principal, f"Microsoft.Storage/storageAccounts/{verb}", request.path)
-        account = self.state.accounts.get(path["name"].lower())
-        if account is None or account.resource_id.lower() != request.path.rstrip("/").lower():
-            raise not_found(request.path)
+        account = self._found(path, request.path.rstrip("/"))
         if request.method == "PATCH":
             self._patch(account, request.get_json(force=True, silent=True))
         return answer(self._account_body(account.name))
+
+    def _found(self, path: dict[str, str], id_: str) -> StorageAccount:
+        account = self.state.accounts.get(path["name"].lower())
+        if account is None or account.resource_id.lower() != id_.lower():
+            raise not_found(id_)
+        return account
 
     def _patch(self, account: StorageAccount, body: Any) -> None:
         """Give the account another key, or another version. What else a PATCH may hold is left as it is."""
@@ -71,20 +79,23 @@ class StorageAccounts:
         if str(encryption.get("keySource")).lower() != "microsoft.keyvault" or not isinstance(key, dict):
             raise ArmError(400, "InvalidRequestPropertyValue", "The value of the request property is invalid.")
         uri, name, version = (str(key.get(part) or "") for part in ("keyvaulturi", "keyname", "keyversion"))
-        if not self._usable(account, uri, name, version):
-            # The code and the words are Azure's; the status is reported of the same failure elsewhere.
-            message = "The operation failed because of authentication issue on the keyvault."
-            raise ArmError(403, "KeyVaultAuthenticationFailure", message)
+        match self._refusal(account, uri, name, version):
+            case None:
+                pass
+            case vaults.UNPROTECTED:  # Azure/azure-cli issue 12346
+                raise ArmError(400, "KeyVaultPolicyError", "Keyvault policy recoverable is not set")
+            case _:
+                # The code and the words are Azure's; the status is reported of the same failure elsewhere.
+                message = "The operation failed because of authentication issue on the keyvault."
+                raise ArmError(403, "KeyVaultAuthenticationFailure", message)
         self.state.encrypt(account, uri, name, version)
 
-    def _usable(self, account: StorageAccount, uri: str, name: str, version: str) -> bool:
-        """Whether an account can read, wrap and unwrap with a key's version, or its newest."""
+    def _refusal(self, account: StorageAccount, uri: str, name: str, version: str) -> str | None:
+        """Why an account cannot be given a key's version, or its newest; None if it can."""
         vault = self.state.vault_at(uri)
-        key = vault.keys.get(name.lower()) if vault else None
-        found = key.find(version) if key else None
-        rights = ("read", "wrap/action", "unwrap/action")
-        granted = vault is not None and all(vault.grants(account.resource_id, one) for one in rights)
-        return granted and found is not None and found.enabled
+        if vault is None or not vault.opens(account.resource_id, name, version):
+            return FAILED
+        return vault.unfit(account.resource_id, name, version)
 
     def _check_for_newer(self, account: StorageAccount) -> None:
         """What Azure Storage does daily for an account that follows its key. Without the right, it stays where it is."""
@@ -93,7 +104,7 @@ class StorageAccounts:
             return
         key.checked = now
         newest = self.state.newest_at(key.vault_uri, key.name)
-        if newest != key.in_use and self._usable(account, key.vault_uri, key.name, newest):
+        if newest != key.in_use and self._refusal(account, key.vault_uri, key.name, newest) is None:
             key.in_use, key.rotated = newest, now
 
     def _account_body(self, name: str) -> dict[str, Any]:
@@ -116,9 +127,7 @@ class StorageAccounts:
         check_method(request, "POST")
         scope = request.path.rstrip("/").rpartition("/")[0]
         check_right(self.state.rights, principal, "Microsoft.Storage/storageAccounts/listKeys/action", scope)
-        account = self.state.accounts.get(path["name"].lower())
-        if account is None:
-            raise not_found(scope)
+        account = self._found(path, scope)
         keys = [{"keyName": "key1", "value": account.key, "permissions": "FULL"}] if account.key else []
         return answer({"keys": keys})
 

@@ -49,7 +49,16 @@ ROLES = {
         Role(
             "Key Vault Reader",
             "21090545-7ca7-4776-b22c-e363652d74d2",
-            ("*/read",),
+            # Its definition says the third, its description that this reads vaults too; Managed HSMs are in neither.
+            (
+                "Microsoft.Authorization/*/read",
+                "Microsoft.KeyVault/vaults/read",
+                "Microsoft.KeyVault/vaults/*/read",
+                "Microsoft.KeyVault/deletedVaults/read",
+                "Microsoft.KeyVault/locations/*/read",
+                "Microsoft.KeyVault/operations/read",
+                "Microsoft.Resources/subscriptions/resourceGroups/read",
+            ),
             ("Microsoft.KeyVault/vaults/*/read",),
         ),
         Role(

@@ -1,5 +1,6 @@
 """What to host, and what whatever hosts it can do."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ class HostSpec:
     """Hosts of one app that run side by side have different names, and folders, and the same in `common`."""
     common: Path | None = None
     """Where hosts of one app keep the status of timers and their locks, which Azure keeps in blobs. None is the folder."""
+    python: Path = Path(sys.executable)
+    """What it runs on: an environment's, with the packages that are installed there."""
     functions: tuple[str, ...] | None = None
     """The functions that it runs; None means all."""
     public_origin: bool = False

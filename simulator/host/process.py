@@ -168,10 +168,10 @@ class HostProcess:
         threading.Thread(target=self._watch, args=(child,), daemon=True).start()
 
     def _process(self, arguments: list[str], stderr: BinaryIO) -> "Child | subprocess.Popen[bytes]":
-        if self.spec.copied_with and sys.platform == "linux":
+        if self.spec.copied_with and self.spec.python == Path(sys.executable) and sys.platform == "linux":
             return nursery(self.spec.copied_with).start(arguments, self.spec.env, stderr.fileno())
         return subprocess.Popen(  # noqa: S603  (our own module)
-            [sys.executable, "-m", "simulator.host", *arguments],
+            [self.spec.python, "-m", "simulator.host", *arguments],
             env=dict(self.spec.env),
             cwd=Path(simulator.__file__).parent.parent,
             stdin=subprocess.DEVNULL,

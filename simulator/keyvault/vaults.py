@@ -20,7 +20,19 @@ from simulator.keyvault.keys import (
 )
 from simulator.operationalinsights.clusters import EXPIRED, FAILED, Cluster, ClusterKey
 
-__all__ = ["DeletedKey", "DeletedVault", "Key", "KeyVersion", "Network", "Permissions", "Vault", "VaultError"]
+__all__ = [
+    "UNPROTECTED",
+    "DeletedKey",
+    "DeletedVault",
+    "Key",
+    "KeyVersion",
+    "Network",
+    "Permissions",
+    "Vault",
+    "VaultError",
+]
+
+UNPROTECTED = "Key isn't recoverable. Key Vault must be set to Soft-delete and Purge-protection"
 
 type Permissions = dict[str, list[str]]
 """What an access policy gives, by what it gives it on: keys, secrets, certificates, storage."""
@@ -169,27 +181,34 @@ class Vault:
 
     def usable(self, cluster: Cluster, wanted: ClusterKey) -> bool:
         """Whether a cluster's storage can wrap and unwrap. An expired version goes on working there."""
-        key = self.keys.get(wanted.name.lower())
-        version = key.find(wanted.version) if key else None
         near = (self.tenant, self.location) == (self.tenant_of(cluster.id), cluster.location.lower())
         # "You can't use CMK with user-assigned identity if your Key Vault is in Private-Link (vNet)".
         private = self.network is Network.PRIVATE and cluster.principal != cluster.id
-        reached = near and self.admits_services and not private
-        granted = self.admits(cluster, "wrap/action") and self.admits(cluster, "unwrap/action")
-        return version is not None and version.enabled and reached and granted
+        return near and not private and self.opens(cluster.principal, wanted.name, wanted.version)
+
+    def opens(self, principal: str | None, name: str, version: str) -> bool:
+        """Whether a service of Azure's, as somebody, can wrap and unwrap with a version of a key, or with its newest."""
+        key = self.keys.get(name.lower())
+        found = key.find(version) if key else None
+        granted = principal is not None and all(self.grants(principal, one) for one in ("wrap/action", "unwrap/action"))
+        return found is not None and found.enabled and self.admits_services and granted
 
     def refusal(self, cluster: Cluster, wanted: ClusterKey) -> str | None:
         """Why a cluster cannot be given a key here, in the words of the cluster documents; None if it can."""
         if not self.usable(cluster, wanted):
             return FAILED
-        version, now = self.find(wanted.name, wanted.version), self.clock.timestamp()
-        if version.expires is not None and version.expires <= now:
+        return self.unfit(cluster.principal, wanted.name, wanted.version)
+
+    def unfit(self, principal: str | None, name: str, version: str) -> str | None:
+        """Why a version, or the newest, may not be given to anything anew, in the same words; None if it may."""
+        found, now = self.find(name, version), self.clock.timestamp()
+        if found.expires is not None and found.expires <= now:
             return EXPIRED
-        if version.not_before is not None and version.not_before > now:
+        if found.not_before is not None and found.not_before > now:
             return FAILED
-        # "Get" is what the cluster looks at the vault's protection with.
-        if not self.purge_protection or not self.admits(cluster, "read"):
-            return "Key isn't recoverable. Key Vault must be set to Soft-delete and Purge-protection"
+        # "Get" is what the vault's protection is looked at with.
+        if not self.purge_protection or principal is None or not self.grants(principal, "read"):
+            return UNPROTECTED
         return None
 
     def admits(self, cluster: Cluster, action: str) -> bool:

@@ -7,7 +7,6 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any
 
-from simulator.playground.fleet import OPERATOR
 from simulator.playground.state import HOST, KEY_HEADER, Running
 
 _SECONDS = 30.0
@@ -25,12 +24,14 @@ def ask(running: Running, method: str, path: str, body: str = "") -> dict[str, A
     return _answer(opener, running, method, f"http://127.0.0.1:{running.port}/playground/{path}", data)
 
 
-def check_the_way_in(running: Running) -> None:
-    """RefusedError unless what an Azure client in the playground's environment sends to Azure arrives in the playground."""
-    environment = running.environments[OPERATOR]
-    proxy = urllib.request.ProxyHandler({"https": environment["HTTPS_PROXY"]})
+def check_the_way_in(running: Running, who: str) -> None:
+    """RefusedError unless what an Azure client in somebody's environment sends to Azure arrives in the playground."""
     try:
+        environment = running.environments[who]
+        proxy = urllib.request.ProxyHandler({"https": environment["HTTPS_PROXY"]})
         context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
+    except KeyError as error:
+        raise RefusedError(f"the playground that is up is another version's, without {error}: start it again") from None
     except OSError as error:
         raise RefusedError(f"the playground is gone: {error}") from None
     opener = urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context))

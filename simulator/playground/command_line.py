@@ -116,13 +116,13 @@ def _running(given: argparse.Namespace) -> Running:
 
 def _shell(given: argparse.Namespace) -> int:
     running = _running(given)
-    check_the_way_in(running)
+    check_the_way_in(running, given.who)
     shell.enter(running, given.folder, given.who, given.words)
 
 
 def _env(given: argparse.Namespace) -> int:
     running = _running(given)
-    check_the_way_in(running)
+    check_the_way_in(running, given.who)
     say(shell.exports(shell.changes(running, given.who, os.environ)))
     return 0
 

@@ -111,6 +111,7 @@ FULL_STATUS = replace(
     alerts=AlertState(
         attention_reason=Reason.MOVED_BACK,
         attention_at=AT,
+        attention_ended=Reason.ON_HOLD,
         expiry_warned_at=AT,
         disabled_early=(DisabledEarly("v0", AT, AT),),
         attention_since=AT,

@@ -6,6 +6,7 @@ printed is of this machine and of this moment; nothing is asserted but that each
 
 import argparse
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -34,29 +35,7 @@ LOOK_EVERY = 2.0
 """Seconds between two looks whether all have followed: looking at a large table is no small work."""
 FOR_EACH_SUBSCRIPTION = 5
 """Clusters that Azure allows in a region and subscription. So a large fleet does not meet the throttle of one subscription."""
-HANDLER = """
-import os
-
-import azure.functions as func
-from azure.identity import ManagedIdentityCredential
-from azure.mgmt.loganalytics import LogAnalyticsManagementClient
-
-app = func.FunctionApp()
-
-
-@app.event_grid_trigger(arg_name="event")
-def on_key_event(event: func.EventGridEvent) -> None:
-    key = event.get_json()
-    for scope in os.environ["CLUSTER_SCOPES"].split(","):
-        clusters = LogAnalyticsManagementClient(ManagedIdentityCredential(), scope.rpartition("/")[2]).clusters
-        for cluster in clusters.list():
-            used = cluster.key_vault_properties
-            if used and used.key_name == key["ObjectName"]:
-                moved = {"keyVaultUri": used.key_vault_uri, "keyName": used.key_name, "keyVersion": key["Version"]}
-                body = {"properties": {"keyVaultProperties": moved}}
-                clusters.begin_update(cluster.id.split("/")[4], cluster.name, body).result()
-"""
-"""What one would write without this product: one cluster after the other, in one invocation, and nothing on record."""
+BESIDE = APP / "tests" / "e2e" / "beside"
 HEADINGS = (
     "clusters",
     "instances",
@@ -109,18 +88,23 @@ def _cells(clusters: int, instances: int, found: Found) -> list[str]:
 
 def beside(folder: Path, clusters: int) -> float:
     """How long that handler takes to bring some clusters to a new version, in seconds."""
-    (app := folder / "app").mkdir()
-    (app / "function_app.py").write_text(HANDLER, encoding="utf-8")
-    (app / "host.json").write_text((APP / "host.json").read_text(encoding="utf-8"), encoding="utf-8")
-    (app / "cmk_rotation").symlink_to(APP / "cmk_rotation")  # for its clock, which every app on this stage has
-    with _rotating(folder, clusters, app) as story:
+    with rotating(folder, clusters, in_place_of_the_app("handler", folder)) as story:
         began, new = time.time(), story.rotate()
-        _wait(story, lambda: all(one.key and one.key.version == new for one in story.azure.arm.clusters.values()))
+        wait(story, lambda: all(one.key and one.key.version == new for one in story.azure.arm.clusters.values()))
         return time.time() - began
 
 
+def in_place_of_the_app(name: str, folder: Path) -> Path:
+    """Another app, which is to run where this one does."""
+    (app := folder / "app").mkdir()
+    shutil.copy(BESIDE / f"{name}.py", app / "function_app.py")
+    shutil.copy(APP / "host.json", app)
+    (app / "cmk_rotation").symlink_to(APP / "cmk_rotation")  # for its clock, which every app on this stage has
+    return app
+
+
 @contextmanager
-def _rotating(folder: Path, clusters: int, app: Path = APP) -> Iterator[Stage]:
+def rotating(folder: Path, clusters: int, app: Path = APP) -> Iterator[Stage]:
     """A stage on a clock that runs, with five clusters in each subscription."""
     behaviour = Behaviour(update_seconds=OPERATION_SECONDS, retry_after=OPERATION_SECONDS)
     subscriptions = [str(UUID(int=number)) for number in range(1, 2 + (clusters - 1) // FOR_EACH_SUBSCRIPTION)]
@@ -142,24 +126,24 @@ def _rotating(folder: Path, clusters: int, app: Path = APP) -> Iterator[Stage]:
 
 def measure(folder: Path, clusters: int, instances: int) -> Found:
     """Rotate a key that some clusters use, on several instances of the app."""
-    with _rotating(folder, clusters) as story, ExitStack() as others:
+    with rotating(folder, clusters) as story, ExitStack() as others:
         assert isinstance(story.host, HostProcess)
         hosts = [story.host]
         for number in range(2, instances + 1):
             hosts.append(another(story, folder / f"{number}", f"host-{number}"))
             others.callback(hosts[-1].kill)
         story.reconcile()
-        _wait(story, lambda: _settled(story, clusters))
+        wait(story, lambda: settled(story, clusters))
         story.azure.faults.latency = dict(LATENCIES)
         story.quiet(IDLE_SECONDS)
-        before = sum(map(_cpu, hosts))
+        before = sum(map(cpu_of, hosts))
         rotated_at = time.time()
         new = story.rotate()
-        _wait(story, lambda: len(_recorded(story, new)) == clusters)
+        wait(story, lambda: len(recorded(story, new)) == clusters)
         for cluster in story.azure.arm.clusters.values():
             assert len(story.patches(cluster)) == 1, cluster.name
-        recorded = tuple(at - rotated_at for at in _recorded(story, new))
-        return Found(recorded, sum(map(_cpu, hosts)) - before, max(map(resident, hosts)))
+        times = tuple(at - rotated_at for at in recorded(story, new))
+        return Found(times, sum(map(cpu_of, hosts)) - before, max(map(resident, hosts)))
 
 
 def another(story: Stage, folder: Path, name: str) -> HostProcess:
@@ -170,7 +154,7 @@ def another(story: Stage, folder: Path, name: str) -> HostProcess:
     return host
 
 
-def _wait(story: Stage, happened: Callable[[], bool]) -> None:
+def wait(story: Stage, happened: Callable[[], bool]) -> None:
     """Wait until something has happened, without getting in its way."""
     ends = story.azure.clock.timestamp() + GIVEN_UP_AFTER
     while not happened():
@@ -179,12 +163,12 @@ def _wait(story: Stage, happened: Callable[[], bool]) -> None:
         story.quiet(LOOK_EVERY)
 
 
-def _settled(story: Stage, clusters: int) -> bool:
+def settled(story: Stage, clusters: int) -> bool:
     seen = [found for found in story.rows() if found["RowKey"] == "~cluster" and found["reason"] == "up-to-date"]
     return len(seen) == clusters and not story.waiting_messages()
 
 
-def _recorded(story: Stage, version: str) -> list[float]:
+def recorded(story: Stage, version: str) -> list[float]:
     """When each rotation to a version was put on record as ended, in seconds since the epoch."""
     rows = [
         found for found in story.rows() if found.get("toVersion") == version and not found["RowKey"].startswith("~")
@@ -192,7 +176,7 @@ def _recorded(story: Stage, version: str) -> list[float]:
     return [datetime.fromisoformat(str(found["finishedAt"])).timestamp() for found in rows if found.get("announced")]
 
 
-def _cpu(host: HostProcess) -> float:
+def cpu_of(host: HostProcess) -> float:
     fields = Path(f"/proc/{host.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime (proc(5))
 

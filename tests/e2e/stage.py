@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -210,6 +211,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
     comes_and_goes: ComeAndGo | None = None,
     build: Callable[[Azure], None] | None = None,
     app: Path = APP,
+    python: Path = Path(sys.executable),
 ) -> Iterator[Stage]:
     """Raise the stage: vault `contoso` with key `la-cmk`, then what `build` adds, then the app."""
     with Azure(clock or WaitingClock.starting(), cloud) as azure:
@@ -228,7 +230,7 @@ def stage(  # noqa: PLR0913 - each is something a story may want otherwise
             **({} if keyless else {"AzureWebJobsStorage": account.connection_string}),
             **(settings or {}),
         }
-        spec = HostSpec(app, env, folder, azure.clock, APP_CLOCK, races=races, copied_with=PACKAGES)
+        spec = HostSpec(app, env, folder, azure.clock, APP_CLOCK, races=races, copied_with=PACKAGES, python=python)
         host = (
             ScaleController(spec, comes_and_goes, queue_looks(azure, account)) if comes_and_goes else HostProcess(spec)
         )

@@ -185,7 +185,10 @@ def test_what_cannot_be_done_is_said_and_the_exit_code_tells(tmp_path: Path) -> 
             assert told in done.stderr
         wrong = run(story, "status", MODE="on", POLL_FLOOR_SECONDS="soon")
         assert wrong.returncode == 78
-        assert wrong.stderr.splitlines()[2] == "These settings were looked for in the environment."
+        assert wrong.stderr.splitlines()[2] == (
+            "These settings were looked for in the environment; give them there, name a file (--settings FILE), or take them "
+            "from the app: --app ID."
+        )
         empty = run(story, "plan", CLUSTER_SCOPES=f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-nowhere")
         assert empty.returncode == 69
         assert "rg-nowhere" in empty.stderr

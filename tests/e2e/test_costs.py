@@ -18,7 +18,7 @@ def test_each_cluster_costs_the_same_in_any_fleet(tmp_path: Path, clusters: int)
     assert found.requests["list the clusters of a scope"] == 1
     assert set(found.requests) <= costs.KNOWN
     assert found.rows_read <= 20 * clusters, "eight of its own, and at most twelve of the index"
-    assert found.table_bytes <= 60_000 * clusters
+    assert found.table_bytes <= 42_000 * clusters
 
 
 def test_an_update_that_takes_longer_is_followed_by_its_operation_alone(tmp_path: Path) -> None:

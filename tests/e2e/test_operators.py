@@ -9,7 +9,7 @@ from azure.data.tables import TableClient
 
 from cmk_rotation.adapters import rotations_rows
 from cmk_rotation.cli.exit_codes import ExitCode
-from simulator.playground.fleet import ACCOUNT
+from simulator.playground.fleet import ACCOUNT, OPERATOR
 from tests.e2e.operators import fleet, on_a_terminal, run
 from tests.unit.support.builders import cluster_id, status
 
@@ -47,6 +47,14 @@ def test_settings_come_from_the_deployed_app_or_a_file_and_each_problem_says_whe
         assert hidden.stderr.startswith("CLUSTER_SCOPES: kept in Key Vault")
         gone = run(azure, "plan", "--app", f"{app.id}-2")
         assert gone.returncode == ExitCode.UNREACHABLE
+        azure.identities.add("reader")
+        azure.rights.assign("reader", "Reader", app.id)
+        refused = run(azure, "plan", "--app", app.id, who="reader")
+        assert refused.returncode == ExitCode.UNREACHABLE
+        why, remedy = refused.stderr.splitlines()
+        assert "AuthorizationFailed" in why
+        assert "Microsoft.Web/sites/config/list/action on the app" in remedy
+        assert "--settings FILE" in remedy
 
 
 def test_an_operator_reads_the_record_and_asks_for_visits_by_the_roles_of_the_deployment_alone() -> None:
@@ -88,6 +96,28 @@ def test_no_cluster_and_a_thousand_clusters_are_told_alike(tmp_path: Path, monke
         assert len(json.loads(run(azure, "status", "--cluster", "cluster-09", "--json").stdout)["clusters"]) == 100
         assert run(azure, "report", "--output", str(tmp_path / "report.html")).returncode == 0
         assert (tmp_path / "report.html").read_text(encoding="ascii").count('<th scope="row"') == 1_000
+
+
+def test_a_thousand_clusters_are_planned_for_and_each_key_is_read_once() -> None:
+    with fleet() as (azure, _):
+        # Azure allows five in a region and subscription.
+        subscriptions = [f"00000000-0000-4000-8000-{number:012}" for number in range(200)]
+        with azure.lock:
+            keys = [azure.pinned("contoso", "la-cmk"), azure.pinned("contoso-hsm", "hsm-cmk")]
+            for subscription in subscriptions:
+                azure.rights.assign(OPERATOR, "Reader", f"/subscriptions/{subscription}")
+                for number in range(5):
+                    azure.add_cluster(f"cluster-{number}", key=keys[number % 2], subscription=subscription)
+            before = len(azure.exchanges)
+        planned = run(azure, "plan", CLUSTER_SCOPES=",".join(f"/subscriptions/{one}" for one in subscriptions))
+        assert planned.returncode == 0, planned.stderr
+        rows = [line for line in planned.stdout.splitlines() if line.endswith("  nothing")]
+        assert len(rows) == 1_000
+        listings = [
+            one.path for one in azure.exchanges[before:] if one.path.endswith("/versions") and one.status == 200
+        ]
+        assert sorted(listings) == sorted(set(listings))
+        assert len(listings) == len(keys)
 
 
 def test_a_terminal_gets_colour_where_it_wants_it_and_no_line_that_is_too_wide() -> None:

@@ -13,6 +13,7 @@ from simulator.wire.faults import Fault, FaultKind
 from tests.e2e.operators import BOTH, WORKSPACE, findings, fleet, run
 
 ENCRYPTION_USER = "Key Vault Crypto Service Encryption User"
+OF_ALL = {"scope-can-be-listed", "function-may-move-its-clusters", "evidence-is-apart"}
 
 
 def told(azure: Azure, app: App, *words: str, code: int, who: str = OPERATOR) -> dict[str, Any]:
@@ -52,6 +53,20 @@ def test_a_fleet_that_would_rotate_is_fine_but_for_what_nobody_can_know() -> Non
         assert {about for _, about in findings(some, "fine")} & {"cluster web-shop", "cluster payments"} == {
             "cluster web-shop"
         }
+        # An app that looks every six hours is heard that often.
+        app.settings["RECONCILE_SCHEDULE"] = "0 0 */6 * * *"
+        azure.arm.workspaces[WORKSPACE.lower()].heartbeats = [azure.clock.timestamp() - 5 * 3_600]
+        assert ("heartbeat-is-new", "fn-rotation") in findings(told(azure, app, "--cluster", "web", code=0), "fine")
+        # An identity that the app does not have gets no token, whatever the app's own may do.
+        app.system_assigned = OPERATOR
+        app.settings["AZURE_CLIENT_ID"] = "00000000-0000-4000-8000-00000000000f"
+        lost = told(azure, app, "--cluster", "web", code=1)
+        assert set(findings(lost, "fails")) == {("function-has-its-identity", "fn-rotation")}
+        assert "function-may-list-its-keys" in {check for check, _ in findings(lost, "unknown")}
+        # Scopes and the app are what they are, whichever cluster is asked about.
+        assert [one for one in some["findings"] if one["check"] in OF_ALL] == [
+            one for one in shown["findings"] if one["check"] in OF_ALL
+        ]
 
 
 def test_each_fault_is_found_before_it_happens() -> None:
@@ -150,6 +165,16 @@ def test_what_nobody_lets_you_see_is_unknown_with_the_right_and_never_fine() -> 
         assert "Microsoft.Authorization/locks/read" in remedies["nothing-locks-it"]
         assert "Storage Queue Data Reader" in remedies["storage-can-be-reached"]
         assert "--app" in remedies["function-may-move-its-clusters"]
+        # Whoever may see vaults sees them, though Managed HSMs take another right.
+        azure.rights.assign("guest", "Key Vault Reader", azure.vault("contoso").resource_id.partition("/resource")[0])
+        shown = json.loads(run(azure, "preflight", "--json", who="guest", **settings).stdout)
+        assert ("vault-is-recoverable", "vault contoso") in findings(shown, "fine")
+        (hsm,) = (
+            one
+            for one in shown["findings"]
+            if (one["check"], one["about"]) == ("vault-is-recoverable", "vault contoso-hsm")
+        )
+        assert (hsm["level"], "Microsoft.KeyVault/managedHSMs/read" in hsm["remedy"]) == ("unknown", True)
 
 
 def test_a_scope_that_cannot_be_listed_and_a_firewalled_vault_are_no_good_news() -> None:
@@ -164,6 +189,12 @@ def test_a_scope_that_cannot_be_listed_and_a_firewalled_vault_are_no_good_news()
         assert ("scope-can-be-listed", f"scope {SECOND_SUBSCRIPTION}") in unknown
         assert "ForbiddenByFirewall" in unknown["a-version-is-usable", "key la-cmk"]
         assert findings(shown, "fine")["azure-monitor-gets-in", "vault contoso"] == "lets Azure Monitor in"
+        azure.faults.clear()
+        odd = next(iter(azure.arm.clusters))
+        body = json.dumps({"value": [{"id": odd, "properties": None}]}).encode()
+        azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="*/clusters", body=body, times=None))
+        shown = told(azure, app, code=69)
+        assert odd in findings(shown, "unknown")["its-clusters-can-be-read", f"scope {SECOND_SUBSCRIPTION}"]
 
 
 def test_a_hundred_clusters_are_looked_at_side_by_side_and_nothing_is_read_twice() -> None:

@@ -11,7 +11,7 @@ from simulator.operationalinsights.behaviour import Behaviour
 from tests.e2e.stage import Stage, stage
 
 HOUR, DAY = 3_600.0, 86_400.0
-KEYS = ("refused", "dead", "expiring", "behind")
+KEYS = ("refused", "dead", "expiring", "behind", "linked")
 SCOPES = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Logs",
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-empty",
@@ -45,6 +45,11 @@ def live_through(folder: Path, days: int, dead: int, step: Callable[[str], None]
             azure.add_cluster(f"dead-{number:03}", key=azure.pinned("contoso", "dead"))
         for key in ("la-cmk", "refused", "expiring", "behind"):
             azure.add_cluster(f"on-{key}", key=azure.pinned("contoso", key))
+        linked = azure.pinned("contoso", "linked")
+        account = azure.storage_account("saved")
+        azure.encrypt(account, linked.vault_uri, linked.name, linked.version)
+        workspace = azure.add_workspace("ws-linked", azure.add_cluster("on-linked", key=linked))
+        workspace.linked_accounts["Query"] = [account.resource_id]
 
     behaviour = Behaviour(update_seconds=2_400, retry_after=30)
     with stage(folder, behaviour=behaviour, build=build, settings=SETTINGS) as story:
@@ -72,7 +77,7 @@ def _incidents(story: Stage, days: int) -> list[tuple[float, Callable[[], object
     """What happens, and how many seconds after the beginning."""
     azure, vault = story.azure, story.azure.vault("contoso")
     of = {cluster.name: cluster for cluster in azure.arm.clusters.values()}
-    old = vault.keys["la-cmk"].newest.version
+    old, left = (vault.keys[key].newest.version for key in ("la-cmk", "linked"))
 
     def locked(work: Callable[[], object]) -> Callable[[], None]:
         def do() -> None:
@@ -94,14 +99,17 @@ def _incidents(story: Stage, days: int) -> list[tuple[float, Callable[[], object
         (1 * HOUR, story.rotate),
         (2 * HOUR, lambda: story.rotate(key="refused")),
         (3 * HOUR, locked(lambda: vault.disable("dead"))),
+        (4 * HOUR, lambda: story.rotate(key="linked")),
         (5 * HOUR, locked(lambda: vault.disable("la-cmk", old))),
         (7 * HOUR, locked(lambda: vault.enable("la-cmk", old))),
+        (8 * HOUR, locked(lambda: vault.disable("linked", left))),  # which the account is still on
         (9 * HOUR, locked(lambda: vault.disable("la-cmk", old))),
         (11 * HOUR, locked(lambda: vault.enable("la-cmk", old))),
         (12 * HOUR, story.host.restart),
         (14 * HOUR, locked(lambda: updates_take(4 * HOUR))),
         (15 * HOUR, lambda: story.rotate(key="behind")),
         (20 * HOUR, locked(lambda: updates_take(2_400))),
+        (26 * HOUR, locked(lambda: vault.enable("linked", left))),
         (30 * HOUR, locked(lambda: vault.enable("dead"))),
         ((days - 1) * DAY - 6 * HOUR, locked(lambda: azure.rights.allow(FUNCTION, WRITE, refused))),
         ((days - 1) * DAY - 5 * HOUR, lambda: story.ask_for_visit(of["on-refused"])),

@@ -217,9 +217,9 @@ class Query:
             case ["ElementExpression", whole, ["BracketedExpression", _, place, _]]:
                 value, at = self.value(whole), self.value(place)
                 return lambda row: kusto_functions.element(value(row), at(row))
-            case ["InExpression", left, "in", ["ExpressionList", _, items, _]]:
+            case ["InExpression" | "NotInExpression" as kind, left, _, ["ExpressionList", _, items, _]]:
                 value, among = self.value(left), [self.value(one) for one in elements(items)]
-                return lambda row: value(row) in [one(row) for one in among]
+                return lambda row: (value(row) in [one(row) for one in among]) is (kind == "InExpression")
         raise NotImplementedError(node)
 
     def call(self, name: str, values: list[Value]) -> Value:

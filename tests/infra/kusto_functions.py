@@ -12,6 +12,15 @@ def _null_in_null_out(work: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values: None if any(value is None for value in values) else work(*values)
 
 
+def _equal(one: Any, other: Any) -> bool | None:
+    """Of two nulls nobody knows; one null is no other value ("null values" in the language's reference)."""
+    return None if one is None and other is None else one == other
+
+
+def _not_equal(one: Any, other: Any) -> bool | None:
+    return None if one is None and other is None else one != other
+
+
 def place(value: Any) -> tuple[bool, Any]:
     """For sorting: null comes before everything else."""
     return (value is not None, value)
@@ -94,6 +103,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isnotempty": lambda value: value is not None and value != "",
     "isnotnull": lambda value: value is not None,
     "isnull": lambda value: value is None,
+    "not": _null_in_null_out(lambda value: not value),
     "parse_json": _parse_json,
     "round": _null_in_null_out(round),
     "set_has_element": _set_has_element,
@@ -111,12 +121,12 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "AddExpression": _null_in_null_out(lambda one, other: one + other),
     "ContainsExpression": lambda text, part: part.lower() in text.lower(),
     "DivideExpression": _null_in_null_out(lambda one, other: one / other),
-    "EqualExpression": _null_in_null_out(lambda one, other: one == other),
+    "EqualExpression": _equal,
     "EqualTildeExpression": lambda one, other: one.lower() == other.lower(),
     "GreaterThanExpression": _null_in_null_out(lambda one, other: one > other),
     "GreaterThanOrEqualExpression": _null_in_null_out(lambda one, other: one >= other),
     "LessThanExpression": _null_in_null_out(lambda one, other: one < other),
-    "NotEqualExpression": _null_in_null_out(lambda one, other: one != other),
+    "NotEqualExpression": _not_equal,
     "StartsWithCsExpression": lambda text, start: text.startswith(start),
     "StartsWithExpression": lambda text, start: text.lower().startswith(start.lower()),
     "SubtractExpression": _null_in_null_out(lambda one, other: one - other),

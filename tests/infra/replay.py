@@ -38,6 +38,7 @@ INCIDENTS = frozenset(
         "old-version-disabled-early",
         "rotation-failed",
         "update-overdue",
+        "cluster-attention",
         "silent",
         "scope-failed",
         "key-expiring",
@@ -283,7 +284,7 @@ def main() -> int:
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        days = live_through(Path(folder), options.days, options.clusters - 4, say)
+        days = live_through(Path(folder), options.days, options.clusters - 5, say)
     say(f"{len(days.lines)} lines")
     watched = replayed(days, arriving(days.lines, 1))
     for (rule, about), counts in sorted(calls(watched).items()):

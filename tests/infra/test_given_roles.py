@@ -64,7 +64,10 @@ def test_what_the_check_wants_of_a_role_is_what_our_own_allows() -> None:
     ]
     for needed, role in zip(wanted.values(), (one for one in own if one.type == ROLES), strict=True):
         (allowed,) = role.properties["permissions"]
-        assert (list(needed.actions), list(needed.data_actions)) == (allowed["actions"], allowed["dataActions"])
+        assert ([*needed.actions, *needed.wished], list(needed.data_actions)) == (
+            allowed["actions"],
+            allowed["dataActions"],
+        )
 
 
 def test_connecting_gives_the_roles_on_and_removes_our_own(connected: Stage) -> None:
@@ -129,3 +132,18 @@ def test_a_name_is_no_guid_and_one_role_cannot_be_given_twice_at_one_place(with_
     both = GIVEN | {"OPERATION_ROLE_ID": CLUSTERS}
     assert "are one role" in the_one(with_roles, **both)
     with_roles.check(FIRST | both | {"CLUSTER_SCOPES": KEYS})
+
+
+def test_a_role_of_before_that_shows_no_linked_storage_stops_nothing(
+    with_roles: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The app does all else with it, and says what it cannot tell."""
+    clusters, workspaces = (f"Microsoft.OperationalInsights/{one}" for one in ("clusters", "workspaces"))
+    of_before = [f"{clusters}/read", f"{clusters}/write", given_roles.OPERATIONS, f"{workspaces}/read"]
+    for subscription in (SUBSCRIPTION, OTHER):
+        add(with_roles, subscription, CLUSTERS, actions=of_before)
+    with_roles.check(FIRST | GIVEN)
+    assert (
+        f"CLUSTER_ROLE_ID: the role 'Role a' does not allow {workspaces}/linkedStorageAccounts/read"
+        in capsys.readouterr().out
+    )

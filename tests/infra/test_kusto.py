@@ -24,7 +24,10 @@ def run(text: str, **tables: list[Row]) -> list[Row]:
     ("text", "rows"),
     [
         ("T | where Size > 1 | project Name", [{"Name": "a"}]),
-        ("T | where Size != 1 | project Name", [{"Name": "a"}]),
+        ("T | where Size != 1 | project Name", [{"Name": "a"}, {"Name": "A"}]),
+        ("T | where Size == 1 | project Name", [{"Name": "b"}]),
+        ("T | where Size != not_there or Size == not_there | project Name", [{"Name": "a"}, {"Name": "b"}]),
+        ("T | where (Size == 1) == false | project Name", [{"Name": "a"}, {"Name": "A"}]),
         ("T | where not_there == '' or Size == 1 | project Name", [{"Name": "b"}]),
         ("T | summarize N = count(), Most = max(Size), Names = dcount(tolower(Name))", [{"N": 3, "Most": 2, "Names": 2}]),
         ("T | where Size > 9 | summarize N = count(), arg_max(At, Name)", [{"N": 0, "At": None, "Name": None}]),

@@ -105,6 +105,10 @@ def lose_a_visit(story: Stage) -> None:
         story.account.queues.put(QUEUE, base64.b64encode(lost.encode()).decode())
     for wanted in ("visit.failed", "visit.lost"):
         wait_for(story, wanted)
+    story.run("on_reconcile")
+    story.until(
+        lambda: [one for one in story.lines("cluster.attention") if "recorded" in one], "a call without the table"
+    )
 
 
 @pytest.fixture(scope="module")

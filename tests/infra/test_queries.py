@@ -97,6 +97,22 @@ def test_the_alerts_on_what_is_said_of_clusters_share_out_all_reasons() -> None:
     assert len(asked) == 4
 
 
+def test_a_section_of_the_runbook_names_the_reasons_that_its_alert_is_called_for() -> None:
+    """Another alert's reasons only with that alert's name beside them."""
+    query = kusto.Query(queries.trees({"": queries.of_files()["alert-attention"].text})[""])
+    rule_of = {str(one): query(NOW, {"AppTraces": [called(one)]})[0]["Rule"] for one in Reason}
+    alerts = RUNBOOK.read_text(encoding="utf-8").partition("## Alerts")[2].partition("## Reasons")[0]
+    sections = {text.partition("\n")[0]: text for text in re.split(r"^### ", alerts, flags=re.MULTILINE)[1:]}
+    named = 0
+    for alert, text in sections.items():
+        for sentence in re.split(r"(?<=[.:])\s", text):
+            elsewhere = set(re.findall(r"\*([a-z-]+)\*", sentence)) & sections.keys()
+            reasons = [one for one in re.findall(r"`([a-z-]+)`", sentence) if one in rule_of]
+            named += len(reasons)
+            assert {rule_of[one] for one in reasons} <= (elsewhere or {alert}), sentence
+    assert named > 10
+
+
 def called(reason: Reason) -> dict[str, object]:
     line = {"event": "cluster.attention", "clusterId": "/a/b/c", "reason": str(reason), "since": NOW.isoformat()}
     return {"TimeGenerated": NOW, "Message": json.dumps(line), "SeverityLevel": 3}

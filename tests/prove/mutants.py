@@ -132,8 +132,8 @@ MUTANTS = (
     Mutant(
         "a version in use that nobody knows is no hindrance",
         "decisions/key_rules.py",
-        "if observation.in_use is not None:",
-        "if True:",
+        'return _unlisted(observation, observation.cluster.key_version, "which the cluster uses")',
+        "return None",
         "an update is sent around a version in use that is not known",
     ),
     Mutant(

@@ -27,9 +27,9 @@ PROPAGATION_SECONDS = 330 / SPEED
 class Desk:
     """A playground, and whoever is called at it: the log and a shell, nothing else."""
 
-    def __init__(self, terminal: Terminal, azure_cli: Path) -> None:
+    def __init__(self, terminal: Terminal, commands: Path) -> None:
         self.terminal = terminal
-        paths = (str(Path(sys.executable).parent), str(azure_cli), os.environ["PATH"])
+        paths = (str(Path(sys.executable).parent), str(commands), os.environ["PATH"])
         self.environment = terminal.environment() | {"PATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
 
     def lines(self) -> list[dict[str, object]]:
@@ -102,12 +102,16 @@ def run(desk: Desk, case: Case) -> float:
     return time.monotonic() - began
 
 
-def azure_cli(folder: Path) -> Path:
-    """A folder with `az` alone. The environment's own script names its Python by a path, which may not hold a blank."""
+def commands(folder: Path) -> Path:
+    """A folder with what is pasted. An environment's own script names its Python by a path, which may not hold a blank."""
     folder.mkdir()
-    script = folder / "az"
-    script.write_text(f'#!/bin/sh\nexec "{AZURE_CLI / "python"}" -m azure.cli "$@"\n', encoding="utf-8")
-    script.chmod(0o755)
+    for name, python, module in (
+        ("az", AZURE_CLI / "python", "azure.cli"),
+        ("cmk-rotation", Path(sys.executable), "cmk_rotation"),
+    ):
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec "{python}" -m {module} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
     return folder
 
 
@@ -117,7 +121,7 @@ def main() -> int:
         print("'make az-cli' installs what this needs")  # noqa: T201 - as above
         return 1
     with tempfile.TemporaryDirectory() as folder, started(Path(folder), "--speed", str(SPEED)) as terminal:
-        desk = Desk(terminal, azure_cli(Path(folder) / "azure-cli"))
+        desk = Desk(terminal, commands(Path(folder) / "pasted"))
         desk.shell("az login --identity")
         wanted = sys.argv[1:]
         cases = [case for case in CASES if not wanted or any(word in case.title for word in wanted)]

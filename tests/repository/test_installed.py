@@ -12,7 +12,17 @@ ROOT = Path(__file__).parent.parent.parent
 def test_the_wheel_holds_the_command_with_its_page(tmp_path: Path) -> None:
     """Built and installed without a network: setuptools, and what the command imports, are this environment's."""
     uv = [sys.executable, "-m", "uv", "--offline", "--no-cache", "--quiet"]
-    built = [*uv, "build", "--wheel", "--no-build-isolation", "--out-dir", str(tmp_path), str(ROOT)]
+    built = [
+        *uv,
+        "build",
+        "--python",
+        sys.executable,
+        "--wheel",
+        "--no-build-isolation",
+        "--out-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(built, check=True, env={**os.environ, "VIRTUAL_ENV": sys.prefix})
     (wheel,) = tmp_path.glob("*.whl")
     venv.create(tmp_path / "there", with_pip=False)

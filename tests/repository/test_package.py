@@ -1,9 +1,7 @@
 """What is deployed, and what the documents say of it, is what is there."""
 
 import json
-import os
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -26,6 +24,7 @@ from simulator.operationalinsights.behaviour import (
     Outcome,
 )
 from simulator.wire.faults import FaultKind
+from tools import release
 
 ROOT = Path(__file__).parent.parent.parent
 DECISIONS = ROOT / "docs/decisions"
@@ -58,16 +57,9 @@ def deployed() -> set[str]:
 # --- the package --------------------------------------------------------------------------------------------------------
 
 
-def test_exactly_the_app_is_deployed(tmp_path: Path) -> None:
-    """Git itself reads .funcignore, over all files that are here, in the name of a repository that holds none of them."""
-    repository = tmp_path / "empty.git"
-    # A hook, or a rebase that runs these tests, names its own repository.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    subprocess.run(["git", "init", "--quiet", "--bare", repository], env=env, check=True)  # noqa: S607 - wherever git is
-    listing = ["git", f"--git-dir={repository}", f"--work-tree={ROOT}", "ls-files", "--others", "-z"]
-    listing.append("--exclude-from=.funcignore")
-    kept = subprocess.run(listing, cwd=ROOT, env=env, check=True, capture_output=True).stdout
-    assert set(filter(None, kept.decode().split("\0"))) == deployed()
+def test_exactly_the_app_is_deployed() -> None:
+    """Over all files that are here, whoever put them there."""
+    assert set(release.app_files()) == deployed()
 
 
 def test_a_tool_that_matches_only_from_the_start_deploys_the_same() -> None:

@@ -1,17 +1,21 @@
 """The README tells the truth: its tables are complete, its links lead somewhere, its commands are run by tests."""
 
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from cmk_rotation.cli import plain, tables
 from cmk_rotation.config.settings import SETTINGS
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.remedies import REMEDIES
-from cmk_rotation.domain.vocabulary import Reason
+from cmk_rotation.domain.vocabulary import Reason, Stage
 from cmk_rotation.preflight import checks
 from cmk_rotation.preflight.cluster_checks import identity_may_use_the_key
 from cmk_rotation.preflight.key_checks import its_events_reach_the_app
 from cmk_rotation.preflight.seen import Details
 from tests.unit.preflight.things import seen_cluster, seen_vault
+from tests.unit.support.builders import cluster_id, over, status
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
@@ -84,6 +88,37 @@ def test_the_output_that_the_readme_shows_is_what_the_checks_say() -> None:
         assert found is not None
         assert f"{found.message} ({found.eyes})\n" in README
         assert re.search(re.escape(found.remedy or "").replace("ID", "[0-9a-f-]{36}"), README)
+
+
+def test_the_tables_that_the_readme_shows_are_those_that_status_prints() -> None:
+    def at(time: str) -> datetime:
+        return datetime.fromisoformat(f"2026-11-26T{time}+00:00")
+
+    payments = status(
+        cluster_id=cluster_id("payments"), key_version="b85eed84" * 4, newest_version="b85eed84" * 4, since=at("08:41")
+    )
+    archive = replace(
+        payments,
+        cluster_id=cluster_id("archive"),
+        key_version="d220e0fd" * 4,
+        held=True,
+        reason=Reason.ON_HOLD,
+        since=at("08:25"),
+    )
+    fraud = over(
+        Stage.SUCCEEDED,
+        Reason.UPDATE_CONFIRMED,
+        cluster_id=cluster_id("fraud"),
+        key_name="fraud-cmk",
+        from_version="9b92d048" * 4,
+        to_version="8c31e7a4" * 4,
+        started_at=at("08:50:14"),
+        finished_at=at("09:06:32"),
+        keep_old_version_until=at("09:06:32") + timedelta(days=1),
+    )
+    shown = plain.text([*tables.clusters([payments, archive]), *tables.rotations([fraud])]).splitlines()
+    lines = {" ".join(line.split()) for line in README.splitlines()}
+    assert [line for line in shown if " ".join(line.split()) not in lines] == [tables.KEPT.text]
 
 
 def test_the_number_of_checks_is_that_of_the_readme() -> None:

@@ -1,7 +1,10 @@
 """What surrounds the code: workflows, make, and the files that people look for."""
 
 import json
+import os
 import re
+import subprocess
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from tests.infra.bicep import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEPLOY = ROOT / ".github/workflows/azure-dev.yml"
-TOOLS = ["azurite", "kusto"]
+TOOLS = ["azurite", "browser", "kusto"]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -34,7 +37,52 @@ def test_a_workflow_pins_its_actions_by_commit_and_may_do_little(path: Path) -> 
 def test_ci_runs_everything_and_the_bicep_compiler() -> None:
     jobs = read(ROOT / ".github/workflows/ci.yml")["jobs"]
     runs = {step["run"] for job in jobs.values() for step in job["steps"] if "run" in step}
-    assert runs == {".ci/run", "make infra-verify"}
+    assert runs == {".ci/run", "make infra-verify", "make audit"}
+
+
+def test_both_pythons_are_tested_and_have_one_lock_that_is_proved_good_for_each() -> None:
+    pythons = read(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert pythons == re.findall(r"3\.\d+", makefile.split("\nrequirements-check:")[1].split("; do", 1)[0])
+    assert (ROOT / ".python-version").read_text(encoding="utf-8").strip() == pythons[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == f">={pythons[0]}"
+
+
+def test_what_is_audited_and_kept_fresh_is_every_lock_that_there_is() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\naudit:")[1].split("\n\n")[0]
+    audited = {path for word in recipe.split("for lock in ")[1].split(";")[0].split() for path in ROOT.glob(word)}
+    updates = read(ROOT / ".github/dependabot.yml")["updates"]
+    fresh = {(update["package-ecosystem"], place) for update in updates for place in update.get("directories") or ["/"]}
+    npm = {("npm", f"/{lock.parent.relative_to(ROOT)}") for lock in ROOT.glob("tools/*/package-lock.json")}
+    pip = {("pip", "/" + "/".join(lock.relative_to(ROOT).parts[:-1])) for lock in audited}
+    assert audited == {*ROOT.glob("requirements*.txt"), *ROOT.glob("tools/*/requirements.txt")}
+    assert fresh == npm | pip | {("github-actions", "/")}
+    assert "pip_audit --strict" in recipe, "what the database does not know would pass"
+
+
+def test_only_the_job_that_drafts_a_release_may_write_and_it_runs_nothing_from_a_package_index() -> None:
+    jobs = {(path.name, name): job for path in WORKFLOWS for name, job in read(path)["jobs"].items()}
+    assert [name for name, job in jobs.items() if "permissions" in job] == [("release.yml", "draft")]
+    draft = jobs["release.yml", "draft"]
+    assert draft["permissions"] == {"contents": "write"}
+    assert [step["run"].split()[0] for step in draft["steps"] if "run" in step] == ["sha256sum", "gh"]
+    assert [step["uses"].split("@")[0] for step in draft["steps"] if "uses" in step] == ["actions/download-artifact"]
+
+
+def test_a_release_is_drafted_of_what_was_tested() -> None:
+    build = read(ROOT / ".github/workflows/release.yml")["jobs"]["build"]["steps"]
+    tag, *commands = [step["run"] for step in build if "run" in step]
+    assert commands == [".ci/run", "make release"]
+    assert build[-1]["with"] == {"name": "release", "path": "build/release", "if-no-files-found": "error"}
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert read(ROOT / "azure.yaml")["metadata"]["template"] == f"cmk-rotation@{version}"
+    for name, code in ((f"v{version}", 0), ("v9.9.9", 1)):
+        env = {"PATH": os.environ["PATH"], "GITHUB_REF_NAME": name}
+        assert (
+            subprocess.run(["/bin/sh", "-c", tag], cwd=ROOT, env=env, capture_output=True, check=False).returncode
+            == code
+        )
 
 
 def test_only_the_deploy_workflow_may_sign_in() -> None:
@@ -123,6 +171,18 @@ def test_a_file_that_people_look_for_is_there_and_its_links_lead_somewhere(name:
     file = ROOT / name
     links = re.findall(r"\]\((?!https?:)([^)#]+)", file.read_text(encoding="utf-8"))
     assert [link for link in links if not (file.parent / link).exists()] == []
+
+
+def test_each_section_of_the_runbook_that_the_app_names_is_there() -> None:
+    app = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "cmk_rotation").rglob("*")
+        if path.suffix in {".py", ".html"}
+    )
+    named = {*re.findall(r"runbook\.md#([\w-]+)", app), *re.findall(r"section `([^`]+)`", app)}
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/runbook.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"silent", "poison-messages"} <= named
+    assert named - {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings} == set()
 
 
 def test_issue_templates_are_forms() -> None:

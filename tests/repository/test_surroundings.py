@@ -225,7 +225,7 @@ def test_without_a_python_make_says_how_to_get_one(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 2
-        assert done.stdout.decode().startswith(f"Python 3.13 is needed, and {why}.\n")
+        assert done.stdout.decode().startswith(f"Python 3.13 or 3.14 is needed, and {why}.\n")
         assert b"https://www.python.org/downloads" in done.stdout
         assert not (folder / ".venv" / "made").exists()
 

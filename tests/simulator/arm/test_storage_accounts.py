@@ -6,6 +6,7 @@ import pytest
 from azure.identity import ManagedIdentityCredential
 
 from simulator.azure import FUNCTION, Azure
+from simulator.keyvault.vaults import Network
 from simulator.storage.accounts import StorageAccount
 from tests.simulator.calling import Caller
 
@@ -87,6 +88,37 @@ def test_a_key_that_the_account_may_not_use_is_refused(azure: Azure, account: St
     assert caller("PATCH", url(account), body)["error"]["code"] == "InvalidRequestPropertyValue"
     assert shown(caller, account) == {"keySource": "Microsoft.Storage"}
     assert "error" not in caller("PATCH", url(account), {"tags": {}})
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"purge_protection": False}, "KeyVaultPolicyError"),
+        ({"network": Network.PERIMETER}, "KeyVaultAuthenticationFailure"),
+        ({"network": Network.FIREWALL, "trusted_services": False}, "KeyVaultAuthenticationFailure"),
+        ({"enabled": False}, "KeyVaultAuthenticationFailure"),
+        ({"expires": -1}, "KeyVaultAuthenticationFailure"),
+        ({"not_before": DAY}, "KeyVaultAuthenticationFailure"),
+    ],
+)
+def test_what_no_cluster_could_be_given_no_account_is(
+    azure: Azure, account: StorageAccount, caller: Caller, change: dict[str, Any], code: str
+) -> None:
+    vault, now = azure.vault("contoso"), int(azure.clock.timestamp())
+    for name, value in change.items():
+        if hasattr(vault, name):
+            setattr(vault, name, value)
+        else:
+            vault.set_attributes("la-cmk", **{name: value if name == "enabled" else now + value})
+    assert given(caller, account)["error"]["code"] == code
+    assert shown(caller, account) == {"keySource": "Microsoft.Storage"}
+
+
+def test_an_account_has_its_keys_where_it_lies_and_nowhere_else(account: StorageAccount, caller: Caller) -> None:
+    here = f"https://management.azure.com{account.resource_id}"
+    elsewhere = here.replace("/resourceGroups/", "/resourceGroups/not-")
+    assert "keys" in caller("POST", f"{here}/listKeys?api-version=2021-04-01")
+    assert caller("POST", f"{elsewhere}/listKeys?api-version=2021-04-01")["error"]["code"] == "ResourceNotFound"
 
 
 def test_reading_and_writing_are_rights_of_their_own(azure: Azure, account: StorageAccount, caller: Caller) -> None:

@@ -3,6 +3,7 @@
 An `az` that writes down how it was called stands in for the Azure CLI of somebody who is signed in to the real Azure.
 """
 
+import json
 import os
 import shlex
 import subprocess
@@ -58,18 +59,25 @@ class Desk:
         return self.calls.read_text(encoding="utf-8").splitlines() if self.calls.exists() else []
 
 
-@pytest.fixture(params=["nothing is up", "it died", "no packages", "no such person"])
-def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
-    if request.param == "no packages":
-        return Desk(tmp_path, (sys.executable, "-S"))
-    made = Desk(tmp_path)
-    if request.param == "it died":
-        with started(tmp_path / "playground", "--without-app") as terminal:
-            notice = (terminal.folder / "running.json").read_text(encoding="utf-8")
-        # Its number may belong to another process by now, such as this one.
-        text = notice.replace(f'"pid": {terminal.process.pid}', f'"pid": {os.getpid()}')
-        (terminal.folder / "running.json").write_text(text, encoding="utf-8")
-    return made
+@pytest.fixture(params=["nothing is up", "it died", "another version's is up", "no packages", "no such person"])
+def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    python = (sys.executable, *(["-S"] if request.param == "no packages" else []))
+    made, notice = Desk(tmp_path, python), tmp_path / "playground" / "running.json"
+    match request.param:
+        case "it died":
+            with started(tmp_path / "playground", "--without-app") as terminal:
+                text = notice.read_text(encoding="utf-8")
+            # Its number may belong to another process by now, such as this one.
+            text = text.replace(f'"pid": {terminal.process.pid}', f'"pid": {os.getpid()}')
+            notice.write_text(text, encoding="utf-8")
+            yield made
+        case "another version's is up":
+            with started(tmp_path / "playground", "--without-app"):
+                text = notice.read_text(encoding="utf-8")
+                notice.write_text(text.replace('"operator"', '"owner"'), encoding="utf-8")
+                yield made
+        case _:
+            yield made
 
 
 @pytest.mark.parametrize(
@@ -97,6 +105,16 @@ def test_who_goes_on_all_the_same_has_no_way_out_and_no_sign_in(desk: Desk) -> N
     folder, proxy, direct, words = call.split("|")
     assert (proxy, direct, words) == (DEAD_PROXY, "", "keyvault key rotate")
     assert folder == str(ROOT / ".playground/azure-cli-nobody")
+
+
+def test_a_defect_leaves_no_way_out_either(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.playground.mkdir()
+    notice = {"pid": "a word", "port": 1, "key": "", "environments": {}, "commands": ""}
+    (desk.playground / "running.json").write_text(json.dumps(notice), encoding="utf-8")
+    done = desk.types(f"{ENV} && az keyvault key rotate")
+    assert "TypeError" in done.stderr, "and it is there to be reported"
+    assert (done.returncode, desk.called()) == (1, [])
 
 
 def test_a_python_without_the_packages_says_which_one_has_them(tmp_path: Path) -> None:

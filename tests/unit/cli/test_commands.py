@@ -1,9 +1,12 @@
 """What commands say, and with which exit code: 0 only if every cluster is known to be as it should be."""
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,7 @@ from tests.unit.support.builders import (
     KEY,
     MINUTE,
     NOW,
+    REFUSED,
     SCOPE,
     UNAVAILABLE,
     V2,
@@ -158,6 +162,51 @@ def test_a_cluster_that_was_listed_and_then_is_gone_is_asked_for_once_more(monke
     assert planned(fakes, monkeypatch) == 69
 
 
+@pytest.mark.parametrize("command", [["visit", "law-one"], ["preflight", "--cluster", "law-one"]])
+def test_a_cluster_that_nobody_could_list_is_not_called_out_of_scope(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    signed_in(fakes, monkeypatch)
+    fakes.clusters.scope_failures = {SCOPE: UNAVAILABLE}
+    assert main(command) == 69
+    assert f"{SCOPE.text} could not be listed (CodeUnavailable: it is unavailable)" in capsys.readouterr().err
+    fakes.clusters.scope_failures = {}
+    fakes.clusters.unreadable = (UnreadableEntry("an entry without an id", "not the id of a cluster"),)
+    fakes.clusters.stored.clear()
+    assert main(command) == 69
+    assert "an entry without an id cannot be read: not the id of a cluster" in capsys.readouterr().err
+    fakes.clusters.unreadable = ()
+    assert main(command) == 64
+    assert "'law-one' is no cluster in scope" in capsys.readouterr().err
+    assert not fakes.requests.requested
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/home/me/.local/bin/cmk-rotation", "cmk-rotation"), ("/src/cmk_rotation/__main__.py", "python -m cmk_rotation")],
+)
+def test_what_is_printed_to_be_run_runs_where_it_is_printed(
+    path: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed_in(Fakes(), monkeypatch)
+    monkeypatch.setattr(sys, "argv", [path])
+    assert main(["visit", CLUSTER.text]) == 0
+    assert f"`{name} status --watch` shows" in capsys.readouterr().out
+    names = ("CLUSTER_SCOPES", "MODE", "AzureWebJobsStorage__accountName")
+    file = tmp_path / "my settings.json"
+    file.write_text(json.dumps({"Values": {one: os.environ[one] for one in names}}), encoding="utf-8")
+    for one in names:
+        monkeypatch.delenv(one)
+    assert main(["visit", CLUSTER.text, "--settings", str(file)]) == 0
+    assert f"`{name} status --watch --settings '{file}'` shows" in capsys.readouterr().out
+    assert main(["visit", CLUSTER.text]) == 78
+    assert "or take them from the app: --app ID" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert capsys.readouterr().out.startswith(f"usage: {name} ")
+
+
 FORGED = "\x1b]0;owned\x07\x1b[2Jall is well\x9b8m\r\nlaw-two  la-cmk"
 """A message that somebody else put into the table."""
 
@@ -223,6 +272,31 @@ def test_one_that_was_called_for_first_and_tried_again_last_is_the_newest(
     assert main(["status", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["rotations"]
     assert [rotation["toVersion"] for rotation in found] == [V2, V3]
+
+
+def test_a_failure_from_before_the_last_try_is_mended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second version and then the third are refused, the third is disabled, and the second is tried again."""
+    fakes = Fakes()
+    fakes.clusters.refuses = REFUSED
+    moved(fakes)
+    fakes.keys.listed[KEY] = (version(), version(V2), version(V3))
+    moved(fakes)
+    fakes.clusters.refuses = None
+    fakes.keys.listed[KEY] = (version(), version(V2), version(V3, enabled=False))
+    fakes.run(DAY)
+    ended = {one.to_version: one.stage for one in fakes.records.rotations.values()}
+    assert ended == {V2: Stage.SUCCEEDED, V3: Stage.FAILED}
+    signed_in(fakes, monkeypatch)
+    assert main(["status", "--watch"]) == 0
+    assert V3[:8] not in capsys.readouterr().out, "without a terminal it tells of the last rotation alone"
+    assert main(["status"]) == 0
+    assert "what to do" not in capsys.readouterr().out
+    assert main(["report"]) == 0
+    page = capsys.readouterr().out
+    assert re.search(r">0</b> failed rotations, not mended", page)
+    assert re.search(r"Failures that are not mended</h2>\s*<p>None", page)
 
 
 @pytest.mark.parametrize(("wanted", "rows"), [(CLUSTER.text, 2), ("law-one", 13)])

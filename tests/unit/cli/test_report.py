@@ -14,8 +14,9 @@ import pytest
 from cmk_rotation.cli.commands import main
 from cmk_rotation.domain.azure_resources import AccountKey, OperationError
 from cmk_rotation.domain.cluster_record import LinkedStorage
-from cmk_rotation.domain.identifiers import StorageId
-from cmk_rotation.domain.rotation import Step
+from cmk_rotation.domain.identifiers import Key, StorageId
+from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import KeyMode, Reason, Stage
 from tests.unit.cli.browser import look
 from tests.unit.cli.sign_in import signed_in
@@ -125,6 +126,42 @@ def on_record(fakes: Fakes) -> None:
     fakes.records.steps = [Step("waiting", NOW - HOUR, busy), Step("finished", NOW, succeeded)]
 
 
+def test_the_page_tells_of_the_poison_queue_and_that_it_could_not_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes = Fakes()
+    signed_in(fakes, monkeypatch)
+    assert main(["report"]) == 0
+    assert "cluster-visits-poison" not in capsys.readouterr().out
+    fakes.requests.poison = PoisonQueue(2)
+    assert main(["report"]) == 0
+    assert '<p class="bad">2 messages lie in the queue cluster-visits-poison: see docs/' in capsys.readouterr().out
+    fakes.effects.failing_names = frozenset({"poison_queue"})
+    assert main(["report"]) == 0
+    assert '<p class="waiting">What lies in the queue cluster-visits-poison could not' in capsys.readouterr().out
+
+
+def test_each_row_is_read_a_few_times_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes = Fakes()
+    for number in range(200):
+        ended = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, cluster_id=cluster_id(f"law-{number}"))
+        fakes.records.put(ended)
+        fakes.records.steps += [
+            Step("waiting", NOW, replace(ended, reason=Reason.CLUSTER_BUSY)),
+            Step("end", NOW, ended),
+        ]
+    signed_in(fakes, monkeypatch)
+    reads: list[Rotation] = []
+
+    def key(one: Rotation) -> Key | None:
+        reads.append(one)
+        return Key.of(one.key_vault_uri, one.key_name)
+
+    monkeypatch.setattr(Rotation, "key", property(key))
+    assert main(["report"]) == 0
+    assert len(reads) < 10 * len(fakes.records.steps)
+
+
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The page about them."""
@@ -183,7 +220,7 @@ def test_the_page_says_what_is_asked_of_it(page: Path) -> None:
 
 
 def test_it_goes_to_standard_output_or_as_json_to_a_machine(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fakes = Fakes()
     on_record(fakes)
@@ -193,8 +230,13 @@ def test_it_goes_to_standard_output_or_as_json_to_a_machine(
     assert out.startswith("<!DOCTYPE html>")
     assert out.isascii()
     assert err == ""
-    assert main(["report", "--json", "--since", "2026-03-01T11:55"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    words = ["report", "--json", "--since", "2026-03-01T11:55"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    file = tmp_path / "report.json"
+    assert main([*words, "--output", str(file)]) == 0
+    assert (file.read_text(encoding="ascii"), capsys.readouterr().out) == (text, f"The record is {file}.\n")
+    told = json.loads(text)
     assert {*told} == {"clusters", "rotations", "history", "poisonMessages"}
     assert [step["step"] for step in told["history"]] == ["finished"]
 

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.unit.support.builders import (
 )
 
 
-def shown(part: Callable[..., list[Part]], *about: Any) -> str:
+def shown(part: Callable[..., Iterable[Part]], *about: Any) -> str:
     return plain.text(part(*about))
 
 

@@ -1,14 +1,27 @@
 """The product reads a schedule as the host does: one table of cases holds both."""
 
+from datetime import datetime, timedelta
+from itertools import islice
+
 import pytest
 
-from cmk_rotation.config.ncrontab import problem_of
+from cmk_rotation.config.ncrontab import problem_of, runs_before
 from tests.ncrontab_cases import IN_ERROR, NEVER, UNDERSTOOD, Case
 
 
 @pytest.mark.parametrize("case", [case for case in UNDERSTOOD if not case.span], ids=lambda case: case.text)
 def test_what_the_host_understands_is_taken(case: Case) -> None:
     assert problem_of(case.text) is None
+
+
+@pytest.mark.parametrize("case", [case for case in UNDERSTOOD if not case.span], ids=lambda case: case.text)
+def test_when_it_came_is_known_as_the_host_does(case: Case) -> None:
+    assert case.first is not None
+    assert case.second is not None
+    first, second = (datetime.fromisoformat(f"{at}+00:00") for at in (case.first, case.second))
+    came = runs_before(case.text, second + timedelta(seconds=1))
+    assert list(islice(came, 2)) == [second, first]
+    assert next(runs_before(case.text, second)) == first
 
 
 @pytest.mark.parametrize("case", [case for case in UNDERSTOOD if case.span], ids=lambda case: case.text)

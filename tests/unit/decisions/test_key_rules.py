@@ -51,7 +51,7 @@ def decided(seen: Observation) -> Decision:
     return decision
 
 
-USED, LED_TO = "which the cluster uses", "to which an update is under way"
+USED, LED_TO = "which the cluster uses", "which the cluster is to use"
 
 
 @pytest.mark.parametrize(

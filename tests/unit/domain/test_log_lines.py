@@ -79,6 +79,8 @@ STORAGE = LinkedStorage(
     looked_at=NOW,
     account_key=AccountKey(VAULT, KEY_NAME, V1, V2),
     newest_version=V3,
+    called_for=Reason.STORAGE_KEY_DISABLED,
+    called_at=NOW,
 )
 OF_ACCOUNT = {
     "clusterId": CLUSTER.text,
@@ -203,6 +205,9 @@ INFO, WARNING, ERROR, DEBUG = logging.INFO, logging.WARNING, logging.ERROR, logg
                 "versionInUse": V2,
                 "newestVersion": V3,
                 "reason": Reason.STORAGE_BEHIND,
+                "attentionReason": Reason.STORAGE_KEY_DISABLED,
+                "attentionSince": NOW,
+                "remedy": "Move it.",
             },
         ),
         (
@@ -333,7 +338,10 @@ def test_a_storage_account_of_which_nothing_is_known_has_its_names_alone() -> No
     }
     assert (bare.is_unread, STORAGE.is_unread) == (True, False)
     assert not replace(bare, reason=Reason.STORAGE_UNLINKED).is_unread
+    called = replace(bare, called_for=bare.reason, called_at=NOW)
+    assert lines.storage_status(called).fields["attentionSince"] == SINCE
     told = lines.storage_status(bare).fields
+    assert [told[name] for name in ("attentionReason", "attentionSince", "remedy")] == [None] * 3
     assert [told[name] for name in ("clusters", "mode", "keyVersion", "versionInUse")] == [0, None, None, None]
 
 

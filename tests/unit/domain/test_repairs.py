@@ -49,7 +49,7 @@ IN_A_VAULT = {
     f"--scope {THE_VAULT}",
     repairs.LET_CLUSTER_USE_BY_POLICY: f"az keyvault set-policy --name contoso --object-id {IDENTITY} "
     "--key-permissions get wrapKey unwrapKey",
-    repairs.VISIT: f"python -m cmk_rotation visit {CLUSTER.text}",
+    repairs.VISIT: f"cmk-rotation visit {CLUSTER.text}",
 }
 IN_AN_HSM = {
     repairs.ENABLE: f"az keyvault key set-attributes --hsm-name contoso-hsm --name la-cmk --version {V1} --enabled true",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cmk_rotation.domain.azure_resources import Workspace
+from cmk_rotation.domain.azure_resources import UnreadableEntry, Workspace
 from cmk_rotation.domain.identifiers import Key
 from cmk_rotation.domain.visit_message import PoisonQueue
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, RequestedBy, Stage
@@ -67,6 +67,7 @@ WITHOUT_KEY = cluster(key_vault_uri=None, key_name=None, key_version=None)
 AUTO = cluster(key_version=None)
 USER = Details("westeurope", "userassigned", (ME,))
 CONDITIONAL = replace(USES_KEYS, conditional=True)
+ODD = (UnreadableEntry("law-odd", "shows nothing"), UnreadableEntry("an entry", "no id"))
 OTHER = must(Key.of("https://other.vault.azure.net", "other"))
 
 
@@ -107,6 +108,12 @@ CLUSTERS: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
     (cluster_checks.identity_may_use_the_key, {"vault": UNREAD}, UNKNOWN, "the thing"),
     (cluster_checks.identity_may_use_the_key, {"vault": vault(hsm=True)}, UNKNOWN, "Managed HSM"),
     (cluster_checks.identity_may_use_the_key, {"grants": UNREAD}, UNKNOWN, "the thing"),
+    (
+        cluster_checks.identity_may_use_the_key,
+        {"grants": (replace(CONDITIONAL, data_actions=(f"{KEYS}/read",)),)},
+        FAILS,
+        f"{KEYS}/unwrap/action",
+    ),
     (cluster_checks.identity_may_use_the_key, {"grants": ()}, FAILS, f"{KEYS}/unwrap/action"),
     (cluster_checks.identity_may_use_the_key, {"grants": (LISTS_KEYS,)}, FAILS, f"lacks {KEYS}/wrap/action, "),
     (cluster_checks.identity_may_use_the_key, {"grants": (CONDITIONAL,)}, UNKNOWN, "condition of Key Vault Crypto"),
@@ -240,6 +247,12 @@ OF_VAULTS: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
     (key_checks.function_may_list_its_keys, {"function_principal": UNREAD}, UNKNOWN, "the thing"),
     (key_checks.function_may_list_its_keys, {"function_grants": UNREAD}, UNKNOWN, "the thing"),
     (key_checks.function_may_list_its_keys, {"function_grants": ()}, FAILS, "may not list"),
+    (
+        key_checks.function_may_list_its_keys,
+        {"function_grants": (replace(LISTS_KEYS, conditional=True),)},
+        UNKNOWN,
+        f"the condition of CMK rotation keys at {GROUP_ID}",
+    ),
     (key_checks.function_may_list_its_keys, {"function_grants": (OFFICER,)}, WARNING, "Key Vault Crypto Officer at"),
     (key_checks.function_may_list_its_keys, may("list", "get"), FINE, "and no more"),
     (key_checks.function_may_list_its_keys, may("get"), FAILS, "may not list"),
@@ -286,6 +299,10 @@ SCOPES: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
     (app_checks.scope_can_be_listed, {"clusters": 0}, WARNING, "holds no cluster"),
     (app_checks.scope_can_be_listed, {"failure": failure(FailureKind.NOT_FOUND)}, FAILS, "is not there"),
     (app_checks.scope_can_be_listed, {"failure": REFUSED}, UNKNOWN, "its clusters"),
+    (app_checks.scope_can_be_listed, {"clusters": 0, "unreadable": ODD}, None, ""),
+    (app_checks.its_clusters_can_be_read, {}, FINE, "no cluster that cannot be read"),
+    (app_checks.its_clusters_can_be_read, {"failure": REFUSED}, None, ""),
+    (app_checks.its_clusters_can_be_read, {"unreadable": ODD}, UNKNOWN, "law-odd (shows nothing); an entry (no id)"),
     (app_checks.provider_is_registered, {}, FINE, "is registered"),
     (app_checks.provider_is_registered, {"registered": UNREAD}, UNKNOWN, "the thing"),
     (app_checks.provider_is_registered, {"registered": False}, FAILS, "is not registered"),
@@ -301,6 +318,24 @@ SCOPES: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
         FAILS,
         "lacks Microsoft.OperationalInsights/locations/operationStatuses/read at the subscription",
     ),
+    (
+        app_checks.function_may_move_its_clusters,
+        {"function_grants": (replace(MOVES_CLUSTERS, conditional=True),)},
+        UNKNOWN,
+        f"the condition of CMK rotation at {SCOPE.text}",
+    ),
+    (
+        app_checks.function_may_move_its_clusters,
+        {"function_grants": (replace(MOVES_CLUSTERS, conditional=True, not_actions=("*/clusters/write",)),)},
+        FAILS,
+        "clusters/write",
+    ),
+    (
+        app_checks.function_may_move_its_clusters,
+        {"function_grants": (replace(MOVES_CLUSTERS, conditional=True, scope=GROUP_ID),)},
+        FAILS,
+        "at the subscription",
+    ),
     (app_checks.function_may_move_its_clusters, {"function_grants": (OWNER,)}, WARNING, f"Owner at {SCOPE.text}"),
 ]
 APPS: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
@@ -310,14 +345,36 @@ APPS: list[tuple[Check[Any], dict[str, Any], Level | None, str]] = [
     (app_checks.function_is_alive, {}, FINE, "2026-03-01 11:55Z"),
     (app_checks.function_is_alive, {"statuses": ()}, WARNING, "nothing is on record"),
     (app_checks.function_is_alive, {"statuses": (status(looked_at=NOW - 2 * DAY),)}, FAILS, "more than a day ago"),
+    (
+        app_checks.function_is_alive,
+        {"statuses": (status(looked_at=NOW - 2 * DAY),), "silent_before": NOW - 14 * DAY},
+        FINE,
+        "it last wrote",
+    ),
+    (
+        app_checks.function_is_alive,
+        {"statuses": (status(looked_at=NOW - 2 * DAY),), "silent_before": None},
+        FAILS,
+        "more than a day ago",
+    ),
+    (app_checks.function_has_its_identity, {}, FINE, "that it works with"),
+    (app_checks.function_has_its_identity, {"principal": None}, FAILS, "does not have the identity"),
+    (app_checks.function_has_its_identity, {"principal": UNREAD}, UNKNOWN, "the thing"),
     (app_checks.evidence_is_apart, {}, FINE, "no cluster in scope encrypts"),
     (app_checks.evidence_is_apart, {"workspace": None}, UNKNOWN, "TELEMETRY_WORKSPACE_ID"),
     (app_checks.evidence_is_apart, {"at_risk": ("payments",)}, FAILS, "linked to payments"),
     (app_checks.heartbeat_is_new, {}, FINE, "2026-03-01 11:55Z"),
     (app_checks.heartbeat_is_new, {"workspace": None}, None, ""),
     (app_checks.heartbeat_is_new, {"heartbeat": UNREAD}, UNKNOWN, "the thing"),
-    (app_checks.heartbeat_is_new, {"heartbeat": None}, FAILS, "there is none"),
-    (app_checks.heartbeat_is_new, {"heartbeat": NOW - HOUR - MINUTE}, FAILS, "the last is of 2026-03-01 10:59Z"),
+    (app_checks.heartbeat_is_new, {"heartbeat": None}, FAILS, "no heartbeat has ever"),
+    (
+        app_checks.heartbeat_is_new,
+        {"heartbeat": NOW - 31 * MINUTE},
+        FAILS,
+        "three runs: the last is of 2026-03-01 11:29Z",
+    ),
+    (app_checks.heartbeat_is_new, {"heartbeat": NOW - 5 * HOUR, "silent_before": NOW - 12 * HOUR}, FINE, "07:00Z"),
+    (app_checks.heartbeat_is_new, {"silent_before": None}, UNKNOWN, "RECONCILE_SCHEDULE names a setting"),
     (app_checks.alerts_are_on, {}, FINE, "2 alert rules are on"),
     (app_checks.alerts_are_on, {"workspace": None}, None, ""),
     (app_checks.alerts_are_on, {"alerts": UNREAD}, UNKNOWN, "the thing"),

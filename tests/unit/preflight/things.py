@@ -129,7 +129,7 @@ def subscription(**changes: Any) -> EventSubscription:
 
 def seen_scope(**changes: Any) -> SeenScope:
     """A scope with a cluster in it."""
-    one = SeenScope(SCOPE, 1, None, (MOVES_CLUSTERS,), True, ("2025-07-01", "2022-10-01"), "2022-10-01")  # noqa: FBT003
+    one = SeenScope(SCOPE, 1, (), None, (MOVES_CLUSTERS,), True, ("2025-07-01", "2022-10-01"), "2022-10-01")  # noqa: FBT003
     return replace(one, **changes)
 
 
@@ -137,6 +137,8 @@ def seen_app(**changes: Any) -> SeenApp:
     """An app that is alive, and watched."""
     one = SeenApp(
         now=NOW,
+        principal=FUNCTION,
+        silent_before=NOW - 30 * MINUTE,
         statuses=(status(),),
         poison=PoisonQueue(0),
         workspace=WORKSPACE,

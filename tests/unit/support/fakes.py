@@ -117,6 +117,8 @@ class FakeClusters:
     get_fails_each: int = 1
     """Of how many reads of a cluster one meets that failure."""
     gets: int = 0
+    operation_reads: int = 0
+    """How often an operation was asked about."""
     operation_failure: Failure | None = None
     scope_failures: dict[Scope, Failure] = field(default_factory=dict)
     unreadable: tuple[UnreadableEntry, ...] = ()
@@ -174,6 +176,7 @@ class FakeClusters:
 
     def operation(self, cluster_id: ClusterId, url: str) -> Operation:
         del cluster_id
+        self.operation_reads += 1
         if self.operation_failure is not None:
             raise AzureCallError(self.operation_failure)
         self.settle()
@@ -309,6 +312,9 @@ class FakeRecords:
         return [one for one in named if one != other_than][:most]
 
     def index(self, who: Pinner, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
+        add, remove = list(add), list(remove)
+        if any(set(pin.version) & set("/\\#?") or len(pin.version) > 400 for pin in (*add, *remove)):
+            raise StorageUnavailableError("OutOfRangeInput: no such key can be in a table")
         for pin in add:
             self.effects.storage_called("index")
             self.pins.add((who, pin))

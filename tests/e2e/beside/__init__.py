@@ -1,0 +1,1 @@
+"""Apps to hold this one against: each file takes the place of `function_app.py`."""
