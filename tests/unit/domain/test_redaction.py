@@ -44,6 +44,14 @@ def test_of_a_very_long_text_only_the_beginning_is_read() -> None:
     assert one_line("x " * 9_000 + "https://user:SECRET").startswith("x x ")
 
 
+def test_a_url_at_the_end_of_what_is_read_is_left_out_only_if_it_may_go_on() -> None:
+    whole = "s" * (16_384 - len(" https://host")) + " https://host"
+    assert one_line(whole, 20_000) == whole
+    assert one_line(f"{whole}x", 20_000) == whole.removesuffix("://host")
+    assert one_line("://" + "s" * 20_000) == ""
+    assert one_line("https:// " + "s" * 20_000).startswith("https:// s")
+
+
 @pytest.mark.parametrize("before", range(16_384 - 30, 16_384))
 def test_no_password_is_shown_because_a_text_was_cut_before_its_host(before: int) -> None:
     query = "https://h?"
