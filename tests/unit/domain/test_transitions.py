@@ -337,6 +337,9 @@ def test_a_refusal_for_want_of_a_right_says_who_lacks_which_and_how_it_is_given(
     unwrapped = machine.refused(FULL, replace(REFUSED, message="Failed to validate key"), NOW, identity)
     assert must(unwrapped.lacks).principal_id == identity
     assert f"--assignee-object-id {identity}" in must(unwrapped.remedy)
+    in_hsm = changed(FULL, key_vault_uri="https://contoso.managedhsm.azure.net")
+    unwrapped = machine.refused(in_hsm, replace(REFUSED, code="Failed to validate key"), NOW, identity)
+    assert f"--hsm-name contoso --scope /keys/{KEY_NAME}" in must(unwrapped.remedy)
     assert machine.succeeded(FULL, Reason.ALREADY_THERE, "there", NOW).remedy == (
         "Nothing to do: the cluster came to this version without us. Keep the old version enabled as after any rotation."
     )
