@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -368,3 +369,14 @@ def test_a_row_that_was_written_meanwhile_keeps_its_own_correlation_id_and_what_
     assert machine.merged(ended, rotation()).attempt.accepted_at == NOW - DAY
     same = over(Stage.SUPERSEDED, Reason.NEWER_VERSION, operation_id=None)
     assert machine.merged(same, rotation()).stage is Stage.SUPERSEDED
+
+
+def test_the_time_that_a_rotation_took_is_counted_in_milliseconds() -> None:
+    started = NOW - 5 * MINUTE - timedelta(microseconds=1_234_567)
+    assert over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, started_at=started).seconds_to_verify == 1.235
+
+
+@pytest.mark.parametrize("status", ["Failed", "Canceled", "cancelled"])
+def test_an_operation_has_failed_in_either_spelling(status: str) -> None:
+    assert Operation(status).failed
+    assert not Operation(f"{status}?").failed
