@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from cmk_rotation.decisions.observation import Decision, Finish, Look, UnreadableCluster
+from cmk_rotation.decisions.observation import Decision, Finish, Glance, Look, UnreadableCluster
 from cmk_rotation.decisions.policy import decide
-from cmk_rotation.domain.azure_resources import OperationError, Workspace
+from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Action, Reason, Stage
+from cmk_rotation.domain.timing import Timing
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     DAY,
@@ -24,9 +25,11 @@ from tests.unit.support.builders import (
     V3,
     WORKSPACE,
     cluster,
+    failure,
     must,
     observation,
     over,
+    rotation,
     status,
 )
 
@@ -149,3 +152,21 @@ def test_that_a_cluster_is_gone_is_believed_after_a_minute(ago: timedelta | None
     row = status(reason=Reason.CLUSTER_GONE, since=NOW - ago) if ago else None
     waits = decided(UnreadableCluster(now=NOW, cluster_id=CLUSTER, failure=GONE, status=row))
     assert (waits.action, waits.reason, waits.requeue_after) == (Action.WAIT, Reason.CLUSTER_GONE, again)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (FailureKind.REFUSED, "may not be read (CodeRefused: it is refused)"),
+        (FailureKind.UNKNOWN_VERSION, "cannot be read (CodeUnknown-Version: it is unknown-version)"),
+    ],
+)
+def test_why_a_cluster_is_not_read_is_said(kind: FailureKind, said: str) -> None:
+    called = decided(UnreadableCluster(now=NOW, cluster_id=CLUSTER, failure=failure(kind)))
+    assert called.message == f"law-one: the cluster {said}"
+
+
+def test_a_look_at_the_operation_alone_leaves_what_is_known_of_the_cluster() -> None:
+    known = rotation(cluster_state="Updating")
+    glance = Glance(now=NOW, timing=Timing(), cluster_id=CLUSTER, operation=Operation("Running"), rotations=(known,))
+    assert must(decided(glance).progress).cluster_state == "Updating"

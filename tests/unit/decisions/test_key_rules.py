@@ -98,6 +98,8 @@ def test_a_disabled_version_is_dead_since_it_was_changed_last_and_its_remedy_nam
     called = must(update_in_danger(observation(under_way(), versions=disabled)))
     assert called.since == NOW - HOUR
     assert f"--version {V2} --enabled true" in must(called.remedy).text
+    expired = must(update_in_danger(observation(under_way(), versions=(version(V1), version(V2, expires_at=NOW)))))
+    assert f"--version {V2} --expires" in must(expired.remedy).text
 
 
 def test_a_key_that_may_not_be_read_says_whose_right_is_missing() -> None:

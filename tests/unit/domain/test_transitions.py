@@ -380,3 +380,7 @@ def test_the_time_that_a_rotation_took_is_counted_in_milliseconds() -> None:
 def test_an_operation_has_failed_in_either_spelling(status: str) -> None:
     assert Operation(status).failed
     assert not Operation(f"{status}?").failed
+
+
+def test_a_rotation_from_nowhere_known_is_named_by_where_it_leads() -> None:
+    assert rotation(from_version=None).heading == f"law-one: key {KEY_NAME}, version {V2}"
