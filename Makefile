@@ -1,7 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version) or 3.14; `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test prove mutants soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures infra-verify clean
+.PHONY: help demo play shell status test prove mutants faults soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3.14 || command -v python3)
 BIN := .venv/bin
@@ -24,7 +24,8 @@ help:
 	@echo 'make test      every test (needs Node 20 or later too)'
 	@echo 'make lint      style, types and import contracts'
 	@echo 'make coverage  every branch of the core'
-	@echo 'make prove     ten thousand runs of whatever may happen, every order of what happens at once, and mutants: half an hour'
+	@echo 'make prove     ten thousand runs of whatever may happen, every order of what happens at once, strangers, and mutants: half an hour'
+	@echo 'make faults    every call of a rotation and everything that may go wrong with it, into docs/faults.md: half an hour'
 	@echo 'make mutants   every small change to what decides, and whether a test sees it: an hour'
 	@echo 'make soak      a simulated month: minutes'
 	@echo 'make replay    a week of lines through every alert rule and tile: minutes'
@@ -56,6 +57,10 @@ prove: .venv/made
 # Every small change to what decides, one at a time, by mutmut: an hour on one core.
 mutants: $(MUTMUT)
 	@tools/mutmut/.venv/bin/python tools/mutants.py
+
+# Every call of a rotation and everything that may go wrong with it: half an hour, and docs/faults.md is written anew.
+faults: .venv/made
+	@$(BIN)/python -m tests.e2e.faults
 
 # A simulated month on the real runtime: minutes.
 soak: .venv/made

@@ -108,12 +108,12 @@ def _own_sign_in(cloud: Cloud) -> "TokenCredential":
 def _quiet_the_sdks() -> None:
     """Before any of them is used: a credential says at INFO that it was made.
 
-    The SDKs log each request at INFO and each failed try at WARNING, some with a traceback: lines that name no cluster, no
-    reason and no remedy. Our own line says what came of a call. urllib3, below them, logs each URL at DEBUG with its query,
-    which is the signature of an operation's.
+    The SDKs log each request at INFO, each failed try at WARNING, some with a traceback, and an answer that is no XML at
+    CRITICAL: lines that name no cluster, no reason and no remedy. Our own line says what came of a call. urllib3, below them,
+    logs each URL at DEBUG with its query, which is the signature of an operation's.
     """
     for name in ("azure", "msal", "urllib3"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _managed_identity(client_id: str | None, resource_id: str | None = None) -> ManagedIdentityCredential:

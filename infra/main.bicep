@@ -21,6 +21,13 @@ param clusterScopes string
 @description('ARM ids of the key vaults that hold the clusters\' keys, comma-separated; none if all keys are in Managed HSMs, which send no events and are not named here.')
 param keyVaultIds string
 
+@description('ARM ids of subscriptions, resource groups and storage accounts whose keys the app may see, comma-separated: where storage lies that workspaces of the clusters are linked to. None if it may see none.')
+param storageScopes string = ''
+
+@allowed(['watch', 'ignore'])
+@description('Whether the app looks at storage accounts that workspaces of the clusters are linked to.')
+param storageAccounts string = 'watch'
+
 @allowed(['observe', 'enforce'])
 @description('observe decides, logs and reports; enforce updates clusters. Begin with observe.')
 param mode string
@@ -126,6 +133,7 @@ var cloud = {
 // Each once, in whatever casing and however often it was given. azd asks again for what is empty: so `none` is a word.
 var scopeList = split(replace(toLower(clusterScopes), '\n', ','), ',')
 var vaultList = split(replace(toLower(keyVaultIds), '\n', ','), ',')
+var storageList = split(replace(toLower(storageScopes), '\n', ','), ',')
 var scopes = union(filter(map(scopeList, id => trim(id)), id => !empty(id)), [])
 var vaults = union(filter(map(vaultList, id => trim(id)), id => !contains(['', 'none'], id)), [])
 
@@ -144,7 +152,8 @@ var hasWorkbook = toLower(workbookStorageId) != 'none'
 var lookAt = '${environment().portal}/#resource${hasWorkbook ? '${workbookId}/workbook' : '${workspaceId}/logs'}'
 
 var groupId = toLower('${subscription().id}/resourceGroups/${groupName}')
-var within = filter(concat(scopes, vaults), id => contains('/${id}/', '${groupId}/'))
+var placesOfStorage = filter(map(storageList, id => trim(id)), id => !empty(id))
+var within = filter(concat(scopes, vaults, placesOfStorage), id => contains('/${id}/', '${groupId}/'))
 var refusal = 'In the resource group of the app, which azd down deletes with all that is in it: ${join(within, ', ')}'
 
 resource group 'Microsoft.Resources/resourceGroups@2022-09-01' = {
@@ -248,6 +257,7 @@ module function 'app/function.bicep' = {
     insightsName: insightsName
     workspaceId: monitoring.outputs.workspaceId
     clusterScopes: clusterScopes
+    storageAccounts: storageAccounts
     mode: mode
     reconcileEveryMinutes: reconcileEveryMinutes
     outcomeTopicEndpoint: outcomeTopicEndpoint
@@ -319,6 +329,9 @@ output CLUSTER_SCOPES string = clusterScopes
 
 @description('As given.')
 output KEY_VAULT_IDS string = keyVaultIds
+
+@description('As given.')
+output STORAGE_SCOPES string = storageScopes
 
 @description('As given.')
 output EXTRA_TAGS string = extraTags

@@ -58,12 +58,16 @@ class Arm:
         return self._ask(HttpRequest("POST", path, params={"api-version": version}, json=body))
 
     def listed(self, path: str, version: str, **query: str) -> list[Mapping[str, Any]]:
-        """All entries of a list, from all its pages."""
+        """All entries of a list, from all its pages. A list that cannot be read to its end is no answer."""
         page = self.get(path, version, **query)
-        found, seen = _entries(page), {""}
-        while isinstance(page.get("nextLink"), str) and page["nextLink"] not in seen and len(seen) < _MOST_PAGES:
-            seen.add(page["nextLink"])
-            page = self._ask(HttpRequest("GET", page["nextLink"]))
+        found, seen = _entries(page), set[str]()
+        while link := page.get("nextLink"):
+            if not isinstance(link, str):
+                raise AzureCallError(unreadable("the next page has no address"))
+            if link in seen or len(seen) >= _MOST_PAGES:
+                raise AzureCallError(unreadable("a list leads back to a page that was read, or has no end"))
+            seen.add(link)
+            page = self._ask(HttpRequest("GET", link))
             found += _entries(page)
         return found
 
@@ -84,4 +88,6 @@ class Arm:
 
 def _entries(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     entries = page.get("value")
-    return [one for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
+    if not isinstance(entries, list | None):
+        raise AzureCallError(unreadable("what should be a list is no list"))
+    return [one for one in entries or () if isinstance(one, Mapping)]

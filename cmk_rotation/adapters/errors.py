@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 from azure.core.exceptions import (
@@ -60,6 +61,7 @@ _ODD_ANSWERS = (
     OSError,
     RecursionError,
     SyntaxError,  # XML that isn't
+    HTTPException,  # an answer within an answer: of several writes at once
 )
 """What SDKs raise over answers that their models did not foresee, and where the connection itself is broken."""
 
@@ -178,8 +180,13 @@ def _code_and_message(error: HttpResponseError) -> tuple[str, str]:
 
 
 def _body(error: HttpResponseError) -> str:
-    """The answer's text; none where it was not read to its end, or is no text."""
+    """The text of a refusal; none where it was not read to its end, or is no text.
+
+    Of an answer that is none, and cannot be read all the same, nothing is told: that of the identity endpoint is a token.
+    """
+    if error.response is None or (error.status_code or 0) < HTTPStatus.BAD_REQUEST:
+        return ""
     try:
-        return str(error.response.text()) if error.response is not None else ""
+        return str(error.response.text())
     except (AzureError, *_ODD_ANSWERS):
         return ""

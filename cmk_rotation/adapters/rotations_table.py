@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -109,15 +110,17 @@ class TableRecords:
 
     def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[Pinner]:
         """Who is in the partition of a version. Its rows are read up to the last that is asked for."""
-        query, parameters = "PartitionKey eq @partition", {"partition": index_rows.partition(pin)}
-        found: list[Pinner] = []
-        token: str | None = None
-        while True:
-            rows, token = self._page(query, parameters, token, most + 1)
-            named = (index_rows.to_pin(row) for row in rows)
-            found += [one[0] for one in named if one is not None and one[0] != other_than]
-            if token is None or len(found) >= most:
-                return found[:most]
+
+        def read() -> list[Pinner]:
+            found = self._table.query_entities(
+                "PartitionKey eq @partition",
+                parameters={"partition": index_rows.partition(pin)},
+                results_per_page=most + 1,
+            )
+            named = (index_rows.to_pin(row) for row in all_of(found))
+            return list(islice((who for who, _ in filter(None, named) if who != other_than), most))
+
+        return self._read(read, [])
 
     def index(self, who: Pinner, add: Iterable[Pin], remove: Iterable[Pin]) -> None:
         """Write and delete rows of the index, in any order: none of them is a record."""
@@ -128,6 +131,12 @@ class TableRecords:
             partial(self._table.delete_entity, index_rows.partition(pin), index_rows.row_key(who)) for pin in remove
         ]
         self._change_all(changes)
+
+    def storage_of(self, cluster_id: ClusterId) -> tuple[LinkedStorage, ...]:
+        """The storage accounts that a cluster's workspaces led to."""
+        rows = self._query("RowKey eq @row", {"row": storage_rows.ROW})
+        accounts = filter(None, map(storage_rows.to_storage, rows))
+        return tuple(one for one in accounts if cluster_id in one.clusters)
 
     def save_storage(self, storage: LinkedStorage) -> None:
         """Write the row of a storage account."""
@@ -170,19 +179,6 @@ class TableRecords:
     def _query(self, query: str, parameters: Mapping[str, str]) -> list[TableEntity]:
         """All rows, from all pages, that a query finds."""
         return self._read(lambda: list(all_of(self._table.query_entities(query, parameters=dict(parameters)))), [])
-
-    def _page(
-        self, query: str, parameters: Mapping[str, str], token: str | None, size: int
-    ) -> tuple[list[TableEntity], str | None]:
-        """The next few rows that a query finds, and a token for those after them. A page may be empty and not the last."""
-
-        def read() -> tuple[list[TableEntity], str | None]:
-            found = self._table.query_entities(query, parameters=dict(parameters), results_per_page=size)
-            pages: Any = found.by_page(continuation_token=token)
-            return list(next(pages, ())), pages.continuation_token
-
-        nothing: tuple[list[TableEntity], str | None] = ([], None)
-        return self._read(read, nothing)
 
     def _read[T](self, read: Callable[[], T], nothing: T) -> T:
         """What is read, patiently. A table that was never written to holds nothing."""

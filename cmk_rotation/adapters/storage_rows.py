@@ -10,10 +10,8 @@ from cmk_rotation.domain.cluster_record import LinkedStorage
 from cmk_rotation.domain.identifiers import ClusterId, StorageId
 from cmk_rotation.domain.vocabulary import Reason
 
-_ROW = "~account"
+ROW = "~account"
 """It sorts before a cluster's row, so that whoever reads all but history reads these as well."""
-_MOST_CLUSTERS = 50
-"""Of which a row names those that led to the account: more would not fit the column."""
 
 
 def from_storage(storage: LinkedStorage) -> Row:
@@ -21,9 +19,9 @@ def from_storage(storage: LinkedStorage) -> Row:
     key = storage.account_key
     return columns.row(
         PartitionKey=_partition(storage.id),
-        RowKey=_ROW,
+        RowKey=ROW,
         resourceId=storage.id.text,
-        clusters=",".join(one.text for one in storage.clusters[:_MOST_CLUSTERS]),
+        clusters=",".join(one.text for one in storage.clusters),
         reason=storage.reason,
         since=storage.since,
         message=storage.message,
@@ -37,6 +35,7 @@ def from_storage(storage: LinkedStorage) -> Row:
         newestVersion=storage.newest_version,
         calledFor=storage.called_for,
         calledAt=storage.called_at,
+        calledSince=storage.called_since,
         said=storage.said,
         saidAt=storage.said_at,
     )
@@ -49,7 +48,7 @@ def to_storage(row: Row) -> LinkedStorage | None:
     named = (ClusterId.parse(one) for one in (columns.text(row, "clusters") or "").split(","))
     clusters = tuple(one for one in named if one is not None)
     looked_at, reason = columns.time(row, "lookedAt"), columns.word(row, "reason", Reason)
-    if row.get("RowKey") != _ROW or by_partition is None or looked_at is None or reason is None:
+    if row.get("RowKey") != ROW or by_partition is None or looked_at is None or reason is None:
         return None
     uri, name = columns.text(row, "keyVaultUri"), columns.text(row, "keyName")
     version, in_use = columns.text(row, "keyVersion"), columns.text(row, "versionInUse")
@@ -66,6 +65,7 @@ def to_storage(row: Row) -> LinkedStorage | None:
         newest_version=columns.text(row, "newestVersion"),
         called_for=columns.word(row, "calledFor", Reason),
         called_at=columns.time(row, "calledAt"),
+        called_since=columns.time(row, "calledSince"),
         said=columns.text(row, "said"),
         said_at=columns.time(row, "saidAt"),
     )

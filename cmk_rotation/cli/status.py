@@ -75,7 +75,7 @@ def _records(session: Session) -> list[tuple[ClusterId, Record]]:
         record = session.world.records.of_cluster(cluster_id)
         if not _holds_something(record):
             session.screen.complain(f"nothing is on record about {wanted}")
-        return [(cluster_id, record)]
+        return [(cluster_id, replace(record, storage=session.world.records.storage_of(cluster_id)))]
     found = everything(session.world)
     if wanted is None:
         return sorted(found.items(), key=lambda item: item[0].key)

@@ -127,6 +127,10 @@ class Records(Protocol):
         """Write a rotation's row likewise, and in the same transaction a line of its history."""
         ...
 
+    def storage_of(self, cluster_id: ClusterId) -> tuple[LinkedStorage, ...]:
+        """The storage accounts that a cluster's workspaces led to. Azure has to look through the whole table for them."""
+        ...
+
     def save_storage(self, storage: LinkedStorage) -> None:
         """Write the row of a storage account, over the one that is there: only reconcile does."""
         ...

@@ -15,7 +15,7 @@ from cmk_rotation.controller.observe import assemble, broken, unreadable
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.reading_keys import keys_read
 from cmk_rotation.controller.requeue import end_visit, observed, visit_may_come
-from cmk_rotation.controller.retention import PinnedBy, mend_index, note_retention, pinned_by
+from cmk_rotation.controller.retention import mend_index, note_retention, pinned_by
 from cmk_rotation.controller.side_by_side import request_all
 from cmk_rotation.controller.survey import READING_LASTS, Survey, survey, unlisted
 from cmk_rotation.decisions.observation import Decision, Observation, UnreadableCluster, remedy_of
@@ -33,9 +33,9 @@ from cmk_rotation.domain.vocabulary import Action, FailureKind, Mode, Reason, Re
 def reconcile(world: World) -> None:
     """Look at every cluster in scope cheaply and request a visit wherever one would do something.
 
-    Cheaply: list pages, one read per distinct key, one query for the records. Visits are requested as soon as the clusters
-    of a key have been looked at: should the host end this run, the clusters before are looked after. May raise
-    `StorageUnavailableError`.
+    Cheaply: list pages, one read per distinct key, one query for the records; and after all that, where storage accounts are
+    looked at, one read per workspace and per account linked to any. Visits are requested as soon as the clusters of a key have
+    been looked at: should the host end this run, the clusters before are looked after. May raise `StorageUnavailableError`.
     """
     began = world.now()
     found = survey(world)
@@ -44,13 +44,13 @@ def reconcile(world: World) -> None:
     except StorageUnavailableError:
         _call_out_dead_keys(world, found, until=began + READING_LASTS)
         raise
-    pinned = pinned_by(world, records)
     tally = Tally()
+    looked_at: list[Observation] = []
     versions: dict[Key, tuple[KeyVersion, ...] | Failure] = {}
     wanted: list[ClusterId] = []
     for unseen in unlisted(world, found, records):
         with _called_out_by_name(world, unseen.cluster_id, records[unseen.cluster_id], tally):
-            wanted += _look_after(world, unseen, pinned, tally)
+            wanted += _look_after(world, unseen, tally)
     _request(world, wanted, tally)
     for users, read in keys_read(world, found, until=began + READING_LASTS):
         wanted = []
@@ -59,13 +59,19 @@ def reconcile(world: World) -> None:
             with _called_out_by_name(world, cluster.id, record, tally):
                 seen = assemble(world, cluster, read(), record, RequestedBy.RECONCILE)
                 versions |= {cluster.key: seen.versions} if cluster.key else {}
-                wanted += _look_after(world, seen, pinned, tally)
+                wanted += _look_after(world, seen, tally)
+                looked_at.append(seen)
         _request(world, wanted, tally)
     _let_go(world, records, tally)
     log_notices(world, found)
     log_heartbeat(world, found, tally, began)
     mend_index(world, records)  # After the heartbeat, which it must not cost: it is no record.
-    watch_storage(world, found.clusters.values(), records, versions, until=began + READING_LASTS)
+    storage = watch_storage(world, found.clusters.values(), records, versions, began)
+    if world.mode is Mode.ENFORCE:  # in observe only cluster rows are written, and those of storage accounts
+        pinned = pinned_by(world, records, storage)
+        for seen in looked_at:
+            with _called_out_by_name(world, seen.cluster_id, records.get(seen.cluster_id, Record()), tally):
+                note_retention(world, pinned, seen)
 
 
 def _call_out_dead_keys(world: World, found: Survey, until: datetime) -> None:
@@ -98,14 +104,10 @@ def _called_out_by_name(world: World, cluster_id: ClusterId, record: Record, tal
         end_visit(world, *broken(world, cluster_id, record, error), request, announced=False)
 
 
-def _look_after(
-    world: World, seen: Observation | UnreadableCluster, pinned: PinnedBy, tally: Tally
-) -> tuple[ClusterId, ...]:
+def _look_after(world: World, seen: Observation | UnreadableCluster, tally: Tally) -> tuple[ClusterId, ...]:
     """Count the cluster. The result is itself, if a visit would do something."""
     observation, decision = settle(seen)
     wanted = wants_visit(world, seen, observation, decision)
-    if isinstance(seen, Observation) and world.mode is Mode.ENFORCE:  # in observe only cluster rows are written
-        note_retention(world, pinned, seen)
     tally.count(seen.cluster_id, counted(seen, decision))
     return (seen.cluster_id,) if wanted else ()
 

@@ -74,15 +74,15 @@ def pins(world: World, cluster_id: ClusterId, record: Record) -> frozenset[Pin]:
     return frozenset(pin for pin in {*found, *targets} if pin is not None)
 
 
-def pinned_by(world: World, records: Mapping[ClusterId, Record]) -> PinnedBy:
-    """Who pins which version."""
+def pinned_by(world: World, records: Mapping[ClusterId, Record], storage: Iterable[LinkedStorage]) -> PinnedBy:
+    """Who pins which version: clusters by their records, and those storage accounts."""
     pinned: dict[Pin, set[Pinner]] = {}
     for cluster_id, record in records.items():
         for pin in pins(world, cluster_id, record):
             pinned.setdefault(pin, set()).add(cluster_id)
-        for storage in record.storage or () if world.storage is not None else ():
-            for pin in storage_pins(storage):
-                pinned.setdefault(pin, set()).add(storage.id)
+    for account in storage:
+        for pin in storage_pins(account):
+            pinned.setdefault(pin, set()).add(account.id)
     return {pin: frozenset(users) for pin, users in pinned.items()}
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from cmk_rotation.domain.azure_resources import AccountKey, Failure, KeyVersion, same_version
 from cmk_rotation.domain.identifiers import StorageId
-from cmk_rotation.domain.remedies import remedy_for
+from cmk_rotation.domain.remedies import STORAGE_API_UNKNOWN, STORAGE_KEY_UNREAD, STORAGE_UNREACHABLE, remedy_for
 from cmk_rotation.domain.repairs import Names
 from cmk_rotation.domain.timing import LIVES_ON
-from cmk_rotation.domain.vocabulary import KeyMode, Reason
+from cmk_rotation.domain.vocabulary import FailureKind, KeyMode, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,22 @@ class SeenStorage:
         return () if self.versions is None or isinstance(self.versions, Failure) else self.versions
 
     @property
-    def newest(self) -> str | None:
+    def last(self) -> KeyVersion | None:
         """The usable version that was created last."""
         usable = [one for one in self.listed if one.usable(self.now)]
-        last = max(usable, key=lambda one: (one.created_at, one.is_current), default=None)
-        return last.version if last else None
+        return max(usable, key=lambda one: (one.created_at, one.is_current), default=None)
+
+    @property
+    def newest(self) -> str | None:
+        """Its name."""
+        return self.last.version if self.last else None
+
+    @property
+    def to_be_pinned(self) -> str | None:
+        """The version that an account which pins one is to be moved to: nobody is told to go back, or to begin pinning."""
+        pins = self.account_key is not None and self.account_key.mode is KeyMode.PINNED
+        forward = self.last is not None and self.in_use is not None and self.last.created_at > self.in_use.created_at
+        return self.newest if pins and forward else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +76,30 @@ def judge(seen: SeenStorage) -> Judgement:
     """The first rule that has something to say."""
     reason, message = next(found for rule in _RULES if (found := rule(seen)) is not None)
     kind = "storage account" if seen.id.is_account else "workspace"
-    return Judgement(reason, f"{kind} {seen.id.name}: {message}", remedy_for(reason, _names(seen)).text)
+    return Judgement(reason, f"{kind} {seen.id.name}: {message}", _remedy(seen, reason))
+
+
+def _remedy(seen: SeenStorage, reason: Reason) -> str:
+    """What to do. Of what could not be read its cause decides: not each is a missing right."""
+    if reason is Reason.STORAGE_UNREAD and seen.failure is None:
+        return STORAGE_KEY_UNREAD
+    if seen.failure is not None and seen.failure.kind in _UNREAD:
+        return _UNREAD[seen.failure.kind]
+    return remedy_for(reason, _names(seen)).text
+
+
+_UNREAD = {FailureKind.UNAVAILABLE: STORAGE_UNREACHABLE, FailureKind.UNKNOWN_VERSION: STORAGE_API_UNKNOWN}
 
 
 def _could_not_be_read(seen: SeenStorage) -> tuple[Reason, str] | None:
     if seen.failure is None:
         return None
     what = "which key encrypts it" if seen.id.is_account else "which storage accounts it is linked to"
-    return Reason.STORAGE_UNREAD, f"{what} could not be read ({seen.failure.code}: {seen.failure.message})"
+    why = f"({seen.failure.code}: {seen.failure.message})"
+    if seen.account_key is None:
+        return Reason.STORAGE_UNREAD, f"{what} could not be read {why}"
+    before = f"version {seen.used or 'unknown'} of {_key(seen)}"
+    return Reason.STORAGE_UNREAD, f"used {before} when it was last read; {what} could not be read since {why}"
 
 
 def _is_linked_no_more(seen: SeenStorage) -> tuple[Reason, str] | None:
@@ -154,9 +181,11 @@ def _names(seen: SeenStorage) -> Names:
     if used is None or used.key is None:
         return Names()
     return Names(
+        place=seen.id,
         vault_host=used.key.vault,
         key_name=used.key_name,
         key_vault_uri=used.key_vault_uri,
         version=used.in_use,
+        newest=seen.to_be_pinned,
         until=(seen.now + LIVES_ON).replace(hour=0, minute=0, second=0),
     )

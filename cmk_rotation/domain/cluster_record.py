@@ -114,12 +114,15 @@ class LinkedStorage:
     message: str
     remedy: str
     looked_at: datetime
+    """When this was written: looks that find nothing new write nothing, but for one a day."""
     account_key: AccountKey | None = None
     """None where it is not known."""
     newest_version: str | None = None
     called_for: Reason | None = None
     """What a person was last called for; None once that is over."""
     called_at: datetime | None = None
+    called_since: datetime | None = None
+    """Since when that is so: the same for all that is said of it."""
     said: str | None = None
     """What `storage.status` last said."""
     said_at: datetime | None = None
@@ -148,4 +151,4 @@ class Record:
     pins: frozenset[Pin] = frozenset()
     """Under which versions the index names the cluster. Read with everything alone: the index lies in partitions of its own."""
     storage: tuple[LinkedStorage, ...] | None = None
-    """The storage accounts that the cluster's workspaces led to. Read with everything alone, likewise; else None."""
+    """The storage accounts that the cluster's workspaces led to: rows of partitions of their own, likewise; else None."""

@@ -316,7 +316,7 @@ def storage_fields(storage: LinkedStorage) -> _Fields:
 
 
 def storage_status(storage: LinkedStorage) -> LogLine:
-    """What is so of a storage account, or why that is not known, and what a person is called for."""
+    """What is so of a storage account, or why that is not known, and what a person is called for, or may do."""
     key, called = storage.account_key, storage.called_for
     return _info(
         LogEvent.STORAGE_STATUS,
@@ -328,8 +328,8 @@ def storage_status(storage: LinkedStorage) -> LogLine:
         newestVersion=storage.newest_version,
         reason=storage.reason,
         attentionReason=called,
-        attentionSince=(storage.since if called is storage.reason else storage.called_at) if called else None,
-        remedy=storage.remedy if called else None,
+        attentionSince=storage.called_since,
+        remedy=storage.remedy if called or storage.reason is Reason.STORAGE_BEHIND else None,
         message=storage.message,
     )
 

@@ -26,6 +26,8 @@ _URL = re.compile(r"(https?://[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?", re.IGNORECASE
 # ARM and the HTTP libraries quote a request's path without its host too.
 _QUERY = re.compile(r"\?[\w.~%$-]+=[^\s\"'<>]*")
 _BEARER = re.compile(r"\b(bearer )[\w.~+/-]+=*", re.IGNORECASE)
+# A token by itself begins with an encoded `{"` (RFC 7519), and none is shorter than that; a name may begin so too.
+_TOKEN = re.compile(r"\beyJ[\w-]{17,}[\w.-]*")
 _AFTER_HOST = re.compile(r"[\s/?#\"'<>]")
 _READ = 16 * 1024
 """Characters. A stranger's text may be a megabyte long, of which the beginning is shown."""
@@ -37,7 +39,7 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     """Put a text on one line, without tokens and the queries of URLs and paths, and cut it to a length."""
     line = _UNPRINTABLE.sub(" ", _beginning(str(text))).strip()
     line = _URL.sub(_without_query, _USER.sub(r"\1", line))
-    line = _BEARER.sub(r"\1…", _QUERY.sub("?…", line))
+    line = _TOKEN.sub("…", _BEARER.sub(r"\1…", _QUERY.sub("?…", line)))
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

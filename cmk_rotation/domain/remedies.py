@@ -157,7 +157,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.STORAGE_UNREAD: (
         "Give the app's identity Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read on the workspaces and "
         "Microsoft.Storage/storageAccounts/read on the accounts (both are in Reader), or look yourself before you disable an old "
-        "version. With STORAGE_ACCOUNTS=ignore nobody looks."
+        "version. Until then what was last read counts, if anything was, unless the account is linked no more. With "
+        "STORAGE_ACCOUNTS=ignore nobody looks, and nothing counts."
     ),
     Reason.STORAGE_KEY_DISABLED: (
         "Is this a revocation? If so, leave it. If not, enable or recover the version at once: until then nobody reads the "
@@ -167,6 +168,19 @@ REMEDIES: dict[Reason, str] = {
         "Extend the expiry date of the version that the account uses, then move the account to the newest version."
     ),
 }
+
+STORAGE_UNREACHABLE = (
+    "Nothing to correct unless this lasts: Azure did not answer in time, or asked to be asked less, and the next run looks "
+    "again. Until then what was last read counts, if anything was. If it lasts, look yourself before you disable an old version."
+)
+STORAGE_API_UNKNOWN = (
+    "This cloud does not know the version of the API that was asked for; no right and no setting cures that. Please report this "
+    "line, and look yourself before you disable an old version."
+)
+STORAGE_KEY_UNREAD = (
+    "What the account needs counts. Why its key cannot be read is said of the clusters that use the key: see there."
+)
+"""What to do about storage that is unread where no right to it is missing."""
 
 _REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
     Reason.IN_USE_UNKNOWN: (repairs.RECOVER,),
@@ -179,8 +193,9 @@ _REPAIRS: Mapping[Reason, tuple[Repair, ...]] = {
     Reason.CLUSTER_ACCESS_DENIED: (repairs.LET_APP_UPDATE,),
     Reason.KEY_VAULT_BLOCKED: (repairs.ADMIT,),
     Reason.KEY_NOT_FOUND: (repairs.RECOVER,),
-    Reason.STORAGE_KEY_DISABLED: (repairs.ENABLE,),
-    Reason.STORAGE_KEY_EXPIRED: (repairs.EXTEND,),
+    Reason.STORAGE_BEHIND: (repairs.MOVE_ACCOUNT,),
+    Reason.STORAGE_KEY_DISABLED: (repairs.ENABLE, repairs.MOVE_ACCOUNT),
+    Reason.STORAGE_KEY_EXPIRED: (repairs.EXTEND, repairs.MOVE_ACCOUNT),
 }
 _LET_APP_READ: Mapping[bool | None, tuple[Repair, ...]] = {
     False: (repairs.LET_APP_READ,),

@@ -14,7 +14,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 
 from cmk_rotation.domain.azure_resources import OperationError
-from cmk_rotation.domain.identifiers import ClusterId, Scope, is_hsm
+from cmk_rotation.domain.identifiers import ClusterId, Scope, StorageId, is_hsm
 
 _VAULT = re.compile(r"[a-z0-9-]{3,24}", re.IGNORECASE)
 _KEY = re.compile(r"[a-z0-9-]{1,127}", re.IGNORECASE)
@@ -34,15 +34,17 @@ _BY_POLICIES = re.compile(r"ForbiddenByPolicy|AccessDenied|does not have keys \w
 class Names:
     """What a command may have to name, as far as it is known."""
 
-    place: ClusterId | Scope | None = None
-    """The cluster, or the scope that could not be listed."""
+    place: ClusterId | StorageId | Scope | None = None
+    """The cluster, the storage account, or the scope that could not be listed."""
     vault_host: str | None = None
     key_name: str | None = None
     key_vault_uri: str | None = None
-    """As the cluster has it."""
+    """As the cluster or the storage account has it."""
     key_rsa_size: int | None = None
     version: str | None = None
     """The one that the trouble is about, or that the cluster is to have."""
+    newest: str | None = None
+    """The one that a storage account is to have that pins another."""
     identity: str | None = None
     """The object id of the cluster's identity."""
     until: datetime | None = None
@@ -250,6 +252,23 @@ def visit_now(names: Names) -> str | None:
     return shlex.join(("cmk-rotation", "visit", names.place.text))
 
 
+# --- storage accounts ---
+
+
+def move_account(names: Names) -> str | None:
+    """Have a storage account pin the newest version. The Azure CLI takes the rest of its encryption as it finds it."""
+    if not isinstance(names.place, StorageId) or not names.place.is_account:
+        return None
+    key = {
+        "vault": _checked(_VAULT_URI.fullmatch(names.key_vault_uri or "")),
+        "name": names.key,
+        "version": _checked(_VERSION.fullmatch(names.newest or "")),
+    }
+    words = (word for part, value in key.items() for word in (f"--encryption-key-{part}", value))
+    update = ("storage", "account", "update", "--ids", names.place.text)
+    return _az(*update, "--encryption-key-source", "Microsoft.Keyvault", *words)
+
+
 def for_support(names: Names) -> str:
     """What Azure's support asks for. Nobody else can end an operation."""
     known = {
@@ -313,11 +332,12 @@ LET_CLUSTER_USE_BY_POLICY = Repair(
     f"To give the cluster its access policy, where the vault goes by those, {_THERE}", let_cluster_use_key_by_policy
 )
 SET_VERSION = Repair("To send it", set_version, "Look up the key and its version in Key Vault first.")
+MOVE_ACCOUNT = Repair("To move it to the newest version", move_account)
 VISIT = Repair("To have it tried at once", visit_now)
 
 ALL = (
     *(ENABLE, EXTEND, ROTATE, RECOVER, ADMIT, PROTECT),
     *(LET_APP_UPDATE, LET_APP_READ, LET_APP_READ_BY_POLICY, LET_CLUSTER_USE, LET_CLUSTER_USE_BY_POLICY),
-    *(SET_VERSION, VISIT),
+    *(SET_VERSION, MOVE_ACCOUNT, VISIT),
 )
 """All that is ever printed."""

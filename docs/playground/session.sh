@@ -68,6 +68,17 @@ law cluster update --resource-group rg-Logs --name web-shop --set tags.cmk-rotat
 law cluster update --resource-group rg-Logs --name web-shop --remove tags.cmk-rotation --query tags
 run az resource tag --ids "$shop" --tags cmk-rotation=hold || echo "(refused, as it should be)"
 
+say "Storage of one's own for saved queries: encrypted with a version of the clusters' key, and linked to a workspace"
+run az storage account show --name savedqueries --query encryption.keySource
+saved=$(az storage account show --name savedqueries --query id --output tsv)
+version=$(newest)
+encrypt=(--encryption-key-source Microsoft.Keyvault --encryption-key-vault https://contoso.vault.azure.net)
+run az storage account update --ids "$saved" "${encrypt[@]}" --encryption-key-name la-cmk \
+  --encryption-key-version "${version##*/}" --query encryption.keyVaultProperties
+law workspace linked-storage create --resource-group rg-Logs --workspace-name law-payments --type Query \
+  --storage-accounts "$saved" --query storageAccountIds
+law workspace linked-storage list --resource-group rg-Logs --workspace-name law-payments --query '[].dataSourceType'
+
 say "A rotation: the event moves the clusters that name the old version"
 run az keyvault key rotate --vault-name contoso --name la-cmk --query key.kid
 for cluster in payments web-shop; do
@@ -81,6 +92,11 @@ done
 run az storage entity query --account-name cmkrotation --auth-mode login --table-name rotations \
   --filter "RowKey ne '~cluster' and RowKey lt '~'" --query 'items[].{cluster:clusterId, stage:stage, reason:reason}' --output table
 run az storage message peek --account-name cmkrotation --auth-mode login --queue-name cluster-visits --output table
+
+say "The account pins the old version until it is moved by hand"
+version=$(newest)
+run az storage account update --ids "$saved" "${encrypt[@]}" --encryption-key-name la-cmk \
+  --encryption-key-version "${version##*/}" --query encryption.keyVaultProperties.currentVersionedKeyIdentifier
 
 say "A right is taken away and given back: Azure refuses the cluster's update meanwhile"
 cluster_id=$(az monitor log-analytics cluster show --resource-group rg-Logs --name web-shop --query identity.principalId --output tsv)

@@ -52,6 +52,10 @@ param workspaceId string
 @description('ARM ids of what to look after, comma-separated.')
 param clusterScopes string
 
+@allowed(['watch', 'ignore'])
+@description('What to do about linked storage accounts.')
+param storageAccounts string
+
 @allowed(['observe', 'enforce'])
 @description('What the app may do.')
 param mode string
@@ -97,7 +101,7 @@ var productSettings = {
   ARM_API_VERSION: armApiVersion
   KEY_VAULT_API_VERSION: keyVaultApiVersion
   STORAGE_API_VERSION: storageApiVersion
-  STORAGE_ACCOUNTS: 'watch'
+  STORAGE_ACCOUNTS: storageAccounts
   TELEMETRY_WORKSPACE_ID: workspaceId
   // As many as host.json gives one instance visits, which mostly wait.
   PYTHON_THREADPOOL_THREAD_COUNT: '32'

@@ -1,11 +1,11 @@
-// What the app needs outside its own resource group: rights on clusters and vaults, and Key Vault's events.
+// What the app needs outside its own resource group: rights on clusters, vaults and storage accounts, and Key Vault's events.
 //
 // hooks/connect.py deploys this after the code, when the function exists, and finds out what the parameters ask for;
 // hooks/disconnect.py undoes it before `azd down`. It can be run again at any time. The hook gives every scope and vault
 // once; names of nested deployments follow from the scope in lower case, so that two of them never have one name.
 targetScope = 'subscription'
 
-type clusterGroup = {
+type groupInScope = {
   @description('Id of the subscription.')
   subscription: string
 
@@ -13,14 +13,14 @@ type clusterGroup = {
   group: string
 }
 
-type singleCluster = {
+type resourceInScope = {
   @description('Id of the subscription.')
   subscription: string
 
   @description('Name of the resource group.')
   group: string
 
-  @description('Name of the cluster.')
+  @description('Name of the cluster or storage account.')
   name: string
 }
 
@@ -84,15 +84,24 @@ param clusterSubscriptions string[]
 param subscriptions string[]
 
 @description('Resource groups in scope.')
-param groups clusterGroup[]
+param groups groupInScope[]
 
 @description('Single clusters in scope.')
-param clusters singleCluster[]
+param clusters resourceInScope[]
+
+@description('Ids of the subscriptions whose storage accounts are all in scope.')
+param storageSubscriptions string[]
+
+@description('Resource groups whose storage accounts are all in scope.')
+param storageGroups groupInScope[]
+
+@description('Single storage accounts in scope.')
+param storageAccounts resourceInScope[]
 
 @description('Key vaults that hold the clusters\' keys.')
 param vaults keyVault[]
 
-@description('Name of a role that is there for clusters; empty for one of our own, as with the next two.')
+@description('Name of a role that is there for clusters; empty for one of our own, as with the next three.')
 param clusterRole string
 
 @description('Name of a role that is there for operations.')
@@ -100,6 +109,9 @@ param operationRole string
 
 @description('Name of a role that is there for keys.')
 param keyRole string
+
+@description('Name of a role that is there for storage accounts.')
+param storageRole string
 
 @description('Tags for everything that is made and takes tags, by name.')
 param extraTags object
@@ -119,10 +131,22 @@ var vaultsAsGiven = map(
 var vaultTexts = union(map(vaultsAsGiven, text => replace(toLower(text), ' ', '')), [])
 var groupTexts = union(map(groups, item => toLower('${item.subscription}|${item.group}')), [])
 var clusterTexts = union(map(clusters, item => toLower('${item.subscription}|${item.group}|${item.name}')), [])
+var storageGroupTexts = union(map(storageGroups, item => toLower('${item.subscription}|${item.group}')), [])
+var accountTexts = union(map(storageAccounts, item => toLower('${item.subscription}|${item.group}|${item.name}')), [])
 var everySubscription = union(map(clusterSubscriptions, id => toLower(id)), [])
 var wholeSubscriptions = union(map(subscriptions, id => toLower(id)), [])
+var wholeStorage = union(map(storageSubscriptions, id => toLower(id)), [])
 var everyGroup = map(groupTexts, text => { subscription: split(text, '|')[0], group: split(text, '|')[1] })
 var everyCluster = map(clusterTexts, text => {
+  subscription: split(text, '|')[0]
+  group: split(text, '|')[1]
+  name: split(text, '|')[2]
+})
+var everyStorageGroup = map(storageGroupTexts, text => {
+  subscription: split(text, '|')[0]
+  group: split(text, '|')[1]
+})
+var everyAccount = map(accountTexts, text => {
   subscription: split(text, '|')[0]
   group: split(text, '|')[1]
   name: split(text, '|')[2]
@@ -138,6 +162,8 @@ var everyVault = map(vaultTexts, text => {
 // Of something that may be empty, a loop never takes parts that are not there.
 var linkScopes = filter([privateLinkScopeId], id => !empty(id))
 var vaultSubscriptions = union(map(everyVault, item => item.subscription), [])
+var groupsAndAccounts = concat(storageGroupTexts, accountTexts)
+var accountSubscriptions = union(wholeStorage, map(groupsAndAccounts, text => split(text, '|')[0]))
 
 module clusterRoles 'cluster-roles.bicep' = [
   for id in everySubscription: {
@@ -161,11 +187,25 @@ module keyRoles 'key-role.bicep' = [
   }
 ]
 
+module storageRoles 'storage-role.bicep' = [
+  for id in accountSubscriptions: {
+    name: 'cmk-rotation-storage-role-${token}'
+    scope: subscription(id)
+    params: { token: token, mark: mark, givenRole: storageRole }
+  }
+]
+
 module subscriptionAccess 'subscription-access.bicep' = [
   for id in wholeSubscriptions: {
     name: 'cmk-rotation-access-${token}'
     scope: subscription(id)
-    params: { principalId: principalId, token: token, mark: mark, givenRole: clusterRole }
+    params: {
+      principalId: principalId
+      token: token
+      mark: mark
+      kindOfRole: 'clusters'
+      givenRole: clusterRole
+    }
     dependsOn: [clusterRoles]
   }
 ]
@@ -174,7 +214,13 @@ module groupAccess 'group-access.bicep' = [
   for item in everyGroup: {
     name: 'cmk-rotation-group-${token}'
     scope: resourceGroup(item.subscription, item.group)
-    params: { principalId: principalId, token: token, mark: mark, givenRole: clusterRole }
+    params: {
+      principalId: principalId
+      token: token
+      mark: mark
+      kindOfRole: 'clusters'
+      givenRole: clusterRole
+    }
     dependsOn: [clusterRoles]
   }
 ]
@@ -191,6 +237,51 @@ module clusterAccess 'cluster-access.bicep' = [
       givenRole: clusterRole
     }
     dependsOn: [clusterRoles]
+  }
+]
+
+module storageSubscriptionAccess 'subscription-access.bicep' = [
+  for id in wholeStorage: {
+    name: 'cmk-rotation-storage-${token}'
+    scope: subscription(id)
+    params: {
+      principalId: principalId
+      token: token
+      mark: mark
+      kindOfRole: 'storage'
+      givenRole: storageRole
+    }
+    dependsOn: [storageRoles]
+  }
+]
+
+module storageGroupAccess 'group-access.bicep' = [
+  for item in everyStorageGroup: {
+    name: 'cmk-rotation-storage-group-${token}'
+    scope: resourceGroup(item.subscription, item.group)
+    params: {
+      principalId: principalId
+      token: token
+      mark: mark
+      kindOfRole: 'storage'
+      givenRole: storageRole
+    }
+    dependsOn: [storageRoles]
+  }
+]
+
+module storageAccess 'storage-access.bicep' = [
+  for item in everyAccount: {
+    name: 'cmk-rotation-storage-${uniqueString(token, item.name)}'
+    scope: resourceGroup(item.subscription, item.group)
+    params: {
+      accountName: item.name
+      principalId: principalId
+      token: token
+      mark: mark
+      givenRole: storageRole
+    }
+    dependsOn: [storageRoles]
   }
 ]
 
@@ -263,6 +354,17 @@ output groupAccess string[] = [for (item, place) in everyGroup: groupAccess[plac
 @description('Rights on clusters.')
 output clusterAccess string[] = [for (item, place) in everyCluster: clusterAccess[place].outputs.id]
 
+@description('Rights on subscriptions\' storage accounts.')
+output storageSubscriptionAccess string[] = [
+  for (id, place) in wholeStorage: storageSubscriptionAccess[place].outputs.id
+]
+
+@description('Rights on resource groups\' storage accounts.')
+output storageGroupAccess string[] = [for (item, place) in everyStorageGroup: storageGroupAccess[place].outputs.id]
+
+@description('Rights on storage accounts.')
+output storageAccess string[] = [for (item, place) in everyAccount: storageAccess[place].outputs.id]
+
 @description('Rights to follow operations.')
 output operationAccess string[] = [for (id, place) in everySubscription: clusterRoles[place].outputs.accessId]
 
@@ -271,6 +373,9 @@ output clusterRoles string[] = [for (id, place) in everySubscription: clusterRol
 
 @description('Roles for operations.')
 output operationRoles string[] = [for (id, place) in everySubscription: clusterRoles[place].outputs.operationRoleId]
+
+@description('Roles for storage accounts.')
+output storageRoles string[] = [for (id, place) in accountSubscriptions: storageRoles[place].outputs.id]
 
 @description('Roles for keys.')
 output keyRoles string[] = [for (id, place) in vaultSubscriptions: keyRoles[place].outputs.id]

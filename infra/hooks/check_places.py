@@ -16,7 +16,9 @@ CLOSED = (
     "has a firewall, and Functions is not one of its trusted services, so the app would never read a key: "
     "azd env set VNET_ENABLED true"
 )
-RESOURCES = {one.lower(): one for one in ("Microsoft.OperationalInsights/clusters", VAULTS)}
+RESOURCES = {
+    one.lower(): one for one in ("Microsoft.OperationalInsights/clusters", "Microsoft.Storage/storageAccounts", VAULTS)
+}
 
 
 def check_own_group(azure: Azure, environ: Mapping[str, str], mine: Installation, named: Iterable[Place]) -> list[str]:

@@ -53,16 +53,15 @@ def check_policies(
     environ: Mapping[str, str],
     mine: Installation,
     notes: list[str],
-    outside: tuple[list[Place], list[Vault]] | None,
+    outside: tuple[list[Place], list[Vault], list[Place]] | None,
 ) -> list[str]:
-    """Sentences about what a policy would refuse. `outside` are the scopes and vaults that are going to be connected, or None
-    if others do that.
+    """Sentences about what a policy would refuse. `outside` are the scopes, vaults and scopes of storage that are going to be
+    connected, or None if others do that.
     """
     say("Asking Azure Policy, which takes a minute or two ...")
     asked = [(MAIN, first_parameters(environ))]
     if outside is not None:
-        where, vaults = outside
-        asked.append((connect.TEMPLATE, connect.parameters(_foreseen(environ, mine), mine, where, vaults)))
+        asked.append((connect.TEMPLATE, connect.parameters(_foreseen(environ, mine), mine, *outside)))
     wrong: list[str] = []
     unsaid = len(notes)
     asking = partial(_what_if, azure, environ, mine)

@@ -36,6 +36,9 @@ class Asked:
     cluster_roles: bool = True
     """Whether it makes roles for clusters, or for operations."""
     key_role: bool = True
+    storage: tuple[Place, ...] = ()
+    """Where the app may see which keys encrypt storage accounts."""
+    storage_role: bool = True
 
 
 NOTHING_UNUSUAL = Asked()
@@ -72,6 +75,11 @@ def needs(
     for scope in scopes:
         # The right to follow operations is one on the whole subscription: their address lies below it.
         need(f"/subscriptions/{scope.subscription}", DEPLOY, *([ROLE] if asked.cluster_roles else []), ASSIGN)
+        need(scope.id, ASSIGN)
+        if scope.group:
+            need(Place(scope.subscription, scope.group).id, DEPLOY)
+    for scope in asked.storage:
+        need(f"/subscriptions/{scope.subscription}", DEPLOY, *([ROLE] if asked.storage_role else []))
         need(scope.id, ASSIGN)
         if scope.group:
             need(Place(scope.subscription, scope.group).id, DEPLOY)

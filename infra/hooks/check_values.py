@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from check_watch import without_identity
-from environment import NONE, SCOPE_KINDS, VAULT_KINDS, places
+from environment import NONE, SCOPE_KINDS, STORAGE_KINDS, VAULT_KINDS, places
 from extra_tags import wrong_tags
 from given_roles import wrong_roles
 from named import wrong_names
@@ -16,7 +16,9 @@ UNFIT = re.compile(r'[\r\n"\\]')
 LISTS = {
     "CLUSTER_SCOPES": (SCOPE_KINDS, ""),
     "KEY_VAULT_IDS": (VAULT_KINDS, f" ('{NONE}' if every key is in a Managed HSM)"),
+    "STORAGE_SCOPES": (STORAGE_KINDS, ""),
 }
+MAY_BE_EMPTY = ("STORAGE_SCOPES",)
 SWITCHES = (
     "VNET_ENABLED",
     "OWN_PRIVATE_ZONES",
@@ -26,6 +28,7 @@ SWITCHES = (
 )
 CHOICES = {
     "MODE": ("observe", "enforce"),
+    "STORAGE_ACCOUNTS": ("watch", "ignore"),
     "HOSTING_PLAN": ("FlexConsumption", "ElasticPremium"),
     "RECONCILE_EVERY_MINUTES": ("5", "10", "15", "20"),
     "STORAGE_PUBLIC_ACCESS": ("Enabled", "Disabled", "SecuredByPerimeter"),
@@ -77,6 +80,8 @@ def _lists(environ: Mapping[str, str]) -> Iterator[str]:
         found, wrong = places(environ, name, kinds)
         yield from wrong
         if not value.strip():
+            if name in MAY_BE_EMPTY:
+                continue
             yield (
                 f"{name} is not set. azd may have asked you already, and the hooks do not see that answer: azd env set {name} "
                 f"'ID,ID'{remark}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure_cli import AzError, Azure, StoppedError, say, template_parameters
 from belongings import EVENTS, LINKS, TOPICS, Belonging, belonging, find, tell_by_hand, tell_unseen
-from environment import Installation, Place, connected_by_others, installation, scopes, told, vaults
+from environment import Installation, Place, connected_by_others, installation, scopes, storage_scopes, told, vaults
 from extra_tags import extra_tags
 from given_roles import given_role
 from indexing import wait_for_function
@@ -50,12 +50,12 @@ def connect(azure: Azure, environ: Mapping[str, str]) -> None:
         say("Not connected, for CONNECTED_BY_OTHERS is true: who has the rights does it (infra/README.md, Rights).")
         return
     sign_in(azure, environ, mine.subscription)
-    where, keys = scopes(environ), vaults(environ)
+    where, keys, storage = scopes(environ), vaults(environ), storage_scopes(environ)
     refuse_telemetry_at_risk(azure, environ, where)
     seen = [look_at(azure, vault) for vault in keys]
-    tell_locks(azure, [*where, *keys, *(vault.topic for vault in seen if vault.topic is not None)])
+    tell_locks(azure, [*where, *keys, *storage, *(vault.topic for vault in seen if vault.topic is not None)])
     wait_for_function(azure, app_id, premium=environ.get("HOSTING_PLAN", "") == "ElasticPremium")
-    outputs = deploy(azure, mine, parameters(environ, mine, where, seen), told(environ, "AZURE_LOCATION"))
+    outputs = deploy(azure, mine, parameters(environ, mine, where, seen, storage), told(environ, "AZURE_LOCATION"))
     staying = remove_the_rest(azure, environ, mine, outputs)
     for offer in (policy_offer(vault, told(environ, "APP_PRINCIPAL_ID")) for vault in seen):
         if offer:
@@ -89,7 +89,9 @@ def tell_locks(azure: Azure, named: list[Place]) -> None:
             say(f"Note: the lock {lock.id} ({lock.level}) must be lifted for a moment before 'azd down'.")
 
 
-def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place], seen: list[Vault]) -> dict[str, Any]:
+def parameters(
+    environ: Mapping[str, str], mine: Installation, where: list[Place], seen: list[Vault], storage: list[Place]
+) -> dict[str, Any]:
     """What the template asks for: scopes sorted by kind, each vault with the one system topic that it may have."""
     return {
         "environmentName": mine.environment,
@@ -103,16 +105,12 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
         "privateLinkScopeId": environ.get("PRIVATE_LINK_SCOPE_ID", "").strip(),
         "actionGroupIds": told(environ, "CALLED_ACTION_GROUP_IDS").split(","),
         "clusterSubscriptions": list(dict.fromkeys(one.subscription for one in where)),
-        "subscriptions": [one.subscription for one in where if not one.group],
-        "groups": [
-            {"subscription": one.subscription, "group": one.group} for one in where if one.group and not one.name
-        ],
-        "clusters": [
-            {"subscription": one.subscription, "group": one.group, "name": one.name} for one in where if one.name
-        ],
+        **_by_kind(where, "subscriptions", "groups", "clusters"),
+        **_by_kind(storage, "storageSubscriptions", "storageGroups", "storageAccounts"),
         "clusterRole": given_role(environ, "CLUSTER_ROLE_ID"),
         "operationRole": given_role(environ, "OPERATION_ROLE_ID"),
         "keyRole": given_role(environ, "KEY_ROLE_ID"),
+        "storageRole": given_role(environ, "STORAGE_ROLE_ID"),
         "extraTags": extra_tags(environ),
         "vaults": [
             {
@@ -124,6 +122,16 @@ def parameters(environ: Mapping[str, str], mine: Installation, where: list[Place
                 "topicPrincipalId": vault.topic_principal,
             }
             for vault in seen
+        ],
+    }
+
+
+def _by_kind(where: list[Place], wholes: str, groups: str, singles: str) -> dict[str, Any]:
+    return {
+        wholes: [one.subscription for one in where if not one.group],
+        groups: [{"subscription": one.subscription, "group": one.group} for one in where if one.group and not one.name],
+        singles: [
+            {"subscription": one.subscription, "group": one.group, "name": one.name} for one in where if one.name
         ],
     }
 

@@ -6,7 +6,7 @@ from azure_cli import Azure, StoppedError, say
 from belongings import Found, find, tell_by_hand, tell_unseen
 from check_places import not_shown
 from check_rights import SEE_RIGHTS, check_rights
-from environment import SCOPE_KINDS, VAULT_KINDS, Place, connected_by_others, installation, places
+from environment import SCOPE_KINDS, STORAGE_KINDS, VAULT_KINDS, Place, connected_by_others, installation, places
 from evidence import evidence
 from own_group import foreign, tags_of_group
 from removal import Staying, remove, tell
@@ -14,7 +14,7 @@ from sign_in import sign_in
 
 LOOK = (
     "sign in as somebody who may read there ('az login'), and run 'azd hooks run predown'; if the subscription is no more, "
-    "take what lies in it out of CLUSTER_SCOPES and KEY_VAULT_IDS ('azd env set')"
+    "take what lies in it out of CLUSTER_SCOPES, KEY_VAULT_IDS and STORAGE_SCOPES ('azd env set')"
 )
 
 
@@ -49,7 +49,7 @@ def disconnect(azure: Azure, environ: Mapping[str, str]) -> None:
 
 def _looked_after(environ: Mapping[str, str]) -> list[Place]:
     """Where something of ours must be expected, as far as azd knows."""
-    lists = (("CLUSTER_SCOPES", SCOPE_KINDS), ("KEY_VAULT_IDS", VAULT_KINDS))
+    lists = (("CLUSTER_SCOPES", SCOPE_KINDS), ("KEY_VAULT_IDS", VAULT_KINDS), ("STORAGE_SCOPES", STORAGE_KINDS))
     return [one for name, kinds in lists for one in places(environ, name, kinds)[0]]
 
 

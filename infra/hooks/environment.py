@@ -14,6 +14,12 @@ PARTS = re.compile(
 SITES = "/providers/microsoft.web/sites/"
 SCOPE_KINDS = ("", "microsoft.operationalinsights/clusters")
 VAULT_KINDS = ("microsoft.keyvault/vaults",)
+STORAGE_KINDS = ("", "microsoft.storage/storageaccounts")
+WHAT = {
+    SCOPE_KINDS: "of a subscription, resource group or cluster",
+    VAULT_KINDS: "of a key vault",
+    STORAGE_KINDS: "of a subscription, resource group or storage account",
+}
 NONE = "none"
 """What KEY_VAULT_IDS says where every key is in a Managed HSM: azd asks again for what is empty."""
 
@@ -98,8 +104,7 @@ def places(environ: Mapping[str, str], name: str, kinds: tuple[str, ...]) -> tup
             continue
         one = place(text)
         if one is None or one.type not in kinds or (one.group == "" and "" not in kinds):
-            what = "of a key vault" if kinds == VAULT_KINDS else "of a subscription, resource group or cluster"
-            wrong.append(f"{name}: '{text}' is not the ARM id {what}. 'az resource show --query id' tells ids.")
+            wrong.append(f"{name}: '{text}' is not the ARM id {WHAT[kinds]}. 'az resource show --query id' tells ids.")
             continue
         if text != f"/{text.strip('/')}":
             # The template takes ids as they are written, and two spellings for two things.
@@ -110,7 +115,7 @@ def places(environ: Mapping[str, str], name: str, kinds: tuple[str, ...]) -> tup
 
 
 def connected_by_others(environ: Mapping[str, str]) -> bool:
-    """Whether whoever deploys has no rights on clusters and vaults, and somebody else connects the app."""
+    """Whether whoever deploys has no rights on clusters, vaults and storage accounts, and somebody else connects the app."""
     return environ.get("CONNECTED_BY_OTHERS", "").strip() == "true"
 
 
@@ -121,6 +126,14 @@ def scopes(environ: Mapping[str, str]) -> list[Place]:
         raise StoppedError(
             " ".join(wrong) or "CLUSTER_SCOPES is not set: 'azd env set CLUSTER_SCOPES IDS', then 'azd up'"
         )
+    return found
+
+
+def storage_scopes(environ: Mapping[str, str]) -> list[Place]:
+    """Where the app may see which keys encrypt storage accounts; there may be none."""
+    found, wrong = places(environ, "STORAGE_SCOPES", STORAGE_KINDS)
+    if wrong:
+        raise StoppedError(" ".join(wrong))
     return found
 
 

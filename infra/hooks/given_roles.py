@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from azure_cli import AzError, Azure
 from check_rights import allows
-from environment import SCOPE_KINDS, places
+from environment import SCOPE_KINDS, STORAGE_KINDS, Place, places
 
 TYPE = "Microsoft.Authorization/roleDefinitions"
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -36,7 +36,19 @@ CLUSTER_ROLES = {
     "OPERATION_ROLE_ID": Needed((OPERATIONS,)),
 }
 KEY_ROLES = {"KEY_ROLE_ID": Needed(data_actions=("Microsoft.KeyVault/vaults/keys/read",))}
+STORAGE_ROLES = {
+    "STORAGE_ROLE_ID": Needed(
+        (
+            "Microsoft.Storage/storageAccounts/read",
+            "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",
+        )
+    )
+}
 """As the templates' own: a test holds them together."""
+INSTEAD = {
+    "OPERATION_ROLE_ID": "take another for operations, such as Log Analytics Reader",
+    "STORAGE_ROLE_ID": "the app has it there then, so take that place out of STORAGE_SCOPES",
+}
 
 
 def given_role(environ: Mapping[str, str], variable: str) -> str:
@@ -46,17 +58,31 @@ def given_role(environ: Mapping[str, str], variable: str) -> str:
 
 def wrong_roles(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each value that is no role's name, and for two rights that Azure would take for one."""
-    for variable in (*CLUSTER_ROLES, *KEY_ROLES):
+    for variable in (*CLUSTER_ROLES, *KEY_ROLES, *STORAGE_ROLES):
         value = given_role(environ, variable)
         if value and not GUID.fullmatch(value):
             yield f"{variable}: '{value}' is no role's GUID: az role definition list --name ROLE --query [].name"
-    clusters, operations = (given_role(environ, variable) for variable in CLUSTER_ROLES)
-    whole = [one.subscription for one in places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0] if not one.group]
-    if clusters and clusters == operations and whole:
-        yield (
-            f"CLUSTER_ROLE_ID and OPERATION_ROLE_ID are one role, and Azure gives it only once at the subscription {whole[0]}: "
-            "take another for operations, such as Log Analytics Reader"
-        )
+    yield from _given_twice(environ).values()
+
+
+def _given_twice(environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """A sentence for each two variables that would give one role at one place."""
+    scopes = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
+    storage = places(environ, "STORAGE_SCOPES", STORAGE_KINDS)[0]
+    rights = [
+        *(("CLUSTER_ROLE_ID", one) for one in scopes),
+        *(("OPERATION_ROLE_ID", Place(one.subscription)) for one in scopes),
+        *(("STORAGE_ROLE_ID", one) for one in storage),
+    ]
+    first: dict[tuple[str, Place], str] = {}
+    found: dict[tuple[str, str], str] = {}
+    for variable, where in rights:
+        role = given_role(environ, variable)
+        other = first.setdefault((role, where), variable)
+        if role and other != variable:
+            twice = f"{other} and {variable} are one role, and Azure gives it only once at {where.id}"
+            found.setdefault((other, variable), f"{twice}: {INSTEAD[variable]}")
+    return found
 
 
 def check_roles(

@@ -12,9 +12,18 @@ from check_policies import check_policies
 from check_rights import Asked, check_rights, needs, needs_also
 from check_values import check_values
 from check_watch import check_watch
-from environment import SCOPE_KINDS, VAULT_KINDS, Installation, Place, connected_by_others, installation, places
+from environment import (
+    SCOPE_KINDS,
+    STORAGE_KINDS,
+    VAULT_KINDS,
+    Installation,
+    Place,
+    connected_by_others,
+    installation,
+    places,
+)
 from extra_tags import check_tags_of_others
-from given_roles import CLUSTER_ROLES, KEY_ROLES, check_roles, given_role
+from given_roles import CLUSTER_ROLES, KEY_ROLES, STORAGE_ROLES, check_roles, given_role
 from named import Named, check_named, named
 from sign_in import azd_account, sign_in
 
@@ -85,39 +94,47 @@ def _check_sign_in(
 def _check_azure(azure: Azure, environ: Mapping[str, str], mine: Installation, findings: Findings) -> None:
     where = places(environ, "CLUSTER_SCOPES", SCOPE_KINDS)[0]
     keys = places(environ, "KEY_VAULT_IDS", VAULT_KINDS)[0]
+    storage = places(environ, "STORAGE_SCOPES", STORAGE_KINDS)[0]
     wrong, notes = findings.wrong, findings.notes
-    wrong += check_own_group(azure, environ, mine, [*where, *keys])
+    wrong += check_own_group(azure, environ, mine, [*where, *keys, *storage])
     # What only those who connect must see and may do does not stop a deployer who leaves that to them.
     outside = notes if connected_by_others(environ) else wrong
     seen = [one for one in where if is_visible(azure, one, outside)]
     seen_vaults = [one for one in keys if is_visible(azure, one, outside)]
+    seen_storage = [one for one in storage if is_visible(azure, one, outside)]
     looked_at = [check_vault(azure, environ, vault, outside, notes) for vault in seen_vaults]
     theirs = _check_named(azure, environ, mine, findings)
     wrong += check_network(azure, environ, mine, theirs, notes)
     wrong += check_watch(azure, environ, theirs, notes)
     topics = {vault.place: vault.topic for vault in looked_at if vault is not None and vault.topic is not None}
     if connected_by_others(environ):
-        seen, seen_vaults, topics = [], [], {}
-    wrong += check_rights(azure, needs_also(needs(mine, seen, seen_vaults, topics, _asked(environ)), theirs), notes)
+        seen, seen_vaults, seen_storage, topics = [], [], [], {}
+    needed_rights = needs(mine, seen, seen_vaults, topics, _asked(environ, seen_storage))
+    wrong += check_rights(azure, needs_also(needed_rights, theirs), notes)
     wrong += check_roles(azure, environ, CLUSTER_ROLES, (one.subscription for one in seen), notes)
     wrong += check_roles(azure, environ, KEY_ROLES, (one.subscription for one in seen_vaults), notes)
+    wrong += check_roles(azure, environ, STORAGE_ROLES, (one.subscription for one in seen_storage), notes)
     needed = needed_providers(mine, seen, seen_vaults, network_providers(environ, vaults=bool(keys)))
     for subnet in (one for one in theirs if one.variable == "APP_SUBNET_ID"):
         needed.setdefault(subnet.subscription, set()).add(subnet_provider(environ))
     wrong += check_providers(azure, environ, needed, notes, versions_in=mine.subscription)
     check_tags_of_others(azure, environ, mine, (one.subscription for one in [*seen_vaults, *topics.values()]), notes)
     wrong += check_region(azure, environ, notes)
-    wrong += check_locks(azure, [Place(mine.subscription, mine.group), *seen, *seen_vaults, *topics.values()], notes)
+    places_to_lock = [Place(mine.subscription, mine.group), *seen, *seen_vaults, *seen_storage, *topics.values()]
+    wrong += check_locks(azure, places_to_lock, notes)
     if not wrong:
-        outside_too = None if connected_by_others(environ) else (where, [one for one in looked_at if one is not None])
+        known = [one for one in looked_at if one is not None]
+        outside_too = None if connected_by_others(environ) else (where, known, storage)
         wrong += check_policies(azure, environ, mine, notes, outside_too)
 
 
-def _asked(environ: Mapping[str, str]) -> Asked:
+def _asked(environ: Mapping[str, str], storage: list[Place]) -> Asked:
     return Asked(
         approving=environ.get("VNET_ENABLED", "") == "true" and environ.get("VAULT_OWNERS_APPROVE", "") != "true",
         cluster_roles=not all(given_role(environ, one) for one in CLUSTER_ROLES),
         key_role=not all(given_role(environ, one) for one in KEY_ROLES),
+        storage=tuple(storage),
+        storage_role=not all(given_role(environ, one) for one in STORAGE_ROLES),
     )
 
 

@@ -127,11 +127,13 @@ class Authorization:
         return answer({"error": error}, 404)
 
     def _principals(self, tenant: str) -> dict[str, str]:
-        """A tenant's display names by object id. A system-assigned identity is called what its cluster is called."""
+        """A tenant's display names by object id. A system-assigned identity is called what its resource is called."""
         state = self.state
         named = {identity.principal_id(one): one for one in state.identities.principals(tenant)}
-        clusters = [one for one in state.arm.clusters.values() if state.tenants.of(one.id) == tenant]
-        return named | {identity.principal_id(one.id): one.name for one in clusters}
+        resources = {one.id: one.name for one in state.arm.clusters.values()}
+        resources |= {one.resource_id: one.name for one in state.accounts.values()}
+        here = {id_: name for id_, name in resources.items() if state.tenants.of(id_) == tenant}
+        return named | {identity.principal_id(id_): name for id_, name in here.items()}
 
 
 def _role(id_: str) -> Role | None:

@@ -10,7 +10,17 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from simulator.arm.answers import GROUP, Handler, answer, check_method, check_right, envelope, listed, not_found
+from simulator.arm.answers import (
+    GROUP,
+    ArmError,
+    Handler,
+    answer,
+    check_method,
+    check_right,
+    envelope,
+    listed,
+    not_found,
+)
 from simulator.clock import iso
 from simulator.entra import identity
 from simulator.entra.identity import principal_id
@@ -18,6 +28,9 @@ from simulator.operationalinsights.workspaces import Workspace
 from simulator.state import State
 
 _PROVIDER = "Microsoft.OperationalInsights"
+_LINKED = f"{_PROVIDER}/workspaces/linkedStorageAccounts"
+_KINDS = {kind.lower(): kind for kind in ("CustomLogs", "AzureWatson", "Query", "Ingestion", "Alerts")}
+"""What workspaces keep in storage that is linked to them."""
 
 
 class WorkspaceExtras:
@@ -31,22 +44,41 @@ class WorkspaceExtras:
         one = rf"(?P<id>{GROUP}/providers/{_PROVIDER}/workspaces/[^/]+)"
         return {
             rf"{one}/linkedStorageAccounts": self._linked,
+            rf"{one}/linkedStorageAccounts/(?P<kind>[^/]+)": self._link,
             rf"{one}/providers/Microsoft\.SecurityInsights/onboardingStates/default": self._sentinel,
         }
 
     def _linked(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "GET")
-        check_right(self.state.rights, principal, f"{_PROVIDER}/workspaces/linkedStorageAccounts/read", path["id"])
+        check_right(self.state.rights, principal, f"{_LINKED}/read", path["id"])
         found = self._workspace(path["id"])
-        return listed(
-            {
-                **envelope(
-                    f"{found.id}/linkedStorageAccounts/{kind}", f"{_PROVIDER}/workspaces/linkedStorageAccounts", None
-                ),
-                "properties": {"dataSourceType": kind, "storageAccountIds": ids},
-            }
-            for kind, ids in found.linked_accounts.items()
-        )
+        return listed(_link_body(found, kind) for kind in found.linked_accounts)
+
+    def _link(self, request: Request, principal: str, path: dict[str, str]) -> Response:
+        check_method(request, "GET", "PUT", "DELETE")
+        verb = {"GET": "read", "PUT": "write"}.get(request.method, "delete")
+        check_right(self.state.rights, principal, f"{_LINKED}/{verb}", path["id"])
+        found, kind = self._workspace(path["id"]), _KINDS.get(path["kind"].lower())
+        if kind is None:
+            raise ArmError(400, "InvalidParameter", f"'{path['kind']}' is no type of data source.")
+        if request.method == "PUT":
+            found.linked_accounts[kind] = self._accounts(request.get_json(force=True, silent=True))
+        if kind not in found.linked_accounts:
+            raise not_found(request.path)
+        body = _link_body(found, kind)
+        if request.method == "DELETE":
+            del found.linked_accounts[kind]
+            return answer({})
+        return answer(body)
+
+    def _accounts(self, body: Any) -> list[str]:
+        """The ids of storage accounts that are there, of which a link must name one."""
+        properties = body.get("properties") if isinstance(body, dict) else None
+        ids = properties.get("storageAccountIds") if isinstance(properties, dict) else None
+        known = {one.resource_id.lower() for one in self.state.accounts.values()}
+        if not isinstance(ids, list) or not ids or any(str(one).lower() not in known for one in ids):
+            raise ArmError(400, "InvalidParameter", "'storageAccountIds' must name storage accounts that exist.")
+        return [str(one) for one in ids]
 
     def _sentinel(self, request: Request, principal: str, path: dict[str, str]) -> Response:
         check_method(request, "GET")
@@ -86,6 +118,11 @@ class WorkspaceExtras:
         newest = iso(max(found.heartbeats)) if found.heartbeats else None
         columns = [{"name": "Newest", "type": "datetime"}]
         return answer({"tables": [{"name": "PrimaryResult", "columns": columns, "rows": [[newest]]}]})
+
+
+def _link_body(workspace: Workspace, kind: str) -> dict[str, Any]:
+    body = envelope(f"{workspace.id}/linkedStorageAccounts/{kind}", _LINKED, None)
+    return {**body, "properties": {"dataSourceType": kind, "storageAccountIds": workspace.linked_accounts[kind]}}
 
 
 def _refusal(status: int, code: str, message: str) -> Response:

@@ -1,7 +1,7 @@
 """Azure roles and their assignments, as far as clusters, keys, queues and tables need them.
 
 Names, ids and actions are those of "Azure built-in roles"; a role's data actions on queues and tables are one glob here.
-The function's two roles are custom ones, with the fewest actions that its calls need.
+The function's three roles are custom ones, with the fewest actions that its calls need.
 """
 
 from collections.abc import Collection
@@ -110,6 +110,12 @@ ROLES = {
             custom=True,
         ),
         Role("Key version reader", "3b0f4a56-7d0a-4a0e-9c55-0c3a5a1f0002", (), (f"{_KEYS}/read",), custom=True),
+        Role(
+            "Linked storage reader",
+            "3b0f4a56-7d0a-4a0e-9c55-0c3a5a1f0003",
+            (f"{_STORAGE}/read", "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read"),
+            custom=True,
+        ),
     )
 }
 

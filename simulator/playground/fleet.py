@@ -20,6 +20,9 @@ PRINCIPALS = {OPERATOR: HOME, "partner": PARTNER_TENANT, FUNCTION: HOME}
 ACCOUNT = "cmkrotation"
 QUEUE = "cluster-visits"
 TABLE = "rotations"
+SAVED_QUERIES = "savedqueries"
+"""A storage account beside the app's own, of which nothing has come yet: no workspace is linked to it, and no key of its
+owner's encrypts it."""
 
 CLUSTERS = {
     "payments": "pinned to la-cmk in the vault contoso",
@@ -61,6 +64,7 @@ def build(azure: Azure) -> None:
     for cluster in clusters:
         azure.add_workspace(f"law-{cluster.name}", cluster)
     azure.storage_account(ACCOUNT)
+    azure.storage_account(SAVED_QUERIES)
     _grant(azure, clusters)
     # Nothing of this happened just now.
     azure.event_grid.published.clear()
@@ -92,6 +96,9 @@ def _grant(azure: Azure, clusters: list[Cluster]) -> None:
         for role in ("Owner", "Key Vault Crypto Officer"):
             rights.assign(OPERATOR, role, scope)
     rights.assign(FUNCTION, "Key version reader", contoso.resource_id)
+    rights.assign(FUNCTION, "Linked storage reader", GROUP_ID)
+    saved = azure.storage_account(SAVED_QUERIES).resource_id
+    rights.assign(saved, "Key Vault Crypto Service Encryption User", contoso.resource_id)
     for principal in (FUNCTION, OPERATOR):
         for role in ("Storage Queue Data Contributor", "Storage Table Data Contributor"):
             rights.assign(principal, role, account)

@@ -24,7 +24,7 @@ class FaultKind(StrEnum):
     TRUNCATED_BODY = "truncated-body"
     """Promise the whole body, send half of it, cut the connection."""
     DRIP = "drip"
-    """Send the whole answer, byte by byte."""
+    """Send the whole answer byte by byte; if the fault has seconds, half of it, and cut the connection when these are over."""
     REPLACED_BODY = "replaced-body"
     """Send the fault's body in place of the real one."""
     REPLACED_HEADERS = "replaced-headers"

@@ -250,8 +250,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(response, sent_share=0.5)
                 self._cut()
                 return
-            case FaultKind.DRIP:
-                self._drip(response)
+            case FaultKind.DRIP if fault:
+                self._drip(response, fault.seconds)
                 return
             case FaultKind.EMPTY_BODY:
                 response.set_data(b"")
@@ -279,15 +279,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: int(len(body) * sent_share)])
         self.wfile.flush()
 
-    def _drip(self, response: Response) -> None:
-        """Send an answer so that the client receives one byte at a time."""
+    def _drip(self, response: Response, seconds: float) -> None:
+        """Send an answer so that the client receives one byte at a time, and for so long, if at all, that it gives up."""
         answer = io.BytesIO()
         connection, self.wfile = self.wfile, answer
         self._send(response)
         self.wfile = connection
-        for byte in answer.getvalue():
+        whole = answer.getvalue()
+        for byte in whole[: len(whole) // 2] if seconds else whole:
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
+        if seconds:
+            self.server.hold(seconds, self.connection)
+            self._cut()
 
     def _refuse(self, host: str) -> None:
         with self.server.lock:

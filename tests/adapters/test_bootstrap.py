@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from werkzeug.wrappers import Response
 
 from cmk_rotation import bootstrap, clock
 from cmk_rotation.config.settings import InvalidSettingsError, read
+from cmk_rotation.controller.ports import StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Key
 from cmk_rotation.domain.visit_message import VisitRequest
@@ -78,6 +80,15 @@ def test_the_sdks_say_nothing_from_the_first_line_on_and_no_signature_is_logged(
     assert world.records.everything() == {}
     assert cluster.operation is not None
     assert cluster.operation.secret not in caplog.text
+    assert [record.name for record in caplog.records if record.name.partition(".")[0] in SDKS] == []
+
+
+def test_the_sdks_say_nothing_of_an_answer_that_they_cannot_read(app: Azure, caplog: pytest.LogCaptureFixture) -> None:
+    world = bootstrap.function_world()
+    headers = {"Content-Type": "application/xml"}
+    app.server.hosts["contosofn.queue.core.windows.net"] = lambda _: Response("<html", 404, headers)
+    with pytest.raises(StorageUnavailableError):
+        world.requests.request(VisitRequest(RequestedBy.FOLLOW, NOW))
     assert [record.name for record in caplog.records if record.name.partition(".")[0] in SDKS] == []
 
 

@@ -9,6 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 from azure.identity import ManagedIdentityCredential
+from werkzeug.wrappers import Response
 
 from cmk_rotation.adapters import errors
 from cmk_rotation.adapters.clusters import ArmClusters
@@ -282,3 +283,21 @@ def test_the_fixtures_reach_the_simulated_azure(
     assert account.queues.messages("cluster-visits")
     assert topic.events
     assert storage.table_url
+
+
+def test_an_answer_to_several_writes_that_is_spoilt_within_is_a_failure_of_storage(
+    azure: Azure, account: StorageAccount, records: TableRecords
+) -> None:
+    body = "--b\r\nContent-Type: application/http\r\n\r\nodd\r\n--b--\r\n"
+    answer = Response(body, 202, content_type="multipart/mixed; boundary=b")
+    azure.server.hosts[account.host("table")] = lambda _: answer
+    with pytest.raises(StorageUnavailableError):
+        records.save_rotation(ROTATION, Step("sent", AT, ROTATION))
+
+
+def test_a_token_in_an_answer_that_cannot_be_read_is_told_to_nobody(azure: Azure, records: TableRecords) -> None:
+    body = b'access_token": "eyJhbGciOiJSUzI1NiJ9.secret.secret", "expires_on": "1"}'
+    azure.faults.add(Fault(kind=FaultKind.REPLACED_BODY, path="/msi/token", body=body, times=None))
+    with pytest.raises(StorageUnavailableError) as error:
+        records.everything()
+    assert "secret" not in str(error.value)

@@ -20,7 +20,7 @@ from cmk_rotation.domain.identifiers import ClusterId, StorageId
 from cmk_rotation.domain.vocabulary import FailureKind, Reason
 from simulator.azure import FUNCTION, Azure
 from simulator.operationalinsights import clusters
-from tests.unit.support.builders import CLUSTER, KEY, KEY_NAME, NOW, SUBSCRIPTION, V1, V2, VAULT, cluster_id, must
+from tests.unit.support.builders import CLUSTER, DAY, KEY, KEY_NAME, NOW, SUBSCRIPTION, V1, V2, VAULT, cluster_id, must
 
 ACCOUNT = must(
     StorageId.parse(
@@ -87,6 +87,7 @@ def row(**changes: Any) -> LinkedStorage:
         newest_version=V2,
         called_for=Reason.STORAGE_KEY_DISABLED,
         called_at=NOW,
+        called_since=NOW - DAY,
         said="behind",
         said_at=NOW,
     )
@@ -102,10 +103,18 @@ def test_a_row_is_read_as_it_was_written_with_each_cluster_that_led_there(record
     assert found[CLUSTER] == Record(storage=(row(pins=frozenset({Pin(KEY, V1)})),))
     assert records.pinning(Pin(KEY, V1), other_than=CLUSTER, most=3) == [ACCOUNT]
     assert records.of_cluster(CLUSTER) == Record()
+    assert records.storage_of(CLUSTER) == (row(),)
+    assert records.storage_of(cluster_id("law-three")) == ()
     records.index(ACCOUNT, add=[], remove=[Pin(KEY, V1)])
     bare = LinkedStorage(ACCOUNT, (CLUSTER,), Reason.STORAGE_UNREAD, NOW, "it is not known", "Look.", NOW)
     records.save_storage(bare)
     assert records.everything() == {CLUSTER: Record(storage=(bare,))}
+
+
+def test_a_row_has_room_for_fifty_clusters_of_the_longest_names(records: TableRecords) -> None:
+    named = tuple(cluster_id(f"{number:02}".ljust(63, "n"), group="g" * 90) for number in range(50))
+    records.save_storage(row(clusters=named))
+    assert {one.storage for one in records.everything().values()} == {(row(clusters=named),)}
 
 
 def test_nothing_in_a_row_is_believed(

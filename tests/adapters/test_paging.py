@@ -3,13 +3,18 @@
 import json
 
 import pytest
+from azure.identity import ManagedIdentityCredential
 
 from cmk_rotation.adapters import paging
+from cmk_rotation.adapters.arm import Arm
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.keys import VaultKeys
+from cmk_rotation.adapters.linked_accounts import ArmLinkedAccounts
 from cmk_rotation.adapters.rotations_table import TableRecords
+from cmk_rotation.config import clouds
 from cmk_rotation.controller.ports import AzureCallError, StorageUnavailableError
-from cmk_rotation.domain.identifiers import Key, Scope
+from cmk_rotation.domain.cluster_record import Pin
+from cmk_rotation.domain.identifiers import ClusterId, Key, Scope, StorageId
 from simulator.azure import SUBSCRIPTION, Azure
 from simulator.operationalinsights import clusters
 from simulator.storage.accounts import StorageAccount
@@ -76,3 +81,45 @@ def test_a_list_may_have_only_so_many_pages(
     with pytest.raises(AzureCallError, match="no end"):
         keys.versions(KEY)
     assert cluster.name
+
+
+def test_who_uses_a_version_is_not_read_round_and_round(
+    azure: Azure, account: StorageAccount, records: TableRecords, cluster: clusters.Cluster
+) -> None:
+    """Whose rows a page repeats is no news, and a page that holds none may lead on for ever."""
+    headers = {"x-ms-continuation-NextPartitionKey": "a", "x-ms-continuation-NextRowKey": "b"}
+    for body in (b'{"value": []}', b'{"value": [{"PartitionKey": "odd", "RowKey": "odd"}]}'):
+        azure.faults.add(
+            Fault(kind=FaultKind.ANSWER, host=account.host("table"), status=200, headers=headers, body=body, times=60)
+        )
+        who = ClusterId.parse(cluster.id)
+        assert who
+        with pytest.raises(StorageUnavailableError, match="leads back"):
+            records.pinning(Pin(KEY, "1"), other_than=who, most=3)
+        assert len(azure.exchanges) < FEW
+        azure.faults.clear()
+
+
+WORKSPACE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/ws-1"
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ({"value": [], "nextLink": f"https://management.azure.com{WORKSPACE}/linkedStorageAccounts"}, "leads back"),
+        ({"value": {}}, "no list"),
+        ({"value": [], "nextLink": 7}, "no address"),
+    ],
+)
+def test_storage_that_a_workspace_is_linked_to_is_known_only_from_a_whole_list(
+    azure: Azure, credential: ManagedIdentityCredential, page: dict[str, object], why: str
+) -> None:
+    """Half of it would free a key version that an account still uses."""
+    accounts, workspace = ArmLinkedAccounts(Arm(credential, clouds.PUBLIC)), StorageId.parse(WORKSPACE)
+    assert workspace
+    azure.faults.add(
+        Fault(kind=FaultKind.ANSWER, status=200, path=f"{WORKSPACE}/*", body=json.dumps(page).encode(), times=None)
+    )
+    with pytest.raises(AzureCallError, match=why):
+        accounts.of_workspace(workspace)
+    assert len(azure.exchanges) < FEW

@@ -37,6 +37,7 @@ HEADINGS = (
     *(
         "on record after its end, median",
         "on record after its end, longest",
+        "in all, times Azure's own",
         "visits",
         "messages",
         "updates",
@@ -57,6 +58,8 @@ class Lateness:
     """From the key's rotation to each cluster's update."""
     recorded: tuple[float, ...]
     """From the end of each cluster's operation to its being on record."""
+    operation: float
+    """How long each takes."""
     visits: int
     messages: int
     """Visits that were requested; each is a message."""
@@ -68,6 +71,8 @@ class Lateness:
         """As the table has it."""
         for seconds in (min(self.sent), max(self.sent), statistics.median(self.recorded), max(self.recorded)):
             yield f"{seconds:.0f} s"
+        both = zip(self.sent, self.recorded, strict=True)
+        yield f"{1 + max(before + after for before, after in both) / self.operation:.2f}"
         yield from (str(self.visits), str(self.messages), str(self.updates), str(self.woken))
 
 
@@ -144,7 +149,7 @@ def _lateness(story: Stage, new: str, rotated_at: float, update_seconds: float, 
         updates += len(patches)
     visits = [line for line in story.host.log_lines() if line["message"].startswith("Executing 'Functions.on_visit'")]
     requests = [one for one in story.azure.exchanges if one.method == "POST" and "/cluster-visits/" in one.path]
-    return Lateness(tuple(sent), tuple(recorded), len(visits), len(requests), updates, woken)
+    return Lateness(tuple(sent), tuple(recorded), update_seconds, len(visits), len(requests), updates, woken)
 
 
 def _woken(story: Stage) -> int:

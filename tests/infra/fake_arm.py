@@ -31,6 +31,7 @@ def connected(given: dict[str, Any]) -> Iterator[tuple[str, Resource]]:
     """Every resource of connect/main.bicep with the name of its output, in an order in which Azure may make them."""
     template = Template(given)
     yield from template.for_clusters()
+    yield from template.for_storage()
     yield from template.links()
     roles: dict[str, str] = {}
     for subscription in dict.fromkeys(vault["subscription"] for vault in given["vaults"]):
@@ -63,7 +64,7 @@ class Template:
 
     def roles(self, subscription: str, *kinds: str) -> dict[str, Resource]:
         """Our own role of each kind, or where another is given, that one, which is made by nobody here."""
-        given = {"clusters": "clusterRole", "operations": "operationRole", "keys": "keyRole"}
+        given = {"clusters": "clusterRole", "operations": "operationRole", "keys": "keyRole", "storage": "storageRole"}
         made = {kind: self.role(subscription, kind) for kind in kinds}
         for kind in kinds:
             if self.given[given[kind]]:
@@ -92,6 +93,24 @@ class Template:
         for one in self.given["clusters"]:
             scope = f"{group_of(one)}/providers/Microsoft.OperationalInsights/clusters/{one['name']}"
             yield "clusterAccess", self.right(scope, roles[one["subscription"]])
+
+    def for_storage(self) -> Iterator[tuple[str, Resource]]:
+        wholes, groups, singles = (self.given[f"storage{kind}"] for kind in ("Subscriptions", "Groups", "Accounts"))
+        scopes = [
+            *(("storageSubscriptionAccess", one, f"/subscriptions/{one}") for one in wholes),
+            *(("storageGroupAccess", one["subscription"], group_of(one)) for one in groups),
+            *(
+                (
+                    "storageAccess",
+                    one["subscription"],
+                    f"{group_of(one)}/providers/Microsoft.Storage/storageAccounts/{one['name']}",
+                )
+                for one in singles
+            ),
+        ]
+        roles = {subscription: self.roles(subscription, "storage")["storage"] for _, subscription, _ in scopes}
+        yield from (("storageRoles", one) for one in roles.values() if "properties" in one)
+        yield from ((output, self.right(scope, roles[subscription]["id"])) for output, subscription, scope in scopes)
 
     def links(self) -> Iterator[tuple[str, Resource]]:
         scope = self.given["privateLinkScopeId"]

@@ -21,6 +21,7 @@ VAULT = f"{KEYS}/providers/Microsoft.KeyVault/vaults/contoso"
 SECOND_VAULT = f"{KEYS}/providers/Microsoft.KeyVault/vaults/fabrikam"
 HUB = f"/subscriptions/{OTHER}/resourceGroups/rg-hub"
 LINK_SCOPE = f"{HUB}/providers/Microsoft.Insights/privateLinkScopes/Hub"
+STORAGE = f"{LOGS}/providers/Microsoft.Storage/storageAccounts/stqueries"
 THEIR_TOPIC = f"{KEYS}/providers/Microsoft.EventGrid/systemTopics/theirs"
 
 
@@ -45,7 +46,10 @@ def environ(name: str = "prod", subscription: str = SUBSCRIPTION, **more: str) -
 
 PROD = environ()
 """Of the app that is there from the start."""
-ALL_THAT_CAN_BE_CONNECTED = PROD | {"PRIVATE_LINK_SCOPE_ID": LINK_SCOPE}
+ALL_THAT_CAN_BE_CONNECTED = PROD | {
+    "PRIVATE_LINK_SCOPE_ID": LINK_SCOPE,
+    "STORAGE_SCOPES": f"{STORAGE},{HUB},/subscriptions/{SUBSCRIPTION}",
+}
 FRESH_CHECKOUT = ("AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_SUBSCRIPTION_ID")
 """What azd knows of an environment that was only chosen again: no outputs."""
 
@@ -152,7 +156,7 @@ def stage(**state: Any) -> Stage:
     """A tenant in which nothing is connected yet, with the app `prod` deployed."""
     subscriptions = {one: {"tenant": "tenant-a"} for one in (SUBSCRIPTION, OTHER)}
     found = Stage(Fake(json.loads(json.dumps({"subscriptions": subscriptions} | state))))
-    for one in (LOGS, KEYS, HUB, LINK_SCOPE):
+    for one in (LOGS, KEYS, HUB, LINK_SCOPE, STORAGE):
         found.add(one)
     found.add(CLUSTER, properties={})
     for vault in (VAULT, SECOND_VAULT):

@@ -58,12 +58,15 @@ LOOKED_AFTER: dict[str, list[Any]] = {
     "subscriptions": ["a"],
     "groups": [{"subscription": "b", "group": "rg-logs"}],
     "clusters": [{"subscription": "b", "group": "rg-logs", "name": name} for name in ("one", "two")],
+    "storageSubscriptions": ["c"],
+    "storageGroups": [{"subscription": "b", "group": "rg-logs"}],
+    "storageAccounts": [{"subscription": "b", "group": "rg-logs", "name": name} for name in ("one", "two")],
     "vaults": [
         {**vault("Contoso"), "topicId": "", "topicPrincipalId": ""},
         {**vault("f" * 24), "topicId": THEIR_TOPIC, "topicPrincipalId": "<topic>"},
     ],
 }
-"""All that can be connected: a subscription, a group, clusters, a vault without a topic and one that has one."""
+"""All that can be connected: subscriptions, groups, clusters, storage accounts, a vault without a topic and one that has one."""
 
 
 def connect(infra: Path = INFRA, **given: Any) -> Deployment:
@@ -79,6 +82,7 @@ def connect(infra: Path = INFRA, **given: Any) -> Deployment:
         "clusterRole": "",
         "operationRole": "",
         "keyRole": "",
+        "storageRole": "",
         "deadLetters": True,
         "extraTags": {},
     }
@@ -113,7 +117,7 @@ def test_nothing_is_deployed_twice_or_elsewhere_or_with_a_name_that_azure_refuse
 def test_connecting_makes_nothing_twice_and_no_name_that_azure_refuses() -> None:
     deployment = connect()
     assert faults(deployment) == []
-    assert len(deployment.all("Microsoft.Authorization/roleAssignments")) == 10
+    assert len(deployment.all("Microsoft.Authorization/roleAssignments")) == 14
     assert faults(connect(vaults=[])) == []
 
 
@@ -125,7 +129,9 @@ def test_each_thing_is_connected_where_it_was_said_to_be() -> None:
     assert {scope for scope in scopes if "dead-letters" not in scope} == {
         "/subscriptions/a",
         "/subscriptions/b",
+        "/subscriptions/c",
         logs,
+        *(f"{logs}/providers/microsoft.storage/storageaccounts/{name}" for name in ("one", "two")),
         *(f"{logs}/providers/microsoft.operationalinsights/clusters/{name}" for name in ("one", "two")),
         *(f"{keys}/providers/microsoft.keyvault/vaults/{name}" for name in ("contoso", "f" * 24)),
     }

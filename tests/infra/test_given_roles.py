@@ -7,12 +7,18 @@ import pytest
 import given_roles
 from tests.infra import bicep
 from tests.infra.faults import faults
-from tests.infra.hook_stage import KEYS, OTHER, PROD, SUBSCRIPTION, Stage
+from tests.infra.hook_stage import KEYS, OTHER, PROD, STORAGE, SUBSCRIPTION, Stage
 from tests.infra.test_deployment import connect
 from tests.infra.test_hooks_check import FIRST, the_one, wrong
 
-CLUSTERS, OPERATIONS, READ_KEYS = (f"{one}0000000-0000-0000-0000-000000000000" for one in "abc")
-GIVEN = {"CLUSTER_ROLE_ID": CLUSTERS.upper(), "OPERATION_ROLE_ID": OPERATIONS, "KEY_ROLE_ID": f" {READ_KEYS}"}
+CLUSTERS, OPERATIONS, READ_KEYS, STORAGE_ROLE = (f"{one}0000000-0000-0000-0000-000000000000" for one in "abcd")
+GIVEN = {
+    "CLUSTER_ROLE_ID": CLUSTERS.upper(),
+    "OPERATION_ROLE_ID": OPERATIONS,
+    "KEY_ROLE_ID": f" {READ_KEYS}",
+    "STORAGE_ROLE_ID": STORAGE_ROLE,
+}
+WITH_STORAGE = PROD | {"STORAGE_SCOPES": f"{STORAGE},{KEYS}"}
 ROLES, RIGHTS = "Microsoft.Authorization/roleDefinitions", "Microsoft.Authorization/roleAssignments"
 
 
@@ -23,6 +29,7 @@ def with_roles(azure: Stage) -> Stage:
         add(azure, subscription, CLUSTERS, actions=["Microsoft.OperationalInsights/*"])
         add(azure, subscription, OPERATIONS, actions=["*/read"])
         add(azure, subscription, READ_KEYS, dataActions=["Microsoft.KeyVault/vaults/*/read"])
+        add(azure, subscription, STORAGE_ROLE, actions=["*/read"])
     return azure
 
 
@@ -32,18 +39,30 @@ def add(azure: Stage, subscription: str, name: str, **permissions: list[str]) ->
 
 
 def test_no_role_is_made_where_all_are_given() -> None:
-    deployment = connect(clusterRole=CLUSTERS, operationRole=OPERATIONS, keyRole=READ_KEYS)
+    roles: dict[str, Any] = {
+        "clusterRole": CLUSTERS,
+        "operationRole": OPERATIONS,
+        "keyRole": READ_KEYS,
+        "storageRole": STORAGE_ROLE,
+    }
+    deployment = connect(**roles)
     assert deployment.all(ROLES) == []
     assert faults(deployment) == []
     given = {str(one.properties["roleDefinitionId"]).rpartition("/")[2] for one in deployment.all(RIGHTS)}
-    assert given >= {CLUSTERS, OPERATIONS, READ_KEYS}
-    assert len(given) == 4, "and the one for dead letters"
-    assert {role for name in ("clusterRoles", "operationRoles", "keyRoles") for role in deployment.outputs[name]} == {
-        ""
-    }
+    assert given >= set(roles.values())
+    assert len(given) == 5, "and the one for dead letters"
+    assert {role for name in roles for role in deployment.outputs[f"{name}s"]} == {""}
 
 
-@pytest.mark.parametrize("given", [{"clusterRole": CLUSTERS}, {"operationRole": OPERATIONS}, {"keyRole": READ_KEYS}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"clusterRole": CLUSTERS},
+        {"operationRole": OPERATIONS},
+        {"keyRole": READ_KEYS},
+        {"storageRole": STORAGE_ROLE},
+    ],
+)
 def test_a_right_by_another_role_is_another_right_and_all_others_stay(given: dict[str, Any]) -> None:
     """Azure refuses to change the role of a right."""
     ours, other = ({one.id: one.properties for one in found.all(RIGHTS)} for found in (connect(), connect(**given)))
@@ -58,10 +77,9 @@ def test_a_right_by_another_role_is_another_right_and_all_others_stay(given: dic
 
 
 def test_what_the_check_wants_of_a_role_is_what_our_own_allows() -> None:
-    wanted = {**given_roles.CLUSTER_ROLES, **given_roles.KEY_ROLES}
-    own = [
-        one for path in ("connect/cluster-roles.bicep", "connect/key-role.bicep") for one in bicep.read(path).resources
-    ]
+    wanted = {**given_roles.CLUSTER_ROLES, **given_roles.KEY_ROLES, **given_roles.STORAGE_ROLES}
+    files = ("cluster-roles", "key-role", "storage-role")
+    own = [one for file in files for one in bicep.read(f"connect/{file}.bicep").resources]
     for needed, role in zip(wanted.values(), (one for one in own if one.type == ROLES), strict=True):
         (allowed,) = role.properties["permissions"]
         assert ([*needed.actions, *needed.wished], list(needed.data_actions)) == (
@@ -70,15 +88,18 @@ def test_what_the_check_wants_of_a_role_is_what_our_own_allows() -> None:
         )
 
 
-def test_connecting_gives_the_roles_on_and_removes_our_own(connected: Stage) -> None:
+def test_connecting_gives_the_roles_on_and_removes_our_own(azure: Stage) -> None:
+    connected = azure
+    connected.connect(WITH_STORAGE)
     own = {id_ for id_ in connected.outside(PROD) if "/roledefinitions/" in id_}
-    assert len(own) == 5
-    connected.connect(PROD | GIVEN)
+    assert len(own) == 6
+    connected.connect(WITH_STORAGE | GIVEN)
     given: dict[str, Any] = connected.state["parameters"]
-    assert (given["clusterRole"], given["operationRole"], given["keyRole"]) == (CLUSTERS, OPERATIONS, READ_KEYS)
+    told = [given[name] for name in ("clusterRole", "operationRole", "keyRole", "storageRole")]
+    assert told == [CLUSTERS, OPERATIONS, READ_KEYS, STORAGE_ROLE]
     assert own & connected.outside(PROD) == set()
     rights = {id_ for id_ in connected.outside(PROD) if "/roleassignments/" in id_}
-    assert len(rights) == 7
+    assert len(rights) == 9
     connected.disconnect(PROD)
     assert connected.outside(PROD) == set()
 
@@ -94,8 +115,12 @@ def test_who_may_make_no_roles_needs_no_right_to(with_roles: Stage) -> None:
     no = {"actions": ["*"], "notActions": [f"{ROLES}/write"]}
     with_roles.state["permissions"] = {f"/subscriptions/{one}": [no] for one in (SUBSCRIPTION, OTHER)}
     with_roles.check(FIRST | GIVEN)
-    for variable in GIVEN:
+    for variable in (one for one in GIVEN if one != "STORAGE_ROLE_ID"):
         assert any(f"{ROLES}/write" in one for one in wrong(with_roles, **GIVEN | {variable: ""})), variable
+    with_roles.state["permissions"] = {f"/subscriptions/{OTHER}": [no]}
+    here = {"CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}", "KEY_VAULT_IDS": "none", "STORAGE_SCOPES": STORAGE}
+    with_roles.check(FIRST | here | GIVEN)
+    assert f"{ROLES}/write" in the_one(with_roles, **here | GIVEN | {"STORAGE_ROLE_ID": ""})
 
 
 @pytest.mark.parametrize(
@@ -104,13 +129,19 @@ def test_who_may_make_no_roles_needs_no_right_to(with_roles: Stage) -> None:
         ("CLUSTER_ROLE_ID", CLUSTERS, {"actions": ["*/read"]}, "Microsoft.OperationalInsights/clusters/write"),
         ("OPERATION_ROLE_ID", OPERATIONS, {"actions": ["*"], "notActions": ["*/read"]}, given_roles.OPERATIONS),
         ("KEY_ROLE_ID", READ_KEYS, {"actions": ["*"]}, "Microsoft.KeyVault/vaults/keys/read"),
+        (
+            "STORAGE_ROLE_ID",
+            STORAGE_ROLE,
+            {"actions": ["Microsoft.OperationalInsights/*"]},
+            "Microsoft.Storage/storageAccounts/read",
+        ),
     ],
 )
 def test_a_role_that_allows_too_little_is_named(
     with_roles: Stage, variable: str, name: str, permissions: dict[str, list[str]], missing: str
 ) -> None:
     add(with_roles, OTHER, name, **permissions)
-    found = the_one(with_roles, **GIVEN)
+    found = the_one(with_roles, **GIVEN, STORAGE_SCOPES=STORAGE)
     assert found.startswith(f"{variable}: the role 'Role {name[0]}' does not allow ")
     assert missing in found
 
@@ -132,6 +163,20 @@ def test_a_name_is_no_guid_and_one_role_cannot_be_given_twice_at_one_place(with_
     both = GIVEN | {"OPERATION_ROLE_ID": CLUSTERS}
     assert "are one role" in the_one(with_roles, **both)
     with_roles.check(FIRST | both | {"CLUSTER_SCOPES": KEYS})
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"), [("CLUSTER_ROLE_ID", KEYS), ("OPERATION_ROLE_ID", f"/subscriptions/{OTHER}")]
+)
+def test_the_role_for_storage_is_none_that_the_app_has_there_anyway(
+    with_roles: Stage, variable: str, place: str
+) -> None:
+    add(with_roles, OTHER, STORAGE_ROLE, actions=["*"])
+    given = GIVEN | {variable: STORAGE_ROLE, "CLUSTER_SCOPES": KEYS}
+    found = the_one(with_roles, **given, STORAGE_SCOPES=place)
+    assert f"{variable} and STORAGE_ROLE_ID are one role, and Azure gives it only once at {place.lower()}" in found
+    assert "out of STORAGE_SCOPES" in found
+    with_roles.check(FIRST | given | {"STORAGE_SCOPES": STORAGE})
 
 
 def test_a_role_of_before_that_shows_no_linked_storage_stops_nothing(

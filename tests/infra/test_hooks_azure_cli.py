@@ -240,7 +240,7 @@ def test_what_connect_makes_carries_the_mark_that_the_hook_knows_it_by() -> None
 
 
 def test_names_follow_from_ids_in_lower_case_and_fit() -> None:
-    kinds = {"'clusters'", "'operations'", "'keys'", "kind"}
+    kinds = {"'clusters'", "'operations'", "'keys'", "'storage'", "kind", "kindOfRole"}
     lower = {"token", "principalId", "storageBlobDataContributor", "item.name", *kinds}
     for path in bicep.files():
         if path.parent.name != "connect":

@@ -10,16 +10,19 @@ import check_rights
 import check_values
 from azure_cli import StoppedError
 from environment import Installation, Place
+from environment import place as place_of
 from named import KINDS
 from tests.infra import bicep
 from tests.infra.bicep import INFRA
 from tests.infra.fake_arm import topic
 from tests.infra.hook_stage import (
     CLUSTER,
+    HUB,
     KEYS,
     LOGS,
     OTHER,
     PROD,
+    STORAGE,
     SUBSCRIPTION,
     THEIR_TOPIC,
     VAULT,
@@ -128,7 +131,7 @@ def test_no_value_that_azd_passes_on_may_break_its_json(azure: Stage) -> None:
         assert any(one.startswith(name) for one in wrong(azure, **{name: 'a"b'})), name
 
 
-@pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
+@pytest.mark.parametrize("name", check_values.LISTS)
 def test_a_list_of_nothing_is_refused(azure: Stage, name: str) -> None:
     assert f"which names nothing: azd env set {name} 'ID,ID'" in the_one(azure, **{name: " , ,"})
 
@@ -194,7 +197,9 @@ def test_an_id_that_is_none_is_named(azure: Stage) -> None:
 
 
 @pytest.mark.parametrize("spelt", ["{}/", "{}//", "/{}", "/{}/"])
-@pytest.mark.parametrize(("name", "id_"), [("CLUSTER_SCOPES", LOGS), ("KEY_VAULT_IDS", VAULT)])
+@pytest.mark.parametrize(
+    ("name", "id_"), [("CLUSTER_SCOPES", LOGS), ("KEY_VAULT_IDS", VAULT), ("STORAGE_SCOPES", STORAGE)]
+)
 def test_an_id_with_another_slash_is_told_as_the_template_takes_it(
     azure: Stage, name: str, id_: str, spelt: str
 ) -> None:
@@ -207,6 +212,14 @@ def test_an_id_with_another_slash_is_told_as_the_template_takes_it(
 def test_a_scope_that_does_not_exist_is_named(azure: Stage, missing: str) -> None:
     del azure.resources[missing.lower()]
     assert f"{missing.lower()} does not exist" in the_one(azure, CLUSTER_SCOPES=missing)
+
+
+@pytest.mark.parametrize("missing", [STORAGE, HUB])
+def test_a_place_of_storage_that_does_not_exist_is_named(azure: Stage, missing: str) -> None:
+    azure.check(FIRST | {"STORAGE_SCOPES": missing})
+    del azure.resources[missing.lower()]
+    assert f"{missing.lower()} does not exist" in the_one(azure, STORAGE_SCOPES=missing)
+    azure.check(FIRST | {"STORAGE_SCOPES": missing, "CONNECTED_BY_OTHERS": "true"})
 
 
 def test_a_scope_that_this_sign_in_does_not_see_is_no_missing_one(azure: Stage) -> None:
@@ -261,9 +274,15 @@ def test_the_apps_group_is_the_one_that_the_template_makes_whatever_a_shell_name
     assert "rg-cmk-rotation-prod is there already" in the_one(azure, AZURE_RESOURCE_GROUP="rg-shop")
 
 
-@pytest.mark.parametrize("name", ["CLUSTER_SCOPES", "KEY_VAULT_IDS"])
-def test_what_lies_in_the_apps_own_group_is_refused(azure: Stage, name: str) -> None:
-    kind = "OperationalInsights/clusters" if name == "CLUSTER_SCOPES" else "KeyVault/vaults"
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("CLUSTER_SCOPES", "OperationalInsights/clusters"),
+        ("KEY_VAULT_IDS", "KeyVault/vaults"),
+        ("STORAGE_SCOPES", "Storage/storageAccounts"),
+    ],
+)
+def test_what_lies_in_the_apps_own_group_is_refused(azure: Stage, name: str, kind: str) -> None:
     inside = f"{GROUP}/providers/Microsoft.{kind}/mine"
     azure.add(inside, location="westeurope", properties={"enableRbacAuthorization": True})
     assert "lies in the app's own resource group" in wrong(azure, **{name: inside})[0]
@@ -350,6 +369,36 @@ def needed() -> dict[str, tuple[str, ...]]:
     mine = Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
     places = [Place(OTHER, "rg-logs"), Place(SUBSCRIPTION)]
     return check_rights.needs(mine, places, [Place(OTHER, "rg-keys", "microsoft.keyvault/vaults", "contoso")], {})
+
+
+def test_rights_are_missing_where_the_app_is_to_see_storage(azure: Stage) -> None:
+    here = {
+        "CLUSTER_SCOPES": f"/subscriptions/{SUBSCRIPTION}",
+        "KEY_VAULT_IDS": "none",
+        "STORAGE_SCOPES": f"{STORAGE},{HUB}",
+    }
+    azure.check(FIRST | here)
+    wanted = {
+        f"/subscriptions/{OTHER}": {check_rights.DEPLOY, check_rights.ROLE},
+        LOGS.lower(): {check_rights.DEPLOY},
+        HUB.lower(): {check_rights.DEPLOY, check_rights.ASSIGN},
+        STORAGE.lower(): {check_rights.ASSIGN},
+    }
+    asked = check_rights.Asked(storage=(must_be(STORAGE), must_be(HUB)))
+    mine = Installation("prod", SUBSCRIPTION, "rg-cmk-rotation-prod")
+    given = check_rights.needs(mine, [], [], {}, asked)
+    assert {where: {*actions} for where, actions in given.items() if SUBSCRIPTION not in where} == wanted
+    for scope, actions in wanted.items():
+        for action in actions:
+            azure.state["permissions"] = {scope: [{"actions": ["*"], "notActions": [action]}]}
+            found = wrong(azure, **here)
+            assert any(f"you may not do {action}" in one and f" at {scope}." in one for one in found), (scope, action)
+
+
+def must_be(text: str) -> Place:
+    found = place_of(text)
+    assert found is not None
+    return found
 
 
 EVENTS = f"/subscriptions/{OTHER}/resourceGroups/rg-events"
@@ -464,6 +513,16 @@ def test_locks_are_named_and_only_one_that_forbids_to_write_stops(
     assert f"the lock {lock.upper()} must be lifted for a moment before 'azd down'" in capsys.readouterr().out
     azure.lock(KEYS, "ReadOnly")
     assert "forbids to make anything" in the_one(azure)
+
+
+def test_a_lock_on_a_storage_account_counts_where_the_app_is_to_see_it(
+    azure: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = azure.lock(STORAGE, "ReadOnly")
+    assert f"the lock {lock.upper()} forbids to make anything" in the_one(azure, STORAGE_SCOPES=STORAGE)
+    azure.lock(STORAGE)
+    azure.check(FIRST | {"STORAGE_SCOPES": STORAGE})
+    assert f"the lock {lock.upper()} must be lifted" in capsys.readouterr().out
 
 
 def test_a_lock_elsewhere_is_nobodys_business(azure: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,13 @@ from environment import installation
 from tests.infra import bicep
 from tests.infra.hook_stage import (
     CLUSTER,
+    HUB,
     KEYS,
     LOGS,
     OTHER,
     PROD,
     SECOND_VAULT,
+    STORAGE,
     SUBSCRIPTION,
     THEIR_TOPIC,
     VAULT,
@@ -47,6 +49,7 @@ def test_connecting_gives_the_template_exactly_its_parameters_each_thing_once(az
         | {
             "CLUSTER_SCOPES": f"{CLUSTER},{CLUSTER.upper()},{LOGS}, /subscriptions/{SUBSCRIPTION.upper()},{LOGS.lower()}",
             "KEY_VAULT_IDS": f"{VAULT},{VAULT.upper()}",
+            "STORAGE_SCOPES": f"{STORAGE},{STORAGE.upper()}, {HUB},/subscriptions/{OTHER}",
         }
     )
     given = azure.state["parameters"]
@@ -56,6 +59,9 @@ def test_connecting_gives_the_template_exactly_its_parameters_each_thing_once(az
     assert given["subscriptions"] == [SUBSCRIPTION]
     assert given["groups"] == [{"subscription": OTHER, "group": "rg-logs"}]
     assert given["clusters"] == [{"subscription": OTHER, "group": "rg-logs", "name": "cluster-a"}]
+    assert given["storageSubscriptions"] == [OTHER]
+    assert given["storageGroups"] == [{"subscription": OTHER, "group": "rg-hub"}]
+    assert given["storageAccounts"] == [{"subscription": OTHER, "group": "rg-logs", "name": "stqueries"}]
     assert given["vaults"] == [
         {
             "subscription": OTHER,
@@ -66,7 +72,7 @@ def test_connecting_gives_the_template_exactly_its_parameters_each_thing_once(az
             "topicPrincipalId": "",
         }
     ]
-    for kind, items in (("clusterGroup", "groups"), ("singleCluster", "clusters"), ("keyVault", "vaults")):
+    for kind, items in (("groupInScope", "groups"), ("resourceInScope", "clusters"), ("keyVault", "vaults")):
         declared = template.text.split(f"type {kind} = {{")[1].split("\n}")[0]
         assert all(f"  {name}: string" in declared for name in given[items][0])
         assert declared.count(": string") == len(given[items][0])
@@ -79,6 +85,17 @@ def test_dead_letters_are_asked_for_where_event_grid_gets_in(azure: Stage, acces
     azure.connect(PROD | {"STORAGE_PUBLIC_ACCESS": access})
     assert azure.state["parameters"]["deadLetters"] is letters
     assert any("dead-letters" in id_ for id_ in azure.outside(PROD)) is letters
+
+
+def test_a_place_taken_out_of_the_storage_scopes_loses_its_right_and_its_role(azure: Stage) -> None:
+    azure.connect(PROD)
+    bare = azure.outside(PROD)
+    azure.connect(PROD | {"STORAGE_SCOPES": f"{STORAGE},{HUB}"})
+    assert kinds(azure.outside(PROD) - bare) == ["roleassignments", "roleassignments", "roledefinitions"]
+    azure.connect(PROD | {"STORAGE_SCOPES": HUB})
+    assert kinds(azure.outside(PROD) - bare) == ["roleassignments", "roledefinitions"]
+    azure.connect(PROD)
+    assert azure.outside(PROD) == bare
 
 
 def test_a_right_to_leave_dead_letters_goes_when_event_grid_is_shut_out(connected: Stage) -> None:
@@ -340,6 +357,7 @@ def test_access_policies_are_offered_until_the_app_has_one(azure: Stage, capsys:
         ("KEY_VAULT_IDS", CLUSTER),
         ("KEY_VAULT_IDS", f"{VAULT}/"),
         ("KEY_VAULT_IDS", f"/subscriptions/{OTHER}"),
+        ("STORAGE_SCOPES", CLUSTER),
         ("FUNCTION_APP_ID", " "),
         ("APP_PRINCIPAL_ID", ""),
         ("AZURE_ENV_NAME", ""),

@@ -11,6 +11,7 @@ from tests.infra.hook_stage import (
     OTHER,
     PROD,
     SECOND_VAULT,
+    STORAGE,
     SUBSCRIPTION,
     THEIR_TOPIC,
     VAULT,
@@ -156,15 +157,18 @@ def test_who_leaves_the_connecting_to_others_is_not_stopped_by_what_is_out_of_si
     assert "taken for removed by whoever connected the app" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("hidden", [CLUSTER, LOGS, VAULT])
+@pytest.mark.parametrize("hidden", [CLUSTER, LOGS, VAULT, STORAGE])
 @pytest.mark.parametrize("end", ["", "/"])
 def test_what_a_list_leaves_out_without_a_word_does_not_count_as_gone(connected: Stage, hidden: str, end: str) -> None:
+    connected.connect(PROD | {"STORAGE_SCOPES": STORAGE})
     connected.state["unlisted"] = [f"/subscriptions/{OTHER}/"]
     connected.refuse("get", f"{hidden}$", "AuthorizationFailed")
     told = rf"whatever is at {hidden.lower()}\n +why: not to be seen(?s:.*)sign in as somebody who may read there"
     scopes = f"{CLUSTER}{end},{LOGS}{end},/subscriptions/{SUBSCRIPTION}"
     with pytest.raises(StoppedError, match=rf"^1 things stay(?s:.*){told}"):
-        connected.disconnect(PROD | {"CLUSTER_SCOPES": scopes, "KEY_VAULT_IDS": f"{VAULT}{end}"})
+        connected.disconnect(
+            PROD | {"CLUSTER_SCOPES": scopes, "KEY_VAULT_IDS": f"{VAULT}{end}", "STORAGE_SCOPES": f"{STORAGE}{end}"}
+        )
     assert any(id_.startswith(hidden.lower()) for id_ in connected.outside(PROD))
     connected.disconnect(PROD | {"CONNECTED_BY_OTHERS": "true"})
     connected.state["unlisted"] = []

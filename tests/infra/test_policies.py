@@ -28,7 +28,7 @@ SET_OUTSIDE: dict[str, Any] = {
     "extraTags": {"owner": "ops"},
     "deadLetters": False,
     "privateLinkScopeId": LINK_SCOPE,
-    **dict.fromkeys(("clusterRole", "operationRole", "keyRole"), "a"),
+    **dict.fromkeys(("clusterRole", "operationRole", "keyRole", "storageRole"), "a"),
 }
 OWN_NETWORK = SET | {"appSubnetId": "", "endpointSubnetId": "", "ownPrivateZones": False}
 
@@ -83,7 +83,13 @@ def test_the_table_names_each_policy_and_only_settings_that_there_are() -> None:
     for policy in policies.EVERY:
         assert policy.name.partition(" (")[0] in TABLE, policy.name
     text = (INFRA / "main.parameters.json").read_text(encoding="utf-8")
-    known = {*re.findall(r"\$\{([A-Z_]+)", text), "CLUSTER_ROLE_ID", "OPERATION_ROLE_ID", "KEY_ROLE_ID"}
+    known = {
+        *re.findall(r"\$\{([A-Z_]+)", text),
+        "CLUSTER_ROLE_ID",
+        "OPERATION_ROLE_ID",
+        "KEY_ROLE_ID",
+        "STORAGE_ROLE_ID",
+    }
     named = set(re.findall(r"`([A-Z][A-Z_]+)(?:=\w+)?`", TABLE))
     assert len(named) > 8
     assert named <= known

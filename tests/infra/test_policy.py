@@ -75,6 +75,15 @@ def test_the_key_role_allows_to_see_keys_and_nothing_else() -> None:
     assert permissions("connect/key-role.bicep", "role") == {"dataActions": ["Microsoft.KeyVault/vaults/keys/read"]}
 
 
+def test_the_storage_role_allows_to_see_which_key_encrypts_an_account_and_nothing_in_it() -> None:
+    assert permissions("connect/storage-role.bicep", "role") == {
+        "actions": [
+            "Microsoft.Storage/storageAccounts/read",
+            "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/read",
+        ]
+    }
+
+
 def test_every_built_in_role_is_meant_and_none_is_broad() -> None:
     used = {path: guids(bicep.read(path).text) for path in FILES}
     assert {path: found for path, found in used.items() if found} == {
@@ -105,6 +114,7 @@ def test_every_built_in_role_is_meant_and_none_is_broad() -> None:
         ("connect/subscription-access.bicep", None),
         ("connect/group-access.bicep", None),
         ("connect/cluster-access.bicep", "cluster"),
+        ("connect/storage-access.bicep", "account"),
         ("connect/vault.bicep", "vault"),
         ("connect/dead-letter-access.bicep", "container"),
     ],
@@ -126,17 +136,26 @@ def test_operators_read_the_record_and_ask_for_visits_if_their_group_is_named() 
 
 
 def test_no_other_file_gives_rights() -> None:
-    assert sum("Microsoft.Authorization/roleAssignments@" in bicep.read(path).text for path in FILES) == 9
+    assert sum("Microsoft.Authorization/roleAssignments@" in bicep.read(path).text for path in FILES) == 10
 
 
-def test_rights_at_every_kind_of_scope_are_those_of_the_cluster_role() -> None:
-    for kind in ("subscription", "group", "cluster"):
-        assert (
-            bicep.read(f"connect/{kind}-access.bicep").variables["roleId"]
-            == "empty(givenRole) ? guid(toLower(subscription().id), token, 'clusters') : givenRole"
-        )
-    (role,) = (one for one in bicep.read("connect/cluster-roles.bicep").resources if one.symbol == "clusterRole")
-    assert role.body["name"] == "guid(toLower(subscription().id), token, 'clusters')"
+def test_rights_at_every_kind_of_scope_are_those_of_their_role() -> None:
+    roles, rights = "Microsoft.Authorization/roleDefinitions", "Microsoft.Authorization/roleAssignments"
+    deployment = connect()
+    made = {one.id.lower(): one.properties["roleName"].partition(" (")[0] for one in deployment.all(roles)}
+    given = [
+        (one.id.lower().rpartition("/providers/microsoft.authorization/")[0], str(one.properties["roleDefinitionId"]))
+        for one in deployment.all(rights)
+    ]
+    found = {(place, made[role.lower()]) for place, role in given if role.lower() in made}
+    logs = "/subscriptions/b/resourcegroups/rg-logs"
+    clusters, accounts = (
+        {f"{logs}/providers/{kind}/{name}" for name in ("one", "two")}
+        for kind in ("microsoft.operationalinsights/clusters", "microsoft.storage/storageaccounts")
+    )
+    assert {place for place, role in found if role.endswith("clusters")} == {"/subscriptions/a", logs, *clusters}
+    assert {place for place, role in found if role.endswith("operations")} == {"/subscriptions/a", "/subscriptions/b"}
+    assert {place for place, role in found if role.endswith("storage")} == {"/subscriptions/c", logs, *accounts}
     assert (
         bicep.read("connect/vault.bicep").variables["roleId"]
         == "empty(givenRole) ? guid(toLower(subscription().id), token, 'keys') : givenRole"

@@ -2,12 +2,14 @@
 
 python -m tests.prove model [RUNS] [SEED]   runs of whatever may happen, each of which must come to rest as it should
 python -m tests.prove orders                every order of the cases in orders.py
+python -m tests.prove hostile [RUNS] [SEED] what strangers send, write and answer, of which nothing may come
 python -m tests.prove mutants               the product with one thing wrong: each must be caught
 """
 
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,17 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.prove.model import Whatever
-from tests.prove.mutants import MODEL, MUTANTS, caught
+from tests.prove.mutants import HOSTILE, MODEL, MUTANTS, caught
 from tests.prove.orders import CASES, Bounds, Found, walk
 
 AT_ONCE = 2
+RUNS, DEEDS = 10_000, 5_000
 IN_ONE = 500
 """Runs of one seed."""
+TURNS = 5
+"""In which these are done, each with a seed of its own: of one seed, many are like those before."""
+OF_THE_WHOLE_APP = 5
+"""Of so many deeds of strangers, one is done to the whole app, and the others to an adapter."""
 FIND = 500
 
 
@@ -56,13 +63,32 @@ def model(runs: int, number: int) -> str | None:
     return None
 
 
-def models(runs: int, number: int) -> int:
+def hostile(runs: int, number: int, *phases: Phase) -> str | None:
+    """Let strangers do what they can; the smallest deed of which something comes that must not, if there is one."""
+    from tests.prove import hostile_answers, hostile_app  # noqa: PLC0415 - most mutants are caught without a simulator
+    from tests.prove.hostile import nothing_comes_of  # noqa: PLC0415 - as above
+
+    turns, to_app = range(number * TURNS, (number + 1) * TURNS), runs // OF_THE_WHOLE_APP
+    phases = phases or (Phase.generate, Phase.shrink)
+    try:
+        with tempfile.TemporaryDirectory() as folder, hostile_app.strangers(Path(folder)) as one:
+            for turn in turns:
+                nothing_comes_of(one.deeds(), one.wrong, seed(turn), settled(to_app // TURNS, *phases))
+        with hostile_answers.strangers() as other:
+            for turn in turns:
+                nothing_comes_of(other.deeds(), other.wrong, seed(turn), settled((runs - to_app) // TURNS, *phases))
+    except AssertionError as error:
+        return "\n".join([str(error), *getattr(error, "__notes__", ())])
+    return None
+
+
+def in_parts(name: str, part: Callable[[int, int], str | None], runs: int, number: int) -> int:
     """Runs of several seeds."""
     parts = [(min(IN_ONE, runs - done), number + done // IN_ONE) for done in range(0, runs, IN_ONE)]
-    say(f"model: {runs} runs, seeds {parts[0][1]} to {parts[-1][1]}")
+    say(f"{name}: {runs} runs, seeds {parts[0][1]} to {parts[-1][1]}")
     wrong = 0
     with ProcessPoolExecutor(AT_ONCE) as pool:
-        for (count, of_seed), found in zip(parts, pool.map(model, *zip(*parts, strict=True)), strict=True):
+        for (count, of_seed), found in zip(parts, pool.map(part, *zip(*parts, strict=True)), strict=True):
             wrong += found is not None
             say(f"  seed {of_seed:>6}  {count:>5} runs  {found or 'all as it should be'}")
     return wrong
@@ -116,6 +142,10 @@ def find(by: str, wanted: str) -> int:
             say(str(error))
             return 1
         return 0
+    if by == HOSTILE:
+        found = hostile(FIND, 1, Phase.generate)
+        say(found or "nothing is found")
+        return int(found is not None)
     case = next(one for one in CASES if one.name == by)
     broken = walk(case, case.quick).broken
     say("\n".join(broken))
@@ -126,9 +156,10 @@ def main() -> int:
     """Do what is asked for; all of it if nothing is named."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove")
     part = parser.add_subparsers(dest="part")
-    of_model = part.add_parser("model")
-    of_model.add_argument("runs", nargs="?", type=int, default=10_000)
-    of_model.add_argument("seed", nargs="?", type=int, default=1)
+    for name, runs in (("model", RUNS), ("hostile", DEEDS)):
+        of_runs = part.add_parser(name)
+        of_runs.add_argument("runs", nargs="?", type=int, default=runs)
+        of_runs.add_argument("seed", nargs="?", type=int, default=1)
     part.add_parser("orders").add_argument("--quick", action="store_true")
     part.add_parser("mutants").add_argument("words", nargs="?", default="")
     of_mutant = part.add_parser("find")
@@ -137,7 +168,9 @@ def main() -> int:
     asked = parser.parse_args()
     match asked.part:
         case "model":
-            wrong = models(asked.runs, asked.seed)
+            wrong = in_parts("model", model, asked.runs, asked.seed)
+        case "hostile":
+            wrong = in_parts("hostile", hostile, asked.runs, asked.seed)
         case "orders":
             wrong = orders(asked.quick)
         case "mutants":
@@ -145,7 +178,8 @@ def main() -> int:
         case "find":
             wrong = find(asked.by, asked.wanted)
         case _:
-            wrong = models(10_000, 1) + orders(quick=False) + mutants()
+            wrong = in_parts("model", model, RUNS, 1) + in_parts("hostile", hostile, DEEDS, 1)
+            wrong += orders(quick=False) + mutants()
     return int(wrong > 0)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-MODEL = "model"
+MODEL, HOSTILE = "model", "hostile"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Mutant:
     breaks: str
     """What does not hold then, as `invariants.py` and `scene.py` say it."""
     by: str = MODEL
-    """The model, or the case of `orders.py` that reveals it."""
+    """The model, strangers, or the case of `orders.py` that reveals it."""
 
 
 MUTANTS = (
@@ -282,21 +282,44 @@ MUTANTS = (
         "",
         "a rotation does not end",
     ),
+    Mutant(
+        "a word in a row that nobody knows is not foreseen",
+        "adapters/columns.py",
+        "return words(value) if isinstance(value, str) and value in set(words) else None",
+        "return words(value) if isinstance(value, str) else None",
+        "the product fails",
+        HOSTILE,
+    ),
+    Mutant(
+        "a message that is no JSON is not foreseen",
+        "domain/visit_message.py",
+        "except (ValueError, RecursionError):",
+        "except RecursionError:",
+        "a message comes again",
+        HOSTILE,
+    ),
+    Mutant(
+        "a value that an SDK cannot read is not foreseen",
+        "adapters/errors.py",
+        "    ValueError,\n    TypeError,",
+        "    TypeError,",
+        "DeserializationError",
+        HOSTILE,
+    ),
 )
 
 
 def sown(mutant: Mutant, folder: Path) -> Path:
     """A copy of the product with that wrong, and of what catches it."""
-    for package in ("cmk_rotation", "tests"):
-        kept = shutil.ignore_patterns("__pycache__", "node_modules")
-        if package == "cmk_rotation":
-            shutil.copytree(ROOT / package, folder / package, ignore=kept)
+    parts = ["cmk_rotation", "tests/prove", "tests/unit/support", "tests/__init__.py", "tests/unit/__init__.py"]
+    if mutant.by == HOSTILE:
+        parts += ["simulator", "tests/e2e", "tests/patience.py", "function_app.py", "host.json"]
+    for part in parts:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
         else:
-            (folder / package / "unit").mkdir(parents=True)
-            for part in ("prove", "unit/support"):
-                shutil.copytree(ROOT / package / part, folder / package / part, ignore=kept)
-            for init in ("__init__.py", "unit/__init__.py"):
-                shutil.copy(ROOT / package / init, folder / package / init)
+            shutil.copy(ROOT / part, folder / part)
     file = folder / "cmk_rotation" / mutant.file
     text = file.read_text(encoding="utf-8")
     if text.count(mutant.before) != 1:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from cmk_rotation.domain import repairs
 from cmk_rotation.domain.repairs import Repair
 from cmk_rotation.domain.vocabulary import Reason
-from simulator.azure import FUNCTION, SUBSCRIPTION
+from simulator.azure import FUNCTION, RESOURCE_GROUP, SUBSCRIPTION
 from simulator.entra.identity import principal_id
-from simulator.playground.fleet import SECOND_SUBSCRIPTION
+from simulator.playground.fleet import SAVED_QUERIES, SECOND_SUBSCRIPTION
 
 type Line = Mapping[str, object]
 
@@ -48,6 +48,21 @@ _DISABLED, _EXPIRED, _GONE = Reason.IN_USE_DISABLED, Reason.IN_USE_EXPIRED, Reas
 _READER = f"--assignee-object-id {_APP} --assignee-principal-type ServicePrincipal --role Reader --scope {_SCOPE}"
 _UPDATER = _READER.replace("Reader", "'Cluster key updater'")
 _CONTRIBUTOR = f"--assignee {_APP} --role 'Log Analytics Contributor' --scope {_SCOPE}"
+_SAVED = f"{_SCOPE}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.Storage/storageAccounts/{SAVED_QUERIES}"
+_NEWEST = "$(basename $(az keyvault key show --vault-name contoso --name la-cmk --query key.kid --output tsv))"
+_BY_AGE = "sort_by(@, &attributes.created)[-2].kid"
+_PREVIOUS = (
+    f"$(basename $(az keyvault key list-versions --vault-name contoso --name la-cmk --query '{_BY_AGE}' --output tsv))"
+)
+_MOVED_YET = (
+    f"az monitor log-analytics cluster wait --resource-group {RESOURCE_GROUP} --name payments --interval 1 "
+    f"--custom \"properties.provisioningState=='Succeeded' && properties.keyVaultProperties.keyVersion=='{_NEWEST}'\""
+)
+_LEFT_BEHIND = (
+    f"az storage account update --ids {_SAVED} --encryption-key-source Microsoft.Keyvault "
+    f"--encryption-key-vault https://contoso.vault.azure.net --encryption-key-name la-cmk --encryption-key-version {_PREVIOUS}"
+)
+_LINK = f"--resource-group {RESOURCE_GROUP} --workspace-name law-payments --type Query"
 
 CASES = (
     Case(
@@ -141,6 +156,19 @@ CASES = (
         "the cluster is Failed, and not by an update of ours",
         ("cluster payments: state Failed",),
         *("payments", _CALL, Reason.CLUSTER_FAILED, (repairs.SET_VERSION,), _RECOVERED),
+    ),
+    Case(
+        "the version that a linked storage account uses is disabled, once its cluster has moved",
+        (
+            "key contoso/la-cmk: rotate",
+            _MOVED_YET,
+            _LEFT_BEHIND,
+            f"az monitor log-analytics workspace linked-storage create {_LINK} --storage-accounts {_SAVED}",
+            "key contoso/la-cmk: disable previous",
+        ),
+        *("payments", _CALL, Reason.STORAGE_KEY_DISABLED, (repairs.ENABLE, repairs.MOVE_ACCOUNT)),
+        {"event": "storage.status", "reason": Reason.STORAGE_CURRENT.value},
+        undone=(f"az monitor log-analytics workspace linked-storage delete --yes {_LINK}",),
     ),
     Case(
         "the app may read clusters and not update them",

@@ -97,7 +97,8 @@ def test_the_deploy_workflow_gives_every_parameter_of_azd_and_the_same_defaults(
         "AZURE_SUBSCRIPTION_ID": "${{ vars.AZURE_SUBSCRIPTION_ID }}",
         "CONNECTED_BY_OTHERS": "${{ vars.CONNECTED_BY_OTHERS || 'false' }}",  # the hooks' alone, as the roles are
     }
-    wanted |= {name: f"${{{{ vars.{name} }}}}" for name in ("CLUSTER_ROLE_ID", "OPERATION_ROLE_ID", "KEY_ROLE_ID")}
+    roles = ("CLUSTER_ROLE_ID", "OPERATION_ROLE_ID", "KEY_ROLE_ID", "STORAGE_ROLE_ID")
+    wanted |= {name: f"${{{{ vars.{name} }}}}" for name in roles}
     for entry in parameters.values():
         name, _, default = entry["value"].removeprefix("${").removesuffix("}").partition("=")
         wanted[name] = f"${{{{ vars.{name} || '{default}' }}}}" if default else f"${{{{ vars.{name} }}}}"

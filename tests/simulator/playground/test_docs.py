@@ -76,6 +76,13 @@ def test_a_fault_can_be_posted_as_the_page_says(terminal: Terminal) -> None:
 
 def test_the_session_uses_every_command_that_the_page_promises() -> None:
     session = (ROOT / "docs/playground/session.sh").read_text(encoding="utf-8")
-    for promised in ("login --identity", "account list", "resource show", "role assignment delete", "entity query"):
+    for promised in (
+        "login --identity",
+        "account list",
+        "resource show",
+        "role assignment delete",
+        "entity query",
+        "storage account show",
+    ):
         assert promised in session
         assert promised in PAGE

@@ -17,6 +17,8 @@ from azure.mgmt.loganalytics.models import (
     ClusterReplicationProperties,
     ClusterSku,
     KeyVaultProperties,
+    LinkedStorageAccountsProperties,
+    LinkedStorageAccountsResource,
     ManagedServiceIdentity,
     UserAssignedIdentity,
 )
@@ -42,6 +44,34 @@ def reader(principal: str) -> RoleAssignmentCreateParameters:
     return RoleAssignmentCreateParameters(
         role_definition_id=definition, principal_id=principal_id(principal), principal_type="ServicePrincipal"
     )
+
+
+def _linked_to(*ids: str) -> LinkedStorageAccountsResource:
+    return LinkedStorageAccountsResource(properties=LinkedStorageAccountsProperties(storage_account_ids=list(ids)))
+
+
+def test_storage_is_linked_to_a_workspace_listed_and_let_go(
+    azure: Azure, credential: ManagedIdentityCredential
+) -> None:
+    azure.add_workspace("law", azure.add_cluster("law-one"))
+    saved = azure.storage_account("saved").resource_id
+    with LogAnalyticsManagementClient(credential, SUBSCRIPTION, retry_total=0) as client:
+        links = client.linked_storage_accounts
+        accounts = _linked_to(saved)
+        made = links.create_or_update(RESOURCE_GROUP, "law", "query", accounts)
+        assert made.properties is not None
+        assert (made.properties.data_source_type, made.properties.storage_account_ids) == ("Query", [saved])
+        assert links.get(RESOURCE_GROUP, "law", "Query").id == made.id
+        assert [one.name for one in links.list_by_workspace(RESOURCE_GROUP, "law")] == ["Query"]
+        for kind, ids in (("Queries", [saved]), ("Alerts", []), ("Alerts", [f"{saved}2"])):
+            with pytest.raises(HttpResponseError, match="InvalidParameter"):
+                links.create_or_update(RESOURCE_GROUP, "law", kind, _linked_to(*ids))
+        links.delete(RESOURCE_GROUP, "law", "Query")
+        with pytest.raises(ResourceNotFoundError):
+            links.get(RESOURCE_GROUP, "law", "Query")
+        azure.rights.deny(FUNCTION, "Microsoft.OperationalInsights/workspaces/linkedStorageAccounts/write")
+        with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
+            links.create_or_update(RESOURCE_GROUP, "law", "Query", accounts)
 
 
 def test_role_assignments_are_made_read_listed_and_removed(azure: Azure, credential: ManagedIdentityCredential) -> None:

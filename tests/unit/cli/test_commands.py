@@ -12,6 +12,8 @@ import pytest
 
 from cmk_rotation.cli.commands import main
 from cmk_rotation.domain.azure_resources import UnreadableEntry
+from cmk_rotation.domain.cluster_record import LinkedStorage
+from cmk_rotation.domain.identifiers import StorageId
 from cmk_rotation.domain.vocabulary import FailureKind, Reason, Stage
 from tests.unit.cli.sign_in import signed_in
 from tests.unit.support.builders import (
@@ -30,6 +32,7 @@ from tests.unit.support.builders import (
     cluster,
     cluster_id,
     failure,
+    must,
     over,
     status,
     version,
@@ -272,6 +275,22 @@ def test_one_that_was_called_for_first_and_tried_again_last_is_the_newest(
     assert main(["status", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["rotations"]
     assert [rotation["toVersion"] for rotation in found] == [V2, V3]
+
+
+@pytest.mark.parametrize("wanted", [CLUSTER.text, "law-one"])
+def test_status_of_one_cluster_shows_its_linked_storage_however_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wanted: str
+) -> None:
+    fakes = Fakes()
+    moved(fakes)
+    account = must(StorageId.parse(f"{SCOPE.text}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/saved"))
+    behind = LinkedStorage(account, (CLUSTER,), Reason.STORAGE_BEHIND, NOW, "it is behind", "Move it.", NOW)
+    fakes.records.save_storage(behind)
+    fakes.records.save_storage(replace(behind, id=must(StorageId.parse(f"{account.text}2")), clusters=()))
+    signed_in(fakes, monkeypatch)
+    assert main(["status", "--json", "--cluster", wanted]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)["clusters"]
+    assert [one["resourceId"] for one in shown["storageAccounts"]] == [account.text]
 
 
 def test_a_failure_from_before_the_last_try_is_mended(

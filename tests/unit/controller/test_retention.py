@@ -143,13 +143,13 @@ def test_a_cluster_that_has_left_since_its_row_was_written_pins_nothing(
     fakes = Fakes()
     left = over(Stage.SUCCEEDED, Reason.UPDATE_CONFIRMED, finished_at=finished)
     record = Record(status(mode=KeyMode.PINNED, key_version=V1), (left,))
-    assert bool(pinned_by(fakes.world, {CLUSTER: record})) is pins
+    assert bool(pinned_by(fakes.world, {CLUSTER: record}, ())) is pins
 
 
 @pytest.mark.parametrize(("since", "pins"), [(NOW - MINUTE + SECOND, True), (NOW - MINUTE, False)])
 def test_one_answer_that_a_cluster_is_gone_may_be_wrong(since: datetime, *, pins: bool) -> None:
     gone = status(mode=KeyMode.PINNED, key_version=V1, reason=Reason.CLUSTER_GONE, since=since)
-    assert bool(pinned_by(Fakes().world, {CLUSTER: Record(gone)})) is pins
+    assert bool(pinned_by(Fakes().world, {CLUSTER: Record(gone)}, ())) is pins
 
 
 def test_where_there_was_no_version_before_nothing_has_to_stay() -> None:

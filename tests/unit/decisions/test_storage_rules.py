@@ -44,9 +44,17 @@ PAST = {"versions": (version(V1, expires_at=NOW - MINUTE), version(V2))}
             "storage account logs: which key encrypts it could not be read (CodeUnavailable: it is unavailable)",
         ),
         (
-            {"failure": UNAVAILABLE, **AT_WORKSPACE},
+            {"failure": UNAVAILABLE, "account_key": None, **AT_WORKSPACE},
             Reason.STORAGE_UNREAD,
             "workspace ws-one: which storage accounts it is linked to could not be read (CodeUnavailable: it is unavailable)",
+        ),
+        (
+            {"failure": UNAVAILABLE},
+            Reason.STORAGE_UNREAD,
+            (
+                f"storage account logs: used version {V1} of key la-cmk when it was last read; which key encrypts it could "
+                "not be read since (CodeUnavailable: it is unavailable)"
+            ),
         ),
         (
             {"account_key": None, "versions": None},
@@ -138,5 +146,6 @@ def test_its_remedy_names_the_version_that_it_uses_and_lets_an_expired_one_live_
     assert f"set-attributes --vault-name contoso --name la-cmk --version {V1} --enabled true" in disabled.remedy
     expired = judge(replace(SEEN, now=NOW + DAY / 24 * 13 + 7 * MINUTE + 9 * SECOND, **PAST))  # type: ignore[arg-type]
     assert f"--version {V1} --expires 2026-05-31T00:00:00Z" in expired.remedy
+    assert f"--encryption-key-vault {VAULT} --encryption-key-name la-cmk" in judge(SEEN).remedy
     odd = judge(replace(SEEN, account_key=replace(PINNED, key_vault_uri="odd"), **OFF))  # type: ignore[arg-type]
     assert "set-attributes" not in odd.remedy

@@ -80,7 +80,7 @@ STORAGE = LinkedStorage(
     account_key=AccountKey(VAULT, KEY_NAME, V1, V2),
     newest_version=V3,
     called_for=Reason.STORAGE_KEY_DISABLED,
-    called_at=NOW,
+    called_since=NOW,
 )
 OF_ACCOUNT = {
     "clusterId": CLUSTER.text,
@@ -338,8 +338,8 @@ def test_a_storage_account_of_which_nothing_is_known_has_its_names_alone() -> No
     }
     assert (bare.is_unread, STORAGE.is_unread) == (True, False)
     assert not replace(bare, reason=Reason.STORAGE_UNLINKED).is_unread
-    called = replace(bare, called_for=bare.reason, called_at=NOW)
-    assert lines.storage_status(called).fields["attentionSince"] == SINCE
+    behind = replace(bare, reason=Reason.STORAGE_BEHIND)
+    assert lines.storage_status(behind).fields["remedy"] == "Look."
     told = lines.storage_status(bare).fields
     assert [told[name] for name in ("attentionReason", "attentionSince", "remedy")] == [None] * 3
     assert [told[name] for name in ("clusters", "mode", "keyVersion", "versionInUse")] == [0, None, None, None]

@@ -26,6 +26,8 @@ from cmk_rotation.domain.redaction import one_line, visible, without_query_of
         ("GET a?%24filter=SECRET", "GET a?…"),
         ("Is it there? a=b says so", "Is it there? a=b says so"),
         ("Authorization: Bearer eyJSECRET.x-y_z=", "Authorization: Bearer …"),
+        ('{"access_token": "eyJhbGciOiJSUzI1NiJ9.SECRET.SECRET"', '{"access_token": "…"'),
+        ("the cluster eyJ-logs in rg-eyJhbGciOiJSUzI1NiJ9", "the cluster eyJ-logs in rg-…"),
     ],
 )
 def test_a_text_is_put_on_one_line_without_its_secrets(text: object, line: str) -> None:

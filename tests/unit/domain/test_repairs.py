@@ -9,10 +9,23 @@ import pytest
 
 from cmk_rotation.domain import repairs
 from cmk_rotation.domain.azure_resources import OperationError
+from cmk_rotation.domain.identifiers import StorageId
 from cmk_rotation.domain.remedies import remedy_for
 from cmk_rotation.domain.repairs import ALL, Names, Repair, with_refused
 from cmk_rotation.domain.vocabulary import Reason
-from tests.unit.support.builders import CLUSTER, KEY_NAME, NOW, OPERATION, SCOPE, SUBSCRIPTION, V1, VAULT
+from tests.unit.support.builders import (
+    CLUSTER,
+    KEY_NAME,
+    NOW,
+    OPERATION,
+    SCOPE,
+    SUBSCRIPTION,
+    V1,
+    V2,
+    VAULT,
+    WORKSPACE,
+    must,
+)
 
 APP, IDENTITY = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 ALL_NAMES = Names(
@@ -29,6 +42,10 @@ ALL_NAMES = Names(
     operation_id=OPERATION,
     correlation_id=APP,
 )
+ACCOUNT = must(
+    StorageId.parse(f"{SCOPE.text}/resourceGroups/rg-(old)/providers/Microsoft.Storage/storageAccounts/saved")
+)
+OF_AN_ACCOUNT = replace(ALL_NAMES, place=ACCOUNT, newest=V2)
 HSM = replace(ALL_NAMES, vault_host="contoso-hsm.managedhsm.azure.net")
 WHO = f"--assignee-object-id {APP} --assignee-principal-type ServicePrincipal"
 IT = f"--assignee-object-id {IDENTITY} --assignee-principal-type ServicePrincipal"
@@ -87,6 +104,17 @@ def test_a_cluster_is_given_a_version_by_a_patch_of_its_key_alone() -> None:
     assert json.loads(plain[-1]) == {"keyVaultProperties": key}
 
 
+def test_an_account_is_given_the_newest_version_and_only_an_account_is() -> None:
+    told = (
+        f"az storage account update --ids '{ACCOUNT.text}' --encryption-key-source Microsoft.Keyvault "
+        f"--encryption-key-vault {VAULT} --encryption-key-name {KEY_NAME} --encryption-key-version {V2}"
+    )
+    assert repairs.move_account(OF_AN_ACCOUNT) == told
+    assert repairs.move_account(replace(OF_AN_ACCOUNT, newest=None)) is None
+    for other in (CLUSTER, SCOPE, must(StorageId.parse(WORKSPACE))):
+        assert repairs.move_account(replace(OF_AN_ACCOUNT, place=other)) is None
+
+
 @pytest.mark.parametrize("host", ["contoso.vault.usgovcloudapi.net", "contoso.vault.azure.cn", "contoso.vault.example"])
 def test_a_vault_goes_by_its_name_for_the_azure_cli_knows_its_cloud_s_endpoints(host: str) -> None:
     assert repairs.rotate_key(replace(ALL_NAMES, vault_host=host)) == IN_A_VAULT[repairs.ROTATE]
@@ -109,9 +137,13 @@ FOREIGN = ["x; rm -rf /", "$(id)", "`id`", "a'b", 'a"b', "a\nb", "-x", "--query"
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize(
-    "field", ["key_name", "version", "identity", "caller", "address", "key_vault_uri", "operation_id", "correlation_id"]
+    "field",
+    [
+        *("key_name", "version", "newest", "identity", "caller", "address"),
+        *("key_vault_uri", "operation_id", "correlation_id"),
+    ],
 )
-@pytest.mark.parametrize("names", [ALL_NAMES, HSM], ids=["vault", "hsm"])
+@pytest.mark.parametrize("names", [ALL_NAMES, HSM, OF_AN_ACCOUNT], ids=["vault", "hsm", "account"])
 def test_what_is_not_of_its_own_grammar_is_not_printed(names: Names, field: str, name: str) -> None:
     before, odd = names, replace(names, **{field: name})  # type: ignore[arg-type]
     for repair in ALL:
@@ -188,6 +220,9 @@ def test_without_a_refusal_nobody_was_refused() -> None:
         ),
         (Reason.UPDATE_FAILED, ("BadRequest", "Key isn't recoverable."), [repairs.PROTECT, repairs.VISIT]),
         (Reason.CLUSTER_FAILED, None, [repairs.VISIT]),
+        (Reason.STORAGE_BEHIND, None, [repairs.MOVE_ACCOUNT]),
+        (Reason.STORAGE_KEY_DISABLED, None, [repairs.ENABLE, repairs.MOVE_ACCOUNT]),
+        (Reason.STORAGE_KEY_EXPIRED, None, [repairs.EXTEND, repairs.MOVE_ACCOUNT]),
         (Reason.CLUSTER_STUCK, None, []),
         (Reason.UP_TO_DATE, None, []),
     ],
@@ -195,10 +230,9 @@ def test_without_a_refusal_nobody_was_refused() -> None:
 def test_a_remedy_has_the_commands_that_carry_it_out(
     reason: Reason, error: tuple[str, str] | None, wanted: list[Repair]
 ) -> None:
-    told = remedy_for(reason, ALL_NAMES, OperationError(*error) if error else None)
-    assert re.findall(r"`([^`]+)`\.(?: |$)", told.text)[-len(wanted) or 99 :] == [
-        one.command(ALL_NAMES) for one in wanted
-    ]
+    names = OF_AN_ACCOUNT if repairs.MOVE_ACCOUNT in wanted else ALL_NAMES
+    told = remedy_for(reason, names, OperationError(*error) if error else None)
+    assert re.findall(r"`([^`]+)`\.(?: |$)", told.text)[-len(wanted) or 99 :] == [one.command(names) for one in wanted]
 
 
 def test_a_missing_right_is_named_with_whom_it_is_missing() -> None:

@@ -305,6 +305,10 @@ class FakeRecords:
         self.accounts[storage.id] = storage
         self.effects.happened("storage")
 
+    def storage_of(self, cluster_id: ClusterId) -> tuple[LinkedStorage, ...]:
+        self.effects.storage_called("storage_of")
+        return tuple(one for one in self.accounts.values() if cluster_id in one.clusters)
+
     def pinning(self, pin: Pin, *, other_than: ClusterId, most: int) -> list[Pinner]:
         self.effects.storage_called("pinning")
         named = sorted((one for one, held in self.pins if held == pin), key=lambda found: found.key)
