@@ -1,7 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version) or 3.14; `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test prove faults soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures infra-verify clean
+.PHONY: help demo play shell status test prove mutants faults soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3.14 || command -v python3)
 BIN := .venv/bin
@@ -12,6 +12,7 @@ AZURITE := tools/azurite/node_modules/azurite/dist/src/azurite.js
 KUSTO := tools/kusto/node_modules/@kusto/language-service-next/package.json
 BROWSER := tools/browser/node_modules/playwright-core/package.json
 AZURE_CLI := tools/azure-cli/.venv/made
+MUTMUT := tools/mutmut/.venv/made
 AUDIT := tools/audit/.venv/made
 CORE := cmk_rotation/domain/*,cmk_rotation/decisions/*,cmk_rotation/preflight/*,cmk_rotation/controller/*
 
@@ -25,6 +26,7 @@ help:
 	@echo 'make coverage  every branch of the core'
 	@echo 'make prove     ten thousand runs of whatever may happen, every order of what happens at once, strangers, and mutants: half an hour'
 	@echo 'make faults    every call of a rotation and everything that may go wrong with it, into docs/faults.md: half an hour'
+	@echo 'make mutants   every small change to what decides, and whether a test sees it: an hour'
 	@echo 'make soak      a simulated month: minutes'
 	@echo 'make replay    a week of lines through every alert rule and tile: minutes'
 	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
@@ -51,6 +53,10 @@ test: .venv/made $(AZURITE) $(KUSTO) $(BROWSER)
 # Whatever may happen, every order of what happens at once, and the product with one thing wrong, which is to be caught.
 prove: .venv/made
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.prove
+
+# Every small change to what decides, one at a time, by mutmut: an hour on one core.
+mutants: $(MUTMUT)
+	@tools/mutmut/.venv/bin/python tools/mutants.py
 
 # Every call of a rotation and everything that may go wrong with it: half an hour, and docs/faults.md is written anew.
 faults: .venv/made
@@ -93,6 +99,7 @@ requirements: .venv/made
 	@$(COMPILE) 3.13 --universal --extra cli --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	@for tool in azure-cli audit; do \
 	  $(BIN)/python -m uv pip compile tools/$$tool/requirements.in $(LOCKED) 3.13 --output-file tools/$$tool/requirements.txt || exit 1; done
+	@$(BIN)/python -m uv pip compile tools/mutmut/requirements.in $(LOCKED) 3.13 --constraint requirements-dev.txt --output-file tools/mutmut/requirements.txt
 
 # One lock of what is deployed serves both Pythons: each asks for the same. A universal lock is for 3.13 and whatever is newer.
 requirements-check: .venv/made
@@ -164,6 +171,12 @@ $(AUDIT): tools/audit/requirements.txt
 	@tools/audit/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# Likewise.
+$(MUTMUT): tools/mutmut/requirements.txt
+	@"$(PYTHON)" -m venv tools/mutmut/.venv
+	@tools/mutmut/.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # Needs the Azure CLI with Bicep; what-if also needs azd, a sign-in, and an azd environment.
 infra-verify:
 	@command -v az > /dev/null || { echo "'make infra-verify' needs the Azure CLI: https://aka.ms/azure-cli"; exit 1; }
@@ -175,4 +188,4 @@ infra-verify:
 	  azd provision --preview --no-prompt; else echo "No what-if: it needs azd, a sign-in, and an azd environment."; fi
 
 clean:
-	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/browser/node_modules build *.egg-info tools/azure-cli/.venv tools/audit/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .playground tools/azurite/node_modules tools/kusto/node_modules tools/browser/node_modules build *.egg-info tools/azure-cli/.venv tools/audit/.venv tools/mutmut/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

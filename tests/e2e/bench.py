@@ -130,7 +130,7 @@ def measure(folder: Path, clusters: int, instances: int) -> Found:
         assert isinstance(story.host, HostProcess)
         hosts = [story.host]
         for number in range(2, instances + 1):
-            hosts.append(_another(story, folder / f"{number}", f"host-{number}"))
+            hosts.append(another(story, folder / f"{number}", f"host-{number}"))
             others.callback(hosts[-1].kill)
         story.reconcile()
         wait(story, lambda: settled(story, clusters))
@@ -146,7 +146,7 @@ def measure(folder: Path, clusters: int, instances: int) -> Found:
         return Found(times, sum(map(cpu_of, hosts)) - before, max(map(resident, hosts)))
 
 
-def _another(story: Stage, folder: Path, name: str) -> HostProcess:
+def another(story: Stage, folder: Path, name: str) -> HostProcess:
     """One instance more of the same app."""
     folder.mkdir()
     host = HostProcess(replace(story.host.spec, name=name, folder=folder, common=story.folder))

@@ -1,15 +1,17 @@
-"""Versions whose order nobody knows."""
+"""Versions that are dead while an update leads to or from them, and versions whose order nobody knows."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from cmk_rotation.decisions.key_rules import order_is_unknown
+from cmk_rotation.decisions.key_rules import order_is_unknown, update_in_danger
 from cmk_rotation.decisions.observation import Decision, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.vocabulary import Action, Reason, Stage
+from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
 from tests.unit.support.builders import (
     CREATED,
     DAY,
@@ -21,10 +23,13 @@ from tests.unit.support.builders import (
     V3,
     claimed,
     cluster,
+    failure,
+    must,
     observation,
     version,
     waiting,
 )
+from tests.unit.support.builders import rotation as under_way
 from tests.unit.support.worlds import Fakes
 
 TWIN = version(V3, created_at=CREATED[V2])
@@ -44,6 +49,65 @@ def decided(seen: Observation) -> Decision:
     decision = decide(seen)
     assert isinstance(decision, Decision), decision
     return decision
+
+
+USED, LED_TO = "which the cluster uses", "which the cluster is to use"
+
+
+@pytest.mark.parametrize(
+    ("versions", "reason", "message"),
+    [
+        ((version(V1), version(V2)), None, ""),
+        ((version(V1, enabled=False), version(V2)), Reason.IN_USE_DISABLED, f"{V1} of key la-cmk, {USED}, is disabled"),
+        ((version(V1, expires_at=NOW), version(V2)), Reason.IN_USE_EXPIRED, f"{V1} of key la-cmk, {USED}, has expired"),
+        (
+            (version(V1), version(V2, enabled=False)),
+            Reason.IN_USE_DISABLED,
+            f"{V2} of key la-cmk, {LED_TO}, is disabled",
+        ),
+        (
+            (version(V1), version(V2, expires_at=NOW)),
+            Reason.IN_USE_EXPIRED,
+            f"{V2} of key la-cmk, {LED_TO}, has expired",
+        ),
+    ],
+)
+def test_an_update_is_in_danger_while_either_of_its_versions_is_dead(
+    versions: tuple[KeyVersion, ...], reason: Reason | None, message: str
+) -> None:
+    called = update_in_danger(observation(under_way(), versions=versions))
+    assert (called.reason if called else None) is reason
+    assert message in (called.message if called else "")
+    assert update_in_danger(observation(versions=versions)) is None
+
+
+def test_an_expired_version_lives_on_till_the_midnight_after_three_months_and_began_to_be_dead_when_it_expired() -> (
+    None
+):
+    past = NOW - DAY
+    seen = replace(
+        observation(versions=(version(V1, expires_at=past), version(V2))), now=NOW + timedelta(minutes=7, seconds=9)
+    )
+    decision = decided(seen)
+    assert decision.since == past
+    assert f"--version {V1} --expires 2026-05-30T00:00:00Z" in must(decision.remedy).text
+
+
+def test_a_disabled_version_is_dead_since_it_was_changed_last_and_its_remedy_names_it() -> None:
+    disabled = (version(V1), version(V2, enabled=False, updated_at=NOW - HOUR))
+    called = must(update_in_danger(observation(under_way(), versions=disabled)))
+    assert called.since == NOW - HOUR
+    assert f"--version {V2} --enabled true" in must(called.remedy).text
+    expired = must(update_in_danger(observation(under_way(), versions=(version(V1), version(V2, expires_at=NOW)))))
+    assert f"--version {V2} --expires" in must(expired.remedy).text
+
+
+def test_a_key_that_may_not_be_read_says_whose_right_is_missing() -> None:
+    app = "11111111-1111-4111-8111-111111111111"
+    denied = failure(FailureKind.REFUSED, code="Forbidden", message=f"Caller is not authorized. Caller: oid={app};")
+    called = decided(observation(versions=denied))
+    assert called.reason is Reason.KEY_ACCESS_DENIED
+    assert must(called.remedy).lacks == Right(app, "Key Vault Reader")
 
 
 @pytest.mark.parametrize("listed", [TIED, TIED[::-1]])

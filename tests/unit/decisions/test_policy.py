@@ -488,6 +488,8 @@ def test_a_cluster_that_somebody_else_moved_ends_the_rotation_that_was_called_fo
     ("known", "reason"),
     [
         (over(Stage.FAILED, Reason.UPDATE_FAILED, operation_status="Failed"), Reason.CONFIRMED_DESPITE_OPERATION),
+        (over(Stage.FAILED, Reason.UPDATE_FAILED, finished_at=NOW + 5 * MINUTE), Reason.CONFIRMED_DESPITE_OPERATION),
+        (over(Stage.FAILED, Reason.UPDATE_FAILED, finished_at=NOW + 6 * MINUTE), Reason.ALREADY_THERE),
         (over(Stage.FAILED, Reason.UPDATE_FAILED, finished_at=NOW - HOUR), Reason.ALREADY_THERE),
         (over(Stage.FAILED, Reason.UPDATE_FAILED, finished_at=None), Reason.ALREADY_THERE),
         (over(Stage.FAILED, Reason.UPDATE_FAILED, accepted_at=None), Reason.ALREADY_THERE),
@@ -703,3 +705,18 @@ def test_an_operator_is_obeyed_every_ten_minutes_and_only_if_asked_since_the_fai
     known = over(Stage.FAILED, Reason.UPDATE_FAILED, **attempt)
     decision = decided(observation(known, by=RequestedBy.OPERATOR, asked_at=asked_at))
     assert (decision.action is Action.UPDATE) is obeyed
+
+
+def test_a_failed_cluster_that_is_not_ours_is_repaired_by_hand_with_the_version_that_it_has() -> None:
+    remedy = decided(observation(cluster=cluster(state="Failed"))).remedy
+    assert remedy is not None
+    assert f"az resource patch --ids {CLUSTER.text} --properties" in remedy.text
+    assert f'"keyVersion": "{V1}"' in remedy.text
+
+
+@pytest.mark.parametrize(("known", "said"), [("Canceled", "Canceled"), (None, "failed")])
+def test_what_azure_called_the_operation_of_an_update_that_worked_is_said(known: str | None, said: str) -> None:
+    ended = over(Stage.FAILED, Reason.UPDATE_FAILED, operation_status=known)
+    finish = decide(observation(ended, cluster=AT_V2))
+    assert isinstance(finish, Finish)
+    assert finish.rotation.message.endswith(f"the cluster is on the new version although its operation is {said}")

@@ -494,3 +494,52 @@ def test_a_finished_rotation_is_not_followed() -> None:
 def test_an_update_that_is_no_longer_called_overdue_loses_that_remedy() -> None:
     called = rotation(operation_url=None, started_at=NOW - DAY, reason=Reason.UPDATE_OVERDUE, remedy="Look at it.")
     assert progress(seen(called, cluster=AT_TARGET)).remedy is None
+
+
+def test_an_update_that_failed_for_want_of_a_right_names_the_cluster_s_identity_in_its_remedy() -> None:
+    identity = "22222222-2222-4222-8222-222222222222"
+    ended = finish(seen(operation=FAILED, cluster=replace(AT_OLD, identity_id=identity)))
+    assert f"--assignee-object-id {identity}" in (ended.remedy or "")
+    assert ended.cluster_state == "Succeeded"
+
+
+SEVEN_HOURS = {"started_at": NOW - 7 * HOUR, "claimed_until": None}
+
+
+def test_a_claim_that_may_have_lapsed_is_waited_for_while_the_cluster_is_busy() -> None:
+    waits = decision(seen(claimed(claimed_until=NOW - HOUR), cluster=BUSY_AT_OLD))
+    assert (waits.action, waits.reason) == (Action.WAIT, Reason.UPDATE_RUNNING)
+    assert waits.message.endswith(": update under way, operation unknown, cluster Updating")
+    known = decision(seen(operation=RUNNING, cluster=BUSY_AT_OLD))
+    assert known.message.endswith(": update under way, operation Updating, cluster Updating")
+
+
+@pytest.mark.parametrize(
+    ("under_way", "operation", "status"),
+    [
+        (rotation(**SEVEN_HOURS), RUNNING, "Updating"),
+        (claimed(**SEVEN_HOURS), None, "unknown"),
+        (claimed(**SEVEN_HOURS, reason=Reason.CLUSTER_UNREACHABLE), None, "unknown"),
+        (claimed(**(SEVEN_HOURS | {"claimed_until": NOW + MINUTE})), None, "unknown"),
+    ],
+)
+def test_an_overdue_update_is_called_out_with_what_is_known_of_its_operation(
+    under_way: Rotation, operation: Operation | None, status: str
+) -> None:
+    late = decision(seen(under_way, operation=operation, cluster=BUSY_AT_OLD))
+    assert (late.action, late.reason) == (Action.ATTENTION, Reason.UPDATE_OVERDUE)
+    assert late.message.endswith(
+        f": not finished after 7 hours, where 6 are allowed; operation {status}, cluster Updating"
+    )
+
+
+def test_while_azure_does_not_answer_that_is_why_an_update_is_late_and_it_is_called_out_by_itself() -> None:
+    silent = claimed(**(SEVEN_HOURS | {"rests_until": NOW + MINUTE}), reason=Reason.CLUSTER_UNREACHABLE)
+    assert decision(seen(silent, cluster=BUSY_AT_OLD)).reason is Reason.CLUSTER_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"), [(FAILED, "Failed (BadKey: Failed to validate key)"), (CANCELED, "Canceled")]
+)
+def test_how_an_operation_ended_is_said_with_its_error_if_it_has_one(operation: Operation, said: str) -> None:
+    assert finish(seen(operation=operation)).message.endswith(f": the operation ended as {said}")

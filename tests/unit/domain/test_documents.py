@@ -1,24 +1,32 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from cmk_rotation.domain.azure_resources import OperationError, Workspace
+from cmk_rotation.domain.azure_resources import AccountKey, OperationError, Workspace
+from cmk_rotation.domain.cluster_record import LinkedStorage
 from cmk_rotation.domain.documents import (
     cluster_json,
     rotation_json,
     step_json,
 )
+from cmk_rotation.domain.identifiers import StorageId
 from cmk_rotation.domain.rotation import Step
 from cmk_rotation.domain.vocabulary import Reason, Stage
 from tests.unit.support.builders import (
     CLUSTER,
     CREATED,
+    KEY_NAME,
     MINUTE,
     NOW,
+    SUBSCRIPTION,
     V1,
     V2,
+    V3,
+    VAULT,
     WORKSPACE,
     claimed,
+    must,
     over,
     rotation,
     status,
@@ -115,6 +123,44 @@ def test_a_cluster_is_written_as_the_contract_has_it() -> None:
         "nextVisitAt": "2026-03-01T12:01:00.000Z",
         "storageAccounts": None,
     }
+
+
+def test_a_storage_account_is_written_as_the_contract_has_it() -> None:
+    account = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/logs"
+    storage = LinkedStorage(
+        id=must(StorageId.parse(account)),
+        clusters=(CLUSTER,),
+        reason=Reason.STORAGE_BEHIND,
+        since=NOW - MINUTE,
+        message="logs: behind",
+        remedy="Move it.",
+        looked_at=NOW,
+        account_key=AccountKey(VAULT, KEY_NAME, V1, V2, NOW - 2 * MINUTE),
+        newest_version=V3,
+    )
+    written = {
+        "resourceId": account,
+        "resourceType": "storageAccount",
+        "mode": "pinned",
+        "keyVaultUri": VAULT,
+        "keyName": KEY_NAME,
+        "keyVersion": V1,
+        "versionInUse": V2,
+        "rotatedAt": "2026-03-01T11:58:00.000Z",
+        "newestVersion": V3,
+        "reason": "storage-behind",
+        "since": "2026-03-01T11:59:00.000Z",
+        "message": "logs: behind",
+        "remedy": "Move it.",
+        "lookedAt": "2026-03-01T12:00:00.000Z",
+    }
+    unlinked = replace(storage, reason=Reason.STORAGE_UNLINKED)
+    assert cluster_json(status(), [storage, unlinked])["storageAccounts"] == [written]
+    unread = replace(storage, id=must(StorageId.parse(WORKSPACE)), account_key=None)
+    of_key = ("mode", "keyVaultUri", "keyName", "keyVersion", "versionInUse", "rotatedAt")
+    assert cluster_json(status(), [unread])["storageAccounts"] == [
+        {**written, **dict.fromkeys(of_key), "resourceId": WORKSPACE, "resourceType": "workspace"}
+    ]
 
 
 def test_what_is_unknown_is_null_and_never_an_empty_string() -> None:

@@ -190,6 +190,7 @@ def test_a_long_url_that_is_almost_right_is_turned_down() -> None:
 def test_the_id_of_an_app_is_read_strictly_and_knows_its_parts() -> None:
     app = must(AppId.parse(f" {GROUP}/providers/Microsoft.Web/sites/fn-one/ "))
     assert (app.subscription, app.name) == (SUBSCRIPTION, "fn-one")
+    assert must(AppId.parse(f"{GROUP}/providers/Microsoft.Web/sites/FNX//")).name == "FNX"
     assert AppId.parse(ID) is None
     assert AppId.parse(f"{GROUP}/providers/Microsoft.Web/sites/fn/slots/one") is None
 
@@ -202,3 +203,12 @@ def test_the_id_of_an_account_or_a_workspace_is_read_strictly_and_knows_its_part
     assert (workspace.name, workspace.is_account) == ("ws-one", False)
     for odd in (None, 1, ID, f"{account.text}/blobServices/default", f" {account.text}", f"{account.text}?a=b"):
         assert StorageId.parse(odd) is None
+
+
+def test_a_scope_keeps_its_last_letter_and_an_operation_s_url_may_be_as_long_as_it_may_be() -> None:
+    assert must(Scope.parse(f"{GROUP}X//")).text == f"{GROUP}X"
+    url = operation_url()
+    longest = url + "s" * (16 * 1024 - len(url))
+    assert operation_id(longest, arm_host=ARM, subscription=SUBSCRIPTION) == OPERATION
+    assert operation_id(f"{longest}s", arm_host=ARM, subscription=SUBSCRIPTION) is None
+    assert operation_id(f"{url}\\", arm_host=ARM, subscription=SUBSCRIPTION) is None

@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,12 +9,23 @@ from cmk_rotation.domain.instants import from_iso, iso
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
+@pytest.fixture(params=["UTC", "Pacific/Chatham"])
+def zone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The machine's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     "at",
     [AT, AT.astimezone(timezone(timedelta(hours=2))), AT.replace(tzinfo=None)],
     ids=["UTC", "elsewhere", "a zone that was lost"],
 )
-def test_times_are_written_in_utc_whatever_zone_they_come_in(at: datetime) -> None:
+@pytest.mark.usefixtures("zone")
+def test_times_are_written_in_utc_whatever_zone_they_come_in_and_the_machine_is_in(at: datetime) -> None:
     assert iso(at) == "2026-03-01T12:00:00.123Z"
     assert iso(at, "microseconds") == "2026-03-01T12:00:00.123456Z"
 

@@ -46,6 +46,14 @@ def test_of_a_very_long_text_only_the_beginning_is_read() -> None:
     assert one_line("x " * 9_000 + "https://user:SECRET").startswith("x x ")
 
 
+def test_a_url_at_the_end_of_what_is_read_is_left_out_only_if_it_may_go_on() -> None:
+    whole = "s" * (16_384 - len(" https://host")) + " https://host"
+    assert one_line(whole, 20_000) == whole
+    assert one_line(f"{whole}x", 20_000) == whole.removesuffix("://host")
+    assert one_line("://" + "s" * 20_000) == ""
+    assert one_line("https:// " + "s" * 20_000).startswith("https:// s")
+
+
 @pytest.mark.parametrize("before", range(16_384 - 30, 16_384))
 def test_no_password_is_shown_because_a_text_was_cut_before_its_host(before: int) -> None:
     query = "https://h?"
@@ -74,6 +82,23 @@ URL = (
 )
 def test_the_values_of_a_query_are_taken_out_of_a_text(text: str, clean: str) -> None:
     assert without_query_of(URL)(text) == clean
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "clean"),
+    [
+        ("s=c2lnbmF0dXJlLXBhZA==", "c2lnbmF0dXJlLXBhZA==", "…"),
+        ("s=ONEHALF?ANOTHERHALF", "ONEHALF?ANOTHERHALF", "…"),
+        ("s=SECRETSIGNATURE#a&b=WHATEVERITIS#c", "WHATEVERITIS", "WHATEVERITIS"),
+        ("s=ab/cd+ef=ghi", "ab%2Fcd%2Bef%3Dghi", "…"),
+        ("s=12345678", "it was 12345678", "it was 12345678"),
+        ("s=123456789", "it was 123456789", "it was …"),
+    ],
+)
+def test_a_value_is_whatever_stands_in_the_query_and_is_too_long_to_be_a_word(
+    query: str, text: str, clean: str
+) -> None:
+    assert without_query_of(f"https://h/p?{query}")(text) == clean
 
 
 @pytest.mark.parametrize("url", ["", "https://h/p", "https://h/p?", "https://h/p?a&b=&c=short"])

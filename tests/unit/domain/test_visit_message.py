@@ -94,3 +94,19 @@ def test_an_event_id_is_made_fit_to_show(event_id: object, read: str | None) -> 
     found = from_text(json.dumps({"cluster": ID, "eventId": event_id}), NOW)
     assert isinstance(found, VisitRequest)
     assert found.event_id == read
+
+
+@pytest.mark.parametrize(
+    ("ahead", "believed"), [(timedelta(minutes=5), True), (timedelta(minutes=5, seconds=1), False)]
+)
+def test_a_sender_s_clock_may_be_five_minutes_ahead(ahead: timedelta, believed: bool) -> None:  # noqa: FBT001
+    found = from_text(json.dumps({"cluster": ID, "requestedAt": (NOW + ahead).isoformat()}), NOW)
+    assert isinstance(found, VisitRequest)
+    assert found.requested_at == (NOW + ahead if believed else NOW)
+
+
+def test_when_the_queue_took_a_message_is_the_queue_s_own_word() -> None:
+    taken = NOW - timedelta(seconds=7)
+    found = from_text(json.dumps({"cluster": ID, "enqueuedAt": "2026-05-04T12:00:00Z"}), NOW, taken)
+    assert isinstance(found, VisitRequest)
+    assert found.enqueued_at == taken
