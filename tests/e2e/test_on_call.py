@@ -18,6 +18,7 @@ from tests.e2e.stage import Stage, stage
 from tests.e2e.worlds import known, one_cluster
 from tests.repairs.cases import CASES, Line
 from tests.unit.domain.test_repairs import ALL_NAMES, HSM
+from tests.unit.support.storage import ACCOUNT
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
 QUICK = Behaviour(update_seconds=120, retry_after=5)
@@ -205,6 +206,8 @@ PLACES = Names(
     caller="11111111-1111-4111-8111-111111111111",
     address="192.0.2.1",
 )
+ACCOUNT_S_PLACES = replace(PLACES, place=ACCOUNT, newest="N" * 32)
+"""Where a command is for a storage account."""
 
 
 def runbook_commands() -> str:
@@ -212,6 +215,8 @@ def runbook_commands() -> str:
     assert PLACES.place is not None
     places = {
         "V" * 32: "VERSION",
+        "N" * 32: "VERSION",
+        ACCOUNT.text: "ACCOUNT_ID",
         str(PLACES.identity): "CLUSTER_PRINCIPAL_ID",
         str(PLACES.caller): "APP_PRINCIPAL_ID",
         PLACES.place.text: "CLUSTER_ID",
@@ -220,7 +225,7 @@ def runbook_commands() -> str:
     }
     rows = []
     for repair in ALL:
-        command = repair.command(PLACES)
+        command = repair.command(PLACES) or repair.command(ACCOUNT_S_PLACES)
         assert command is not None
         for name, place in places.items():
             command = command.replace(name, place)
