@@ -15,7 +15,6 @@ from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.errors import TIMEOUTS
 from cmk_rotation.adapters.keys import VaultKeys
 from cmk_rotation.adapters.linked_accounts import ArmLinkedAccounts
-from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.adapters.wire import Wire
@@ -28,6 +27,7 @@ from cmk_rotation.domain.identifiers import AppId
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+    from cmk_rotation.adapters.outcomes import TopicOutcomes
     from cmk_rotation.adapters.surroundings import Surroundings
 
 _WEB_VERSION = "2022-03-01"
@@ -37,13 +37,12 @@ def world(
     settings: Settings, credential: "TokenCredential", storage_credential: "TokenCredential | None" = None
 ) -> World:
     """The outside world as the settings have it, seen by whoever signs in. Nothing is called yet."""
-    topic = settings.outcome_topic_endpoint
     return World(
         clusters=ArmClusters(credential, settings.cloud),
         keys=VaultKeys(credential, settings.cloud),
         records=TableRecords(settings.storage, storage_credential or credential),
         requests=QueueRequests(settings.storage, storage_credential or credential),
-        outcomes=TopicOutcomes(topic, settings.app_name, credential) if topic else None,
+        outcomes=_outcomes(settings, credential),
         log=logs.write,
         now=clock.utc_now,
         new_id=lambda: str(uuid.uuid4()),
@@ -94,6 +93,14 @@ def app_settings(app: AppId, environ: Mapping[str, str]) -> Mapping[str, str]:
     found = Arm(_own_sign_in(cloud), cloud).post(f"{app.text}/config/appsettings/list", _WEB_VERSION).get("properties")
     values = found if isinstance(found, Mapping) else {}
     return {str(name): value for name, value in values.items() if isinstance(value, str)}
+
+
+def _outcomes(settings: Settings, credential: "TokenCredential") -> "TopicOutcomes | None":
+    if settings.outcome_topic_endpoint is None:
+        return None
+    from cmk_rotation.adapters.outcomes import TopicOutcomes  # noqa: PLC0415 - an app without a topic needs none of it
+
+    return TopicOutcomes(settings.outcome_topic_endpoint, settings.app_name, credential)
 
 
 def _own_sign_in(cloud: Cloud) -> "TokenCredential":

@@ -75,6 +75,27 @@ def trimmed(binding: dict[str, object]) -> dict[str, object]:
     }
 
 
+@pytest.mark.parametrize("topic", ["", "https://outcomes.westeurope-1.eventgrid.azure.net/api/events"])
+def test_an_app_imports_event_grid_only_with_a_topic(topic: str) -> None:
+    program = """
+import sys
+from cmk_rotation import bootstrap
+bootstrap.function_world()
+print("azure.eventgrid" in sys.modules)
+"""
+    env = {
+        **{name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT"}},
+        "CLUSTER_SCOPES": "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590",
+        "MODE": "observe",
+        "AzureWebJobsStorage__accountName": "cmkrotation",
+        "OUTCOME_TOPIC_ENDPOINT": topic,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=True
+    )
+    assert done.stdout.strip() == str(bool(topic))
+
+
 def test_an_event_is_taken_without_any_azure_package_but_azure_functions() -> None:
     """Event Grid waits 30 seconds for an answer, cold start included."""
     program = """
