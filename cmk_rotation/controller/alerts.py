@@ -64,14 +64,8 @@ def observation_fields(observation: Seen) -> dict[str, object]:
         "vault": observation.cluster.key.vault if observation.cluster.key else None,
         "keyName": observation.cluster.key_name,
         "fromVersion": observation.cluster.key_version,
-        "toVersion": target.version if target and not observation.at_newest and _is_forward(observation) else None,
+        "toVersion": target.version if target and not observation.at_newest and observation.is_forward else None,
     }
-
-
-def _is_forward(observation: Observation) -> bool:
-    """Whether the newest version that can be used is no older than the one in use: nobody is to be told to go back."""
-    in_use, target = observation.in_use, observation.target
-    return in_use is None or target is None or target.created_at >= in_use.created_at
 
 
 def log_decision(world: World, observation: Seen, decision: Decision, request: VisitRequest) -> None:

@@ -133,14 +133,19 @@ def read_versions(world: World, cluster: Cluster) -> tuple[KeyVersion, ...] | Fa
 
 
 def _in_order(world: World, key: Key, versions: tuple[KeyVersion, ...]) -> tuple[KeyVersion, ...]:
-    """The versions, with Key Vault's own word where the newest were created in one second, as far as it gives it."""
+    """The versions, with Key Vault's own word where the newest were created in one second, as far as it gives it.
+
+    May raise `AzureCallError`: an answer that only does not come at the moment is waited for, as that about the versions is.
+    """
     now = world.now()
     newest = max((one.created_at for one in versions if one.usable(now)), default=None)
     if sum(one.created_at == newest for one in versions) < 2:  # noqa: PLR2004 - one alone needs no order
         return versions
     try:
         current = world.keys.current_version(key)
-    except AzureCallError:
+    except AzureCallError as error:
+        if error.failure.kind is FailureKind.UNAVAILABLE:
+            raise
         return versions
     return tuple(replace(one, is_current=same_version(one.version, current)) for one in versions)
 

@@ -157,7 +157,7 @@ def order_is_unknown(observation: Observation) -> Decision | None:
 def would_go_back(observation: Observation) -> Decision | None:
     """Only forward: the newest usable version is older than the one in use."""
     in_use, target = observation.in_use, observation.target
-    if in_use is None or target is None or target.created_at >= in_use.created_at:
+    if in_use is None or target is None or observation.is_forward:
         return None
     message = f"the newest usable version {target.version} is older than {in_use.version}, which the cluster uses"
     return attention(observation, Reason.WOULD_GO_BACK, message)

@@ -133,6 +133,14 @@ class Observation(Look):
         return self.target is not None and same_version(self.target.version, self.cluster.key_version)
 
     @property
+    def is_forward(self) -> bool:
+        """Whether the newest usable version is no older than the one in use. Of one second, by Key Vault's own word."""
+        in_use, target = self.in_use, self.target
+        if in_use is None or target is None:
+            return True
+        return (target.created_at, target.is_current) >= (in_use.created_at, in_use.is_current)
+
+    @property
     def is_behind(self) -> bool:
         """Whether the cluster pins another than the newest usable version."""
         return self.cluster.mode is KeyMode.PINNED and self.target is not None and not self.at_newest

@@ -139,7 +139,7 @@ MUTANTS = (
     Mutant(
         "back is as good as forward",
         "decisions/key_rules.py",
-        "if in_use is None or target is None or target.created_at >= in_use.created_at:",
+        "if in_use is None or target is None or observation.is_forward:",
         "if True:",
         "an update goes back",
         "two visits where only an older version can be used",

@@ -9,6 +9,7 @@ from cmk_rotation.decisions.key_rules import order_is_unknown, update_in_danger
 from cmk_rotation.decisions.observation import Decision, Observation
 from cmk_rotation.decisions.policy import decide, settle
 from cmk_rotation.domain.azure_resources import KeyVersion
+from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.repairs import Right
 from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.vocabulary import Action, FailureKind, Reason, Stage
@@ -17,7 +18,9 @@ from tests.unit.support.builders import (
     DAY,
     HOUR,
     KEY,
+    MINUTE,
     NOW,
+    UNAVAILABLE,
     V1,
     V2,
     V3,
@@ -193,3 +196,23 @@ def test_key_vault_is_asked_for_its_word_in_this_case_alone_and_a_person_called_
     fakes.run(HOUR)
     assert (before.reason, fakes.status.reason) == (Reason.ORDER_UNKNOWN, Reason.UP_TO_DATE)
     assert [version for _, version in fakes.clusters.patches] == [V2, V3]
+
+
+def test_where_its_word_only_does_not_come_at_the_moment_it_is_waited_for_and_a_person_called_after_an_hour() -> None:
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = TIED
+    fakes.keys.current = UNAVAILABLE
+    fakes.run(30 * MINUTE)
+    assert (fakes.status.reason, fakes.log.errors) == (Reason.KEY_UNREACHABLE, [])
+    fakes.run(HOUR)
+    assert [line.fields["reason"] for line in fakes.log.of(LogEvent.CLUSTER_ATTENTION)] == [Reason.KEY_UNREACHABLE]
+    fakes.keys.current = V3
+    fakes.run(HOUR)
+    assert (fakes.status.reason, fakes.status.key_version) == (Reason.UP_TO_DATE, V3)
+
+
+def test_of_two_versions_of_one_second_the_one_that_key_vault_calls_the_current_is_not_left_for_the_other() -> None:
+    """It may be the one in use, and not be valid yet."""
+    other, current = TIED[0], replace(TIED[1], is_current=True, not_before=NOW + HOUR)
+    decision = decided(observation(cluster=cluster(key_version=current.version), versions=(other, current)))
+    assert (decision.action, decision.reason) == (Action.ATTENTION, Reason.WOULD_GO_BACK)
