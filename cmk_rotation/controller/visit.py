@@ -64,16 +64,14 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) ->
     if is_spare(world, record, request):
         return
     seen = look(world, cluster_id, record, request.by)
-    if isinstance(seen, Observation):
-        seen = replace(seen, asked_at=request.enqueued_at)
     unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
     for rotation in unheard:
         announce_overdue(world, seen, rotation)
     if unheard:
-        record = world.records.of_cluster(cluster_id)
-        seen = replace(seen, rotations=record.rotations, status=record.status)
-        if isinstance(seen, Glance) and seen.updating is None:
-            raise ConflictError("the update that was glanced at has ended meanwhile")
+        # The record is another now, and what was read of an operation may be of an attempt that has ended meanwhile.
+        seen = look(world, cluster_id, world.records.of_cluster(cluster_id), request.by)
+    if isinstance(seen, Observation):
+        seen = replace(seen, asked_at=request.enqueued_at)
     _act(world, seen, request)
 
 

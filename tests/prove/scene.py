@@ -242,7 +242,8 @@ class Scene:
         in_scope = any(scope.contains(row.cluster_id) for scope in self.fakes.scopes)
         if row.stage is not Stage.WAITING or one is None or one.key != row.key or not in_scope:
             return False
-        return one.mode is KeyMode.PINNED and not self._can_be_current(one) and not self._is_current(one)
+        there = self._is_current(one) and one.succeeded
+        return one.mode is KeyMode.PINNED and not self._can_be_current(one) and not there
 
     def _row(self, one: Cluster) -> str:
         row = self.fakes.records.statuses.get(one.id)

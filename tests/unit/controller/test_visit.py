@@ -6,8 +6,10 @@ import pytest
 
 from cmk_rotation.controller.visit import visit
 from cmk_rotation.domain.azure_resources import Operation, OperationError, Workspace
+from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.log_events import LogEvent
+from cmk_rotation.domain.rotation import Rotation
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Mode, Reason, RequestedBy, Stage
 from tests.unit.support.builders import (
@@ -31,6 +33,7 @@ from tests.unit.support.builders import (
     cluster_id,
     observation,
     operation_url,
+    over,
     rotation,
     version,
 )
@@ -505,3 +508,25 @@ def test_somebody_elses_update_between_two_looks_is_announced_with_where_the_clu
     assert (fakes.rotation.reason, fakes.rotation.from_version) == (Reason.ALREADY_THERE, V1)
     assert len(fakes.outcomes.published) == 1
     assert fakes.rotation.outcome.keep_old_version_until is not None
+
+
+def test_an_operation_that_was_read_before_a_late_announcement_is_not_taken_for_that_of_a_later_attempt() -> None:
+    fakes = Fakes()
+    fakes.clusters.lasts, fakes.clusters.end, fakes.clusters.arrives = SECOND, Operation("Failed"), False
+    fakes.visit()
+    fakes.clock.now += 10 * SECOND
+    fakes.records.put(over(Stage.SUPERSEDED, Reason.CHANGED_BY_OTHERS, to_version=V3, announced=False))
+
+    def try_again(row: Rotation | ClusterStatus) -> None:
+        if isinstance(row, Rotation) and row.to_version == V3:
+            fakes.records.before_save = None
+            fakes.clusters.lasts = HOUR
+            taken = fakes.clusters.set_key_version(fakes.clusters.stored[CLUSTER], V2, "another")
+            ours = next(one for one in fakes.records.rotations.values() if one.to_version == V2)
+            begun = changed(ours, id="another", operation_url=taken.operation_url, accepted_at=fakes.clock.now)
+            fakes.records.put(begun)
+
+    fakes.records.before_save = try_again
+    fakes.visit(by=RequestedBy.FOLLOW)
+    (ours,) = [one for one in fakes.records.rotations.values() if one.to_version == V2]
+    assert (ours.stage, ours.attempt.id) == (Stage.UPDATING, "another")
