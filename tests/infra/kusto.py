@@ -5,16 +5,16 @@ It is small, knows only what is used here, and stops at anything else. Of the en
 Where the language leaves something open (which of two equal rows `arg_max` takes), the first is taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from tests.infra import kusto_functions
+from tests.infra.arrivals import Change, Row, Seen
 from tests.infra.kusto_functions import AGGREGATES, less
 
-type Row = dict[str, Any]
-type Table = list[Row]
+type Table = Iterable[Row]
 type Value = Callable[[Row], Any]
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _LITERALS: dict[str, Callable[[str], Any]] = {
@@ -31,7 +31,7 @@ class Run:
     """One run of a query: when, and over which tables."""
 
     now: datetime
-    tables: dict[str, Table]
+    tables: Mapping[str, Table]
     lets: dict[str, Any] = field(default_factory=dict)
 
 
@@ -39,7 +39,7 @@ type Source = Callable[[Run], Table]
 
 
 class Query:
-    """A query, ready to be run again and again. Rows that were looked at are remembered as long as it lives."""
+    """A query, ready to be run again and again."""
 
     def __init__(self, tree: list[Any]) -> None:
         self.run_of: Run | None = None
@@ -51,12 +51,12 @@ class Query:
             self.trees[name] = value
         self.last = self.source(last[1])
 
-    def __call__(self, now: datetime, tables: dict[str, Table]) -> Table:
+    def __call__(self, now: datetime, tables: Mapping[str, Table]) -> list[Row]:
         """Its rows."""
         run = self.run_of = Run(now, tables)
         for name, source in self.lets:
             run.lets[name] = source(run)  # type: ignore[arg-type]  # a scalar needs no row
-        return self.last(run)
+        return list(self.last(run))
 
     # --- operators ---------------------------------------------------------------------------------------------------
 
@@ -73,12 +73,13 @@ class Query:
             case ["UnionOperator", _, parameters, tables]:
                 fuzzy = "isfuzzy" in str(parameters)
                 sources = [(_called(one), self.source(one)) for one in elements(tables)]
-                return lambda run: [
-                    row
-                    for name, source in sources
-                    if not (fuzzy and name and name not in run.lets and name not in run.tables)
-                    for row in source(run)
-                ]
+                return lambda run: _together(
+                    [
+                        source(run)
+                        for name, source in sources
+                        if not (fuzzy and name and name not in run.lets and name not in run.tables)
+                    ]
+                )
         raise NotImplementedError(node)
 
     def lasts(self, node: list[Any]) -> bool:
@@ -101,19 +102,17 @@ class Query:
         return any(f"'{name}'" in str(node) for name in ("now", "ago", "toscalar", *self.trees))
 
     def operator(self, node: list[Any], before: Source, *, lasts: bool) -> Source:
-        remembered = _remembered if lasts and not self.varies(node) else lambda value: value
+        through = _through if lasts and not self.varies(node) else _each
         match node:
             case ["FilterOperator", _, _, condition]:
-                wanted = remembered(self.value(condition))
-                return lambda run: [row for row in before(run) if wanted(row) is True]
+                wanted = self.value(condition)
+                return through(before, lambda row: row if wanted(row) is True else None)
             case ["ExtendOperator", _, columns]:
                 shown = self.columns(columns)
-                extend = remembered(lambda row: row | {name: value(row) for name, value in shown})
-                return lambda run: [extend(row) for row in before(run)]
+                return through(before, lambda row: row | {name: value(row) for name, value in shown})
             case ["ProjectOperator", _, columns]:
                 shown = self.columns(columns)
-                project = remembered(lambda row: {name: value(row) for name, value in shown})
-                return lambda run: [project(row) for row in before(run)]
+                return through(before, lambda row: {name: value(row) for name, value in shown})
             case ["SummarizeOperator", _, _, aggregates, *by]:
                 return self.summarize(elements(aggregates), self.columns(by[0][2]) if by and by[0] else [], before)
             case ["LookupOperator" | "JoinOperator", _, _, right, on]:
@@ -171,7 +170,7 @@ class Query:
         orders = [(self.value(key[1]), key[2][1] == "asc") for key in keys]
 
         def run_it(run: Run) -> Table:
-            rows = before(run)
+            rows = list(before(run))
             for value, rising in reversed(orders):
                 places = [kusto_functions.place(value(row)) for row in rows]
                 order = sorted(range(len(rows)), key=places.__getitem__, reverse=not rising)
@@ -244,23 +243,33 @@ class Query:
         return self.run_of
 
 
-def _remembered(value: Value) -> Value:
-    """What a row leads to, found once for each row."""
-    known: dict[int, tuple[Row, Any]] = {}
+def _through(before: Source, change: Change) -> Source:
+    """What becomes of rows by themselves alone: of those that arrive it is found once."""
 
-    def recall(row: Row) -> Any:
-        found = known.get(id(row))
-        if found is None:
-            found = known[id(row)] = (row, value(row))
-        return found[1]
+    def run_it(run: Run) -> Table:
+        rows = before(run)
+        return rows.through(change) if isinstance(rows, Seen) else _changed(rows, change)
 
-    return recall
+    return run_it
+
+
+def _each(before: Source, change: Change) -> Source:
+    return lambda run: _changed(before(run), change)
+
+
+def _changed(rows: Table, change: Change) -> list[Row]:
+    return [changed for row in rows if (changed := change(row)) is not None]
+
+
+def _together(tables: list[Table]) -> Table:
+    filled = [table for table in tables if table]
+    return filled[0] if len(filled) == 1 else [row for table in filled for row in table]
 
 
 def _joined(left: Source, right: Source, on: list[str]) -> Source:
     def run_it(run: Run) -> Table:
         others: dict[Any, list[Row]] = {}
-        found = right(run)
+        found = list(right(run))
         for row in found:
             others.setdefault(tuple(row[name] for name in on), []).append(row)
         blank = dict.fromkeys(found[0]) if found else {}

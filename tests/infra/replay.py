@@ -12,17 +12,17 @@ import random
 import sys
 import tempfile
 import time
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.infra import queries
+from tests.infra import arrivals, queries
+from tests.infra.arrivals import Log, Row, Seen
 from tests.infra.incidents import Days, live_through
-from tests.infra.kusto import Query, Row
+from tests.infra.kusto import Query
 from tests.infra.test_deployment import app
 
 EVERY = timedelta(minutes=5)
@@ -72,21 +72,6 @@ class Mail:
 
 
 @dataclass
-class Log:
-    """The rows of AppTraces, each from when it arrives."""
-
-    rows: list[tuple[datetime, Row]]
-
-    def __post_init__(self) -> None:
-        self.rows.sort(key=lambda one: one[0])
-        self.times = [at for at, _ in self.rows]
-
-    def seen(self, now: datetime, back: timedelta) -> list[Row]:
-        """What a query sees that is run now and looks so far back."""
-        return [row for _, row in self.rows[: bisect_right(self.times, now)] if row["TimeGenerated"] >= now - back]
-
-
-@dataclass
 class _Fired:
     without: int = 0
 
@@ -102,10 +87,9 @@ class Rules:
 
     def evaluate(self, log: Log, now: datetime) -> None:
         """One evaluation of each."""
-        seen = {back: log.seen(now, back) for back in {rule.looks_back for rule in self.rules}}
+        there = bool(log.times) and log.times[0] <= now
         for rule in self.rules:
-            rows = seen[rule.looks_back]
-            found = rule.query(now, {"AppTraces": rows} if log.times and log.times[0] <= now else {})
+            found = rule.query(now, {"AppTraces": Seen(log, now, now - rule.looks_back)} if there else {})
             combinations = {tuple((name, str(row[name])) for name in rule.dimensions) for row in found}
             if len(combinations) > MOST_COMBINATIONS:
                 self.failed.append(rule.name)
@@ -159,12 +143,10 @@ def tiles() -> dict[str, Query]:
 def arriving(lines: Iterable[Row], seed: int) -> Log:
     """The lines as they arrive: up to a quarter of an hour late, so in another order, and one in twenty twice."""
     chance = random.Random(seed)  # noqa: S311 - what goes wrong is no secret
-    return Log(
-        [
-            (line["TimeGenerated"] + timedelta(minutes=chance.uniform(0.5, 15)), line)
-            for line in lines
-            for _ in range(1 + (chance.random() < 1 / 20))
-        ]
+    return arrivals.log(
+        (line["TimeGenerated"] + timedelta(minutes=chance.uniform(0.5, 15)), line)
+        for line in lines
+        for _ in range(1 + (chance.random() < 1 / 20))
     )
 
 
@@ -191,10 +173,15 @@ def calls(watched: Rules) -> dict[tuple[str, tuple[str, ...]], list[str]]:
     return dict(found)
 
 
-def answers(days: Days, lines: Iterable[Row], ask: dict[str, Query]) -> dict[str, list[tuple[Any, ...]]]:
-    """The answers to the six questions at the end, as far as they are about facts."""
-    tables = {"AppTraces": list(lines)}
-    found = {name: ask[name](days.ended, tables) for name in TILES}
+def at_once(lines: Iterable[Row]) -> Log:
+    """The lines as if each arrived when it was said."""
+    return arrivals.log((line["TimeGenerated"], line) for line in lines)
+
+
+def answers(days: Days, log: Log, ask: dict[str, Query], lost: int = -1) -> dict[str, list[tuple[Any, ...]]]:
+    """The answers to the six questions at the end, as far as they are about facts; without the line in that place."""
+    seen = Seen(log, days.ended, days.began, lost)
+    found = {name: ask[name](days.ended, {"AppTraces": seen}) for name in TILES}
     shown = {
         "clusters": ("ClusterId", "Version", "Newest", "OnNewest", "Reason"),
         "rotations": ("ClusterId", "ToVersion", "FromVersion", "Stage", "Reason", "Finished"),
@@ -248,25 +235,26 @@ def _milliseconds(text: str | None) -> datetime | None:
     return at.replace(microsecond=at.microsecond // 1000 * 1000) if at else None
 
 
-def one_of_each(lines: list[Row], before: datetime) -> Iterator[tuple[str, Row]]:
-    """One line of each kind about each thing."""
-    found: dict[str, Row] = {}
-    for line in lines:
-        if not line["Message"].startswith('{"event"') or line["TimeGenerated"] >= before:
+def one_of_each(log: Log, before: datetime) -> dict[str, int]:
+    """One line of each kind about each thing: its place."""
+    found: dict[str, int] = {}
+    for line in log.rows:
+        if not line.row["Message"].startswith('{"event"') or line.said >= before:
             continue
-        said = json.loads(line["Message"])
+        said = json.loads(line.row["Message"])
         about = said.get("clusterId") or said.get("scope") or said.get("keyName") or ""
-        found.setdefault(f"{said['event']} {said.get('stage', '')} {said.get('reason', '')} {about}", line)
-    yield from found.items()
+        found.setdefault(f"{said['event']} {said.get('stage', '')} {said.get('reason', '')} {about}", line.place)
+    return found
 
 
 def lost(days: Days, ask: dict[str, Query]) -> list[str]:
     """The lines of which one, if it is lost, makes an answer wrong a day later."""
-    right = answers(days, days.lines, ask)
+    log = at_once(days.lines)
+    right = answers(days, log, ask)
     quiet = days.ended - timedelta(days=1, minutes=40)
     wrong = []
-    for name, line in one_of_each(days.lines, quiet):
-        found = answers(days, (one for one in days.lines if one is not line), ask)
+    for name, place in one_of_each(log, quiet).items():
+        found = answers(days, log, ask, lost=place)
         wrong += [f"without {name}: {tile}" for tile in TILES if found[tile] != right[tile]]
     return wrong
 
@@ -296,7 +284,7 @@ def main() -> int:
     wrong += [f"{rule} was not told" for rule in sorted(INCIDENTS - told)] + [
         f"{rule} was" for rule in told - INCIDENTS
     ]
-    right, record = answers(days, days.lines, ask), on_record(days)
+    right, record = answers(days, at_once(days.lines), ask), on_record(days)
     wrong += [f"{name}: {right[name]} and on record {record[name]}" for name in record if right[name] != record[name]]
     for one in wrong:
         say(one)

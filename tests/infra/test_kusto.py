@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.infra import queries
-from tests.infra.kusto import Query, Row
+from tests.infra.arrivals import Row
+from tests.infra.kusto import Query
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 T = [

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.infra import replay
+from tests.infra.arrivals import Log, Row, Seen
 from tests.infra.incidents import Days, live_through
-from tests.infra.kusto import Query, Row
+from tests.infra.kusto import Query
 from tests.infra.replay import Rules
 
 DEAD = 3
@@ -54,7 +55,7 @@ def test_what_is_over_is_resolved_and_nobody_is_flooded(watched: Rules) -> None:
 
 
 def test_the_answers_are_what_is_on_record(days: Days, ask: dict[str, Query]) -> None:
-    right = replay.answers(days, days.lines, ask)
+    right = replay.answers(days, replay.at_once(days.lines), ask)
     assert {name: right[name] for name in replay.on_record(days)} == replay.on_record(days)
     assert len(right["clusters"]) == DEAD + 5
     assert right["rotations"]
@@ -62,16 +63,17 @@ def test_the_answers_are_what_is_on_record(days: Days, ask: dict[str, Query]) ->
 
 
 def test_one_lost_line_makes_no_answer_wrong_a_day_later(days: Days, ask: dict[str, Query]) -> None:
-    assert len(list(replay.one_of_each(days.lines, days.ended))) > 50
+    assert len(replay.one_of_each(replay.at_once(days.lines), days.ended)) > 50
     assert replay.lost(days, ask) == []
 
 
 def test_it_would_be_noticed_if_a_line_were_missed(days: Days, ask: dict[str, Query]) -> None:
     """Without what is said daily, a lost `rotation.finished` leaves an answer wrong for good."""
-    fewer = [line for line in days.lines if "cluster.status" not in line["Message"]]
-    right = replay.answers(days, days.lines, ask)
-    (lost, *_) = [line for line in fewer if "rotation.finished" in line["Message"] and "on-behind" in line["Message"]]
-    without = replay.answers(days, (line for line in fewer if line is not lost), ask)
+    fewer = replay.at_once(line for line in days.lines if "cluster.status" not in line["Message"])
+    right = replay.answers(days, replay.at_once(days.lines), ask)
+    said = [line.row["Message"] for line in fewer.rows]
+    (lost, *_) = [at for at, line in enumerate(said) if "rotation.finished" in line and "on-behind" in line]
+    without = replay.answers(days, fewer, ask, lost=lost)
     assert [one for one, _ in without["under-way"]] == [
         one for one, *_ in right["clusters"] if one.endswith("on-behind")
     ]
@@ -79,7 +81,7 @@ def test_it_would_be_noticed_if_a_line_were_missed(days: Days, ask: dict[str, Qu
 
 def test_every_tile_has_an_answer_with_rows_and_without_a_table(days: Days, ask: dict[str, Query]) -> None:
     in_the_middle = days.began + timedelta(hours=18)
-    lines = [line for line in days.lines if line["TimeGenerated"] <= in_the_middle]
+    lines = Seen(replay.at_once(days.lines), in_the_middle, days.began)
     for name, query in ask.items():
         assert query(days.ended, {}) == []
         if name != "delivery-failures":
@@ -119,5 +121,5 @@ def test_more_combinations_than_azure_takes_are_noticed() -> None:
     watched = Rules([])
     many = range(replay.MOST_COMBINATIONS + 1)
     watched.rules = [replay.Rule("many", lambda *_: [{"A": one} for one in many], ("A",), replay.EVERY)]  # type: ignore[arg-type]
-    watched.evaluate(replay.Log([]), NOW)
+    watched.evaluate(Log([]), NOW)
     assert watched.failed == ["many"]
