@@ -108,11 +108,11 @@ class TableService:
         """Answer one request."""
         return self._account.answer(request, self._route, as_odata)
 
-    def entities(self, table: str) -> list[dict[str, Any]]:
-        """Every entity of a table in key order, with its keys and Timestamp; none if there is no such table."""
+    def entities(self, table: str, partition: str | None = None) -> list[dict[str, Any]]:
+        """The entities of a table, or of one partition, in key order, with keys and Timestamp; none without the table."""
         found = self._tables.get(table.lower())
         rows = dict(found.rows) if found else {}  # a copy, since other threads may be changing the table
-        return [rows[key].to_dict() for key in sorted(rows)]
+        return [rows[key].to_dict() for key in sorted(key for key in rows if partition in {None, key[0]})]
 
     def _route(self, request: Request, path: str) -> Response:
         if (request.method, path) == ("POST", "/$batch"):

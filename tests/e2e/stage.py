@@ -151,15 +151,14 @@ class Stage:
                 parsed.append(fields)
         return parsed
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The product's table."""
+    def rows(self, partition: str | None = None) -> list[dict[str, Any]]:
+        """The product's table, or one partition of it."""
         with self.azure.lock:
-            return [dict(row) for row in self.account.tables.entities("rotations")]
+            return self.account.tables.entities("rotations", partition)
 
     def of(self, cluster: Cluster) -> list[dict[str, Any]]:
         """A cluster's rows."""
-        partition = cluster.id.lower().replace("/", "|")
-        return [row for row in self.rows() if row["PartitionKey"] == partition]
+        return self.rows(cluster.id.lower().replace("/", "|"))
 
     def status(self, cluster: Cluster) -> dict[str, Any]:
         """A cluster's own row; empty if there is none."""
