@@ -51,6 +51,7 @@ class Wire(RequestsTransport):  # type: ignore[misc] # azure-core loads its tran
 
     def __init__(self, *hosts: str) -> None:
         session = requests.Session()
+        session.auth = _its_own
         for scheme in ("https://", "http://"):
             session.mount(scheme, _Adapter(hosts))
         super().__init__(session=session)
@@ -70,6 +71,11 @@ class Wire(RequestsTransport):  # type: ignore[misc] # azure-core loads its tran
     def sleep(self, duration: float) -> None:
         """Wait before a request is tried again, but not longer than anybody waits for it."""
         super().sleep(max(min(duration, _left()), 0.0))
+
+
+def _its_own(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave the SDK's token. Without this `requests` looks for ~/.netrc, and sends what is in there in place of the token."""
+    return request
 
 
 class _Adapter(HTTPAdapter):

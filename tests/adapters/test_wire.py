@@ -3,6 +3,7 @@
 import itertools
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ServiceRequestTimeoutError
@@ -222,3 +223,23 @@ def test_nobody_sleeps_longer_than_the_call_lasts() -> None:
 def test_a_wire_without_hosts_of_its_own_calls_any_and_one_with_calls_them_alone() -> None:
     with Wire("example.org") as client, pytest.raises(ForeignHostError, match=r"none of example\.org"):
         client.send(HttpRequest("GET", "https://example.com/"))
+
+
+def test_credentials_that_a_person_keeps_for_other_programs_are_sent_to_nobody(  # noqa: PLR0913, PLR0917 - each a client
+    arm: ArmClusters,
+    keys: VaultKeys,
+    records: TableRecords,
+    requests: QueueRequests,
+    cluster: clusters.Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`requests` sends what is in ~/.netrc in place of the token, to whatever host it names, or to all of them."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert arm.get(id_of(cluster)).id == id_of(cluster)
+    assert keys.versions(KEY)
+    assert records.of_cluster(id_of(cluster)) is not None
+    assert requests.poison_queue() is not None

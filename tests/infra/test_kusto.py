@@ -10,7 +10,7 @@ from tests.infra.arrivals import Row, Seen
 from tests.infra.kusto import Query
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-T = [
+T: list[Row] = [
     {"At": NOW, "Name": "a", "Size": 2, "Json": '{"x": {"y": 1}, "list": ["p", "q"]}'},
     {"At": NOW - timedelta(hours=1), "Name": "A", "Size": None, "Json": "cut {"},
     {"At": NOW, "Name": "b", "Size": 1, "Json": "{}"},
@@ -77,12 +77,12 @@ def test_a_query_that_is_run_again_sees_the_rows_and_the_time_of_that_run() -> N
 
 def test_of_rows_that_arrive_a_query_sees_those_that_are_there_and_were_not_lost() -> None:
     query = Query(queries.trees({"": "T | extend L = parse_json(Json) | where isnotempty(Name) | project Name"})[""])
-    rows = [{**row, "TimeGenerated": NOW + timedelta(hours=hour)} for hour, row in enumerate(T)]
+    rows = [row | {"TimeGenerated": NOW + timedelta(hours=hour)} for hour, row in enumerate(T)]
     arriving = arrivals.log((row["TimeGenerated"] + timedelta(minutes=10), row) for row in rows)
     day = timedelta(days=1)
 
     def names(now: datetime, back: timedelta, lost: int = -1) -> list[str]:
-        return [row["Name"] for row in query(now, {"T": Seen(arriving, now, now - back, lost)})]
+        return [str(row["Name"]) for row in query(now, {"T": Seen(arriving, now, now - back, lost)})]
 
     assert names(NOW, day) == []
     assert names(NOW + timedelta(hours=1), day) == ["a"]
