@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ClientAuthenticationError
-
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenCredential
 
@@ -13,30 +11,25 @@ EVENT_GRID = "https://eventgrid.azure.net/.default"
 
 
 class OneAudience:
-    """A credential that gives tokens for one service, whoever asks for which."""
+    """A credential that gives tokens for one service, whatever they are asked for.
+
+    It does not raise where another's is asked for: Key Vault's SDK keeps the challenge of a vault as long as the process
+    lives, and would ask for the same again. A vault that is given its own service's token can answer with a better one.
+    """
 
     def __init__(self, credential: "TokenCredential", scope: str) -> None:
         self._credential: Any = credential
         self._scope = scope
 
-    def get_token(self, *scopes: str, **kwargs: Any) -> "AccessToken":
+    def get_token(self, *_: str, **kwargs: Any) -> "AccessToken":
         """A token, in the older form that not all SDKs have left."""
-        self._check(scopes)
         token: AccessToken = self._credential.get_token(self._scope, **kwargs)
         return token
 
-    def get_token_info(self, *scopes: str, **kwargs: Any) -> "AccessTokenInfo":
+    def get_token_info(self, *_: str, **kwargs: Any) -> "AccessTokenInfo":
         """A token."""
-        self._check(scopes)
         token: AccessTokenInfo = self._credential.get_token_info(self._scope, **kwargs)
         return token
-
-    def _check(self, scopes: tuple[str, ...]) -> None:
-        if {scope.lower() for scope in scopes} != {self._scope.lower()}:
-            asked = ", ".join(scopes)
-            raise ClientAuthenticationError(
-                f"a token for {asked} was asked for, and only one for {self._scope} is given"
-            )
 
 
 def of_vault(vault: str, suffixes: tuple[str, ...]) -> str:

@@ -142,6 +142,19 @@ def test_a_vault_gets_a_token_for_its_service_alone(
     assert cluster.name
 
 
+@pytest.mark.usefixtures("cluster")
+def test_a_vault_that_asked_for_another_s_token_once_is_read_again(azure: Azure, keys: VaultKeys) -> None:
+    """The SDK remembers what was asked for as long as the process lives, for all its clients."""
+    challenge = 'Bearer authorization="https://login.microsoftonline.com/t", resource="https://azure.net"'
+    headers = {"WWW-Authenticate": challenge}
+    azure.faults.add(Fault(kind=FaultKind.ANSWER, host=KEY.vault, status=401, headers=headers, times=None))
+    with pytest.raises(AzureCallError):
+        keys.versions(KEY)
+    azure.faults.clear()
+    assert keys.versions(KEY)
+    assert asked_for(azure) == {"https%3A%2F%2Fvault.azure.net"}
+
+
 def test_each_kind_of_vault_in_another_cloud_gets_the_token_that_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with Azure(WaitingClock.starting(), CHINA) as azure:
         for name, value in azure.environment().items():
