@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,11 @@ from cmk_rotation.config.settings import Storage
 from cmk_rotation.controller.ports import AzureCallError, ConflictError, Pinner, StorageUnavailableError
 from cmk_rotation.domain.cluster_record import ClusterStatus, LinkedStorage, Pin, Record
 from cmk_rotation.domain.identifiers import ClusterId
+from cmk_rotation.domain.instants import iso
 from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.redaction import one_line
 from cmk_rotation.domain.rotation import Rotation, Step
+from cmk_rotation.domain.vocabulary import OPEN, Stage
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -55,6 +58,17 @@ _LONGEST_SHOWN = 200
 """Characters of the key of a row that nobody can read."""
 
 
+_MATTERS = " or ".join(
+    (
+        "RowKey eq @last",
+        *(f"stage eq '{stage}'" for stage in (*sorted(OPEN), Stage.FAILED)),
+        *(f"{column} ge @lately" for column in ("finishedAt", "keepOldVersionUntil")),
+    )
+)
+"""What of a long record a visit needs. Each comparison is one that a row without the column does not pass. The SDK finds names
+between blanks alone."""
+
+
 class TableRecords:
     """`ports.Records` over azure-data-tables."""
 
@@ -73,13 +87,19 @@ class TableRecords:
             wire = Wire(urlsplit(url).hostname or "")
             self._table = TableClient(url, TABLE, credential=only, transport=wire, **options)
 
-    def of_cluster(self, cluster_id: ClusterId) -> Record:
-        """What is on record about one cluster. History sorts behind the cluster's row and stays out of the answer."""
-        found = self._query(
+    def of_cluster(self, cluster_id: ClusterId, *, lately: datetime | None = None) -> Record:
+        """What is on record about one cluster. History sorts behind the cluster's row and stays out of the answer.
+
+        Times are compared as text. A row that cannot be read is named only where the whole record is.
+        """
+        query, named = (
             "PartitionKey eq @partition and RowKey le @last",
             {"partition": rotations_rows.partition(cluster_id), "last": rotations_rows.STATUS_ROW},
         )
-        return _record(cluster_id, found)
+        if lately is None:
+            return _record(cluster_id, self._query(query, named))
+        found = self._query(f"{query} and ( {_MATTERS} )", named | {"lately": iso(lately)})
+        return replace(_record(cluster_id, found), unreadable_rows=())
 
     def everything(self) -> Mapping[ClusterId, Record]:
         """What is on record about all clusters, history left out by the server."""

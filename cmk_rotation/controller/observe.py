@@ -25,8 +25,14 @@ MOST_WORKSPACES = 100
 """A cluster may have a thousand; more than this many are neither read nor put on record."""
 
 
-def look(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -> Seen:
+class OnlyPartError(Exception):
+    """What was read of the record does not tell enough: a look has to be taken with all of it."""
+
+
+def look(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy, *, enough: bool) -> Seen:
     """Read what has to be read of one cluster now: of an update under way mostly the operation, and else everything.
+
+    Raises `OnlyPartError` if that would be everything and the record is not `enough`.
 
     The operation comes first. While it goes on, nothing else has to be asked each time; and what the cluster shows after it
     has ended is what that came to.
@@ -43,6 +49,8 @@ def look(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy) -
         )
         if is_enough(glance):
             return glance
+    if not enough:
+        raise OnlyPartError
     return _look_at_all(world, cluster_id, record, by, operation, versions_of=read_versions)
 
 

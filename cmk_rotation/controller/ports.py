@@ -11,7 +11,7 @@ from cmk_rotation.domain.identifiers import ClusterId, Key, Scope, StorageId
 from cmk_rotation.domain.log_events import LogLine
 from cmk_rotation.domain.notice import Notice
 from cmk_rotation.domain.rotation import Rotation, Step
-from cmk_rotation.domain.timing import Timing
+from cmk_rotation.domain.timing import LATELY, Timing
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
 from cmk_rotation.domain.vocabulary import Mode, Reason
 
@@ -96,8 +96,11 @@ class LinkedAccounts(Protocol):
 class Records(Protocol):
     """The table `rotations`. Every method may raise `StorageUnavailableError`."""
 
-    def of_cluster(self, cluster_id: ClusterId) -> Record:
-        """What is on record about one cluster; an empty record if nothing is."""
+    def of_cluster(self, cluster_id: ClusterId, *, lately: datetime | None = None) -> Record:
+        """What is on record about one cluster; an empty record if nothing is.
+
+        With `lately` without the rotations that had ended by then, but for those that failed, or whose old version had to stay.
+        """
         ...
 
     def everything(self) -> Mapping[ClusterId, Record]:
@@ -201,3 +204,4 @@ class World:
     """ARM id of the workspace that this app's own telemetry goes to, if it is known."""
     storage: LinkedAccounts | None = None
     """None where nobody is to look at storage accounts."""
+    lately: timedelta = LATELY

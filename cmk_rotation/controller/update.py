@@ -74,14 +74,13 @@ class Skipped:
 
 
 def send_update(
-    world: World, observation: Observation, target: KeyVersion, request: VisitRequest
+    world: World, observation: Observation, target: KeyVersion, claim: Rotation
 ) -> Sent | Refused | Skipped:
-    """Claim, look once more, request the next visit, send, note.
+    """With a claim: look once more, request the next visit, send, note.
 
-    Raises `ConflictError` if another visit changed the row, by a claim or otherwise, and
-    `StorageUnavailableError`, both before a next visit has been requested; afterwards nothing.
+    Raises `ConflictError` if another visit changed the row, and `StorageUnavailableError`, both before a next visit has been
+    requested; afterwards nothing.
     """
-    claim = _claim(world, observation, target, request)
     world.records.index(claim.cluster_id, add=filter(None, [pin_of(claim.key, claim.to_version)]), remove=[])
     if not _is_called_for_still(world, observation, target):
         _take_back(world, observation, target, claim)
@@ -123,8 +122,12 @@ def _look_again(observation: Observation, target: KeyVersion) -> Decision:
 _SKIPPED = "the cluster or its key had changed when the update was to be sent; they are looked at again"
 
 
-def _claim(world: World, observation: Observation, target: KeyVersion, request: VisitRequest) -> Rotation:
-    """Put on record that this visit sends the update. Of two visits that try, the table lets one."""
+def claim_update(world: World, observation: Observation, target: KeyVersion, request: VisitRequest) -> Rotation:
+    """Put on record that this visit sends the update. Of two visits that try, the table lets one.
+
+    Nor does it let one that did not see the rotation which led there before. Raises `ConflictError`, and
+    `StorageUnavailableError`.
+    """
     known, now = toward(observation, target, request.event_id), world.now()
     claim = claimed(
         known,

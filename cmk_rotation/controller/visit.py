@@ -5,6 +5,7 @@ crashes all become "look again".
 """
 
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from cmk_rotation.controller.alerts import log_decision
@@ -13,17 +14,18 @@ from cmk_rotation.controller.finish import (
     announcement_due,
     finish,
 )
-from cmk_rotation.controller.observe import look
+from cmk_rotation.controller.observe import OnlyPartError, look
 from cmk_rotation.controller.ports import ConflictError, StorageUnavailableError, World
 from cmk_rotation.controller.requeue import end_visit, is_spare
-from cmk_rotation.controller.update import Refused, Sent, Skipped, send_update
+from cmk_rotation.controller.update import Refused, Sent, Skipped, claim_update, send_update
 from cmk_rotation.decisions.observation import Decision, Glance, Observation, Seen, toward
 from cmk_rotation.decisions.policy import settle
 from cmk_rotation.domain import log_events
+from cmk_rotation.domain.cluster_record import Record
 from cmk_rotation.domain.identifiers import ClusterId
 from cmk_rotation.domain.rotation import Rotation, Step, put_off, same_rotation
 from cmk_rotation.domain.visit_message import VisitRequest
-from cmk_rotation.domain.vocabulary import OPEN, Action, Mode, Reason, Stage
+from cmk_rotation.domain.vocabulary import OPEN, Action, Mode, Reason, RequestedBy, Stage
 
 _TRIES = 3
 """How often a visit looks again because another one changed the record under it; then reconcile sees to it."""
@@ -38,11 +40,12 @@ def visit(world: World, request: VisitRequest) -> None:
     if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
         reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
         return
-    for _ in range(_TRIES):
+    part = [False] if request.by in {RequestedBy.EVENT, RequestedBy.FOLLOW} else []
+    for whole in [*part, *[True] * _TRIES]:
         try:
-            _look_and_act(world, cluster_id, request)
-        except ConflictError:
-            # Another visit claimed, ended or merely noted something: what this one decided on is no longer so.
+            _look_and_act(world, cluster_id, request, whole=whole)
+        except (ConflictError, OnlyPartError):
+            # Another visit claimed, ended or merely noted something, or something was not in sight: it is not as decided on.
             continue
         return
     message = f"{cluster_id.name}: somebody else changed its record each of the {_TRIES} times that this visit looked"
@@ -58,34 +61,50 @@ def reject(world: World, why: str) -> None:
     world.log(log_events.visit_rejected(why, world.now()))
 
 
-def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest) -> None:
-    """One look. Raises `ConflictError` if it has to be taken again, and what `visit` raises."""
-    record = world.records.of_cluster(cluster_id)
+def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest, *, whole: bool) -> None:
+    """One look, with the whole record or with the part of it that is mostly enough.
+
+    Raises `ConflictError` or `OnlyPartError` if it has to be taken again, with all of it, and what `visit` raises.
+    """
+    lately = world.now() - world.lately
+    record = world.records.of_cluster(cluster_id, lately=None if whole else lately)
     if is_spare(world, record, request):
         return
-    seen = look(world, cluster_id, record, request.by)
+    seen = look(world, cluster_id, record, request.by, enough=whole or _ended_since(record, lately))
+    if not whole and _is_news(seen):
+        raise OnlyPartError
     unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
     for rotation in unheard:
         announce_overdue(world, seen, rotation)
     if unheard:
         # The record is another now, and what was read of an operation may be of an attempt that has ended meanwhile.
-        seen = look(world, cluster_id, world.records.of_cluster(cluster_id), request.by)
+        seen, whole = look(world, cluster_id, world.records.of_cluster(cluster_id), request.by, enough=True), True
     if isinstance(seen, Observation):
         seen = replace(seen, asked_at=request.enqueued_at)
-    _act(world, seen, request)
+    _act(world, seen, request, whole=whole)
 
 
-def _act(world: World, seen: Seen, request: VisitRequest) -> None:
+def _ended_since(record: Record, lately: datetime) -> bool:
+    """Whether a part of the record has the rotation that ended last."""
+    ended = (rotation.outcome.finished_at for rotation in record.rotations)
+    return any(at is not None and at >= lately for at in ended)
+
+
+def _is_news(seen: Seen) -> bool:
+    """Whether no rotation in sight has led to where the cluster is."""
+    return isinstance(seen, Observation) and seen.at_newest and seen.toward(seen.cluster.key_version) is None
+
+
+def _act(world: World, seen: Seen, request: VisitRequest, *, whole: bool) -> None:
     """Carry out and record what the observation calls for."""
     observation, decision = settle(seen, partial(_end_on_record, world))
+    claim = _claim(world, observation, decision, request, whole=whole)
     log_decision(world, observation, decision, request)
-    result = None
     if isinstance(observation, Glance):
         observation = _note_progress(world, observation, decision)
     if isinstance(observation, Observation):
         observation = _note_progress(world, observation, decision)
-        if decision.action is Action.UPDATE and decision.target is not None and world.mode is Mode.ENFORCE:
-            result = send_update(world, observation, decision.target, request)
+    result = _send(world, observation, decision, claim)
     match result:
         case Sent():
             observation, decision = observation.with_rotation(result.rotation), result.decision
@@ -100,6 +119,34 @@ def _act(world: World, seen: Seen, request: VisitRequest) -> None:
     except StorageUnavailableError:
         if not isinstance(result, Sent | Refused):
             raise
+
+
+def _claim(
+    world: World, observation: Seen, decision: Decision, request: VisitRequest, *, whole: bool
+) -> Rotation | None:
+    """Claim the update that is called for, if one is.
+
+    Raises `OnlyPartError` where a rotation that is not in sight could lead to another decision: it tells whose failure this is,
+    and that the cluster was put back. The latter comes out with a claim as well: the table lets none of a rotation that is on
+    record. Raises `ConflictError` then, and what `claim_update` raises.
+    """
+    if not isinstance(observation, Observation):
+        return None
+    target = decision.target if decision.action is Action.UPDATE and world.mode is Mode.ENFORCE else None
+    behind = observation.target if observation.is_behind else None
+    is_new = behind is not None and observation.toward(behind.version) is None
+    if not whole and (observation.cluster.failed or (is_new and target is None)):
+        raise OnlyPartError
+    return claim_update(world, observation, target, request) if target is not None else None
+
+
+def _send(
+    world: World, observation: Seen, decision: Decision, claim: Rotation | None
+) -> Sent | Refused | Skipped | None:
+    """Send the update that was claimed, if one was."""
+    if claim is None or decision.target is None or not isinstance(observation, Observation):
+        return None
+    return send_update(world, observation, decision.target, claim)
 
 
 def _end_on_record(world: World, seen: Seen, rotation: Rotation) -> Rotation:

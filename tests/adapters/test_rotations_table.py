@@ -345,6 +345,41 @@ ODD: list[Any] = [
 ]
 
 
+def test_of_a_long_record_a_visit_reads_what_still_matters(records: TableRecords) -> None:
+    lately = AT - timedelta(days=45)
+    before, after = lately - timedelta(seconds=1), lately + timedelta(seconds=1)
+
+    def put(name: str, stage: Stage, ended: datetime | None, keep: datetime | None = None) -> None:
+        outcome = Outcome(finished_at=ended, keep_old_version_until=keep)
+        one = replace(rotation(name), stage=stage, outcome=outcome)
+        records.save_rotation(one, Step("finished", AT, one))
+
+    put("waits", Stage.WAITING, None)
+    put("runs", Stage.UPDATING, None)
+    put("failed", Stage.FAILED, before)
+    put("lately", Stage.SUCCEEDED, after)
+    put("kept", Stage.SUCCEEDED, before, AT)
+    put("settled", Stage.SUCCEEDED, before)
+    put("overtaken", Stage.SUPERSEDED, before, before)
+    row = records.save_status(status())
+    found = records.of_cluster(cluster_id(), lately=lately)
+    assert found.status == row
+    assert {one.to_version for one in found.rotations} == {"waits", "runs", "failed", "lately", "kept"}
+    assert len(records.of_cluster(cluster_id()).rotations) == 7
+    assert records.of_cluster(cluster_id("Cluster-2"), lately=lately) == Record()
+
+
+def test_a_row_that_cannot_be_read_is_named_where_the_whole_record_is_read(
+    raw: tuple[TableClient, TableRecords],
+) -> None:
+    hand, records = raw
+    saved = records.save_rotation(rotation())
+    (row,) = hand.list_entities()
+    hand.create_entity({"PartitionKey": row["PartitionKey"], "RowKey": "stray", "stage": "updating"})
+    assert records.of_cluster(cluster_id()).unreadable_rows == ("stray",)
+    assert records.of_cluster(cluster_id(), lately=AT) == Record(None, (saved,))
+
+
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 def test_odd_values_are_as_good_as_none_and_can_be_replaced(raw: tuple[TableClient, TableRecords], odd: object) -> None:
     hand, records = raw

@@ -20,6 +20,8 @@ from tests.e2e.stage import Stage, stage
 OPERATION_SECONDS = 10.0
 SETTLES_WITHIN = 400.0
 """Simulated seconds from the last cluster's end until no message is left."""
+MONTH = 30 * 86_400.0
+"""Simulated seconds from one of the rotations before to the next."""
 _KINDS = (
     ("the host polls the queue", "GET", r"/cluster-visits(-poison)?/messages$"),
     ("the host takes a message off the queue", "DELETE", r"/cluster-visits/messages/"),
@@ -69,7 +71,7 @@ def count(
         story.quiet(SETTLES_WITHIN)
         for _ in range(rotations_before):
             follow(story, story.rotate())
-            story.quiet(SETTLES_WITHIN)
+            story.quiet(MONTH)
         before = len(story.azure.exchanges)
         follow(story, story.rotate())
         story.quiet(SETTLES_WITHIN)
@@ -117,7 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.costs", description="What a rotation costs.")
     parser.add_argument("--clusters", type=int, nargs="+", default=[1, 10, 100, 1_000])
     parser.add_argument(
-        "--before", type=int, nargs="+", default=[0, 12], help="rotations on record before, of one cluster"
+        "--before", type=int, nargs="+", default=[0, 12, 60], help="monthly rotations on record before, of one cluster"
     )
     options = parser.parse_args()
     counted = [_counted(clusters) for clusters in options.clusters]
@@ -135,9 +137,7 @@ def main() -> int:
 
 def _counted(clusters: int, before: int = 0) -> tuple[Costs, str]:
     with tempfile.TemporaryDirectory(prefix="costs-") as folder:
-        heading = f"{clusters} cluster{'s' if clusters > 1 else ''}" + (
-            f", {before} rotations before" if before else ""
-        )
+        heading = f"{clusters} cluster{'s' if clusters > 1 else ''}" + (f", {before} months before" if before else "")
         return count(Path(folder), clusters, rotations_before=before), heading
 
 

@@ -21,6 +21,13 @@ def test_each_cluster_costs_the_same_in_any_fleet(tmp_path: Path, clusters: int)
     assert found.table_bytes <= 42_000 * clusters
 
 
+def test_a_cluster_costs_the_same_however_often_it_has_rotated_before(tmp_path: Path) -> None:
+    young, old = (costs.count(tmp_path / str(months), 1, rotations_before=months) for months in (3, 15))
+    assert old.requests == young.requests
+    assert old.rows_read == young.rows_read
+    assert old.table_bytes <= young.table_bytes + 500, "a number or a time may be longer"
+
+
 def test_an_update_that_takes_longer_is_followed_by_its_operation_alone(tmp_path: Path) -> None:
     quick, slow = (costs.count(tmp_path / name, 1, update_seconds=time) for name, time in (("a", 10), ("b", 500)))
     more = slow.requests - quick.requests

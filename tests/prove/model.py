@@ -67,6 +67,7 @@ class Whatever(RuleBasedStateMachine):
         super().__init__()
         self.scene = Scene()
         self.fakes = self.scene.fakes
+        self.fakes.lately = HOUR  # so that some visits do not see what ended before
         self.made = 1
         self.scene.timer()
 

@@ -183,8 +183,8 @@ MUTANTS = (
     Mutant(
         "observing is enforcing",
         "controller/visit.py",
-        "decision.target is not None and world.mode is Mode.ENFORCE:",
-        "decision.target is not None:",
+        "if decision.action is Action.UPDATE and world.mode is Mode.ENFORCE else None",
+        "if decision.action is Action.UPDATE else None",
         "an update is sent in observe",
     ),
     Mutant(

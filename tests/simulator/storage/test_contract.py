@@ -397,6 +397,7 @@ def _numbers(table: TableClient, condition: str) -> list[int]:
         ("PartitionKey eq 'p' and RowKey ge 'r2'", [2, 3]),
         ("PartitionKey eq 'other'", []),
         ("Missing eq 1", []),
+        ("RowKey eq 'r1' or Text eq 'no' or Missing ge 'a'", [1]),
         ("Text eq 'and'", []),
     ],
 )

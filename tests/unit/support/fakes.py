@@ -28,7 +28,7 @@ from cmk_rotation.domain.log_events import LogEvent, LogLine
 from cmk_rotation.domain.notice import Notice, NoticeKind
 from cmk_rotation.domain.rotation import Rotation, Step
 from cmk_rotation.domain.visit_message import PoisonQueue, VisitRequest
-from cmk_rotation.domain.vocabulary import FailureKind
+from cmk_rotation.domain.vocabulary import OPEN, FailureKind, Stage
 from tests.unit.support.builders import ARM, MINUTE, NOW, SECOND, operation_url
 
 BUSY = Failure(
@@ -278,9 +278,9 @@ class FakeRecords:
             else:
                 self.statuses[row.cluster_id] = replace(row, etag=self._etag(row.cluster_id))
 
-    def of_cluster(self, cluster_id: ClusterId) -> Record:
+    def of_cluster(self, cluster_id: ClusterId, *, lately: datetime | None = None) -> Record:
         self.effects.storage_called("of_cluster")
-        return self._read(cluster_id)
+        return self._read(cluster_id, lately)
 
     def everything(self) -> Mapping[ClusterId, Record]:
         self.effects.storage_called("everything")
@@ -372,11 +372,18 @@ class FakeRecords:
         self.writes[row] += 1
         return f"etag-{self.writes[row]}"
 
-    def _read(self, cluster_id: ClusterId) -> Record:
-        rotations = tuple(row for key, row in self.rotations.items() if key[0] == cluster_id)
+    def _read(self, cluster_id: ClusterId, lately: datetime | None = None) -> Record:
+        rotations = [row for key, row in self.rotations.items() if key[0] == cluster_id]
+        if lately is not None:
+            rotations = [row for row in rotations if _matters(row, lately)]
         status = self.statuses.get(cluster_id)
         self.rows_read += len(rotations) + (status is not None)
-        return Record(status, rotations, self.unreadable)
+        return Record(status, tuple(rotations), self.unreadable if lately is None else ())
+
+
+def _matters(row: Rotation, lately: datetime) -> bool:
+    times = (row.outcome.finished_at, row.outcome.keep_old_version_until)
+    return row.stage in {*OPEN, Stage.FAILED} or any(time is not None and time >= lately for time in times)
 
 
 def _key(rotation: Rotation) -> RotationKey:

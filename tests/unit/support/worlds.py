@@ -11,7 +11,7 @@ from cmk_rotation.domain.cluster_record import ClusterStatus
 from cmk_rotation.domain.identifiers import ClusterId, Scope
 from cmk_rotation.domain.log_events import LogEvent
 from cmk_rotation.domain.rotation import Rotation
-from cmk_rotation.domain.timing import Timing
+from cmk_rotation.domain.timing import LATELY, Timing
 from cmk_rotation.domain.visit_message import VisitRequest
 from cmk_rotation.domain.vocabulary import Mode, RequestedBy, Stage
 from tests.unit.support.builders import ARM, CLUSTER, KEY, MINUTE, SCOPE, SECOND, V1, V2, cluster, version
@@ -38,6 +38,7 @@ class Fakes:
     effects: Effects = field(default_factory=Effects)
     mode: Mode = Mode.ENFORCE
     timing: Timing = field(default_factory=Timing)
+    lately: timedelta = LATELY
     scopes: tuple[Scope, ...] = (SCOPE,)
     with_topic: bool = True
     watches_storage: bool = True
@@ -69,6 +70,7 @@ class Fakes:
             mode=self.mode,
             scopes=self.scopes,
             timing=self.timing,
+            lately=self.lately,
             arm_host=ARM,
             vault_suffixes=(".vault.azure.net", ".managedhsm.azure.net"),
             storage=self.storage if self.watches_storage else None,
