@@ -58,13 +58,16 @@ def observation_fields(observation: Seen) -> dict[str, object]:
             "vault": known.key.vault if known and known.key else None,
             "keyName": known.key_name if known else None,
         }
-    target = observation.target
+    target, updating = observation.target, observation.updating
+    leads_to = target.version if target and not observation.at_newest and observation.is_forward else None
+    if target is None and updating is not None:  # The key cannot be read, and an update to one of its versions goes on.
+        leads_to = updating.to_version
     return {
         "clusterId": observation.cluster.id.text,
         "vault": observation.cluster.key.vault if observation.cluster.key else None,
         "keyName": observation.cluster.key_name,
         "fromVersion": observation.cluster.key_version,
-        "toVersion": target.version if target and not observation.at_newest and observation.is_forward else None,
+        "toVersion": leads_to,
     }
 
 

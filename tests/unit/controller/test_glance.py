@@ -57,6 +57,16 @@ def test_a_version_in_use_that_is_disabled_meanwhile_is_called_out_though_no_tim
     assert line.fields["reason"] == Reason.IN_USE_DISABLED
 
 
+def test_a_key_that_is_deleted_meanwhile_is_called_out_with_where_the_update_leads() -> None:
+    fakes = under_way()
+    fakes.run(30 * MINUTE, reconcile=False)
+    del fakes.keys.listed[KEY]
+    fakes.run(15 * MINUTE, reconcile=False)
+    (line,) = fakes.log.of(LogEvent.CLUSTER_ATTENTION)
+    assert line.fields["reason"] == Reason.KEY_NOT_FOUND
+    assert (line.fields["fromVersion"], line.fields["toVersion"]) == (V1, V2)
+
+
 def test_a_cluster_that_goes_meanwhile_is_noticed() -> None:
     fakes = under_way()
     fakes.run(30 * MINUTE, reconcile=False)
