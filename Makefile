@@ -1,7 +1,7 @@
 # Every command that the README names. Needs Python 3.13 (see .python-version) or 3.14; `make test` needs Node 20 or later too.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo play shell status test prove mutants faults soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures infra-verify clean
+.PHONY: help demo play shell status test prove mutants faults soak replay bench az-cli repairs lint coverage requirements requirements-check audit release pictures plots infra-verify clean
 
 PYTHON ?= $(shell command -v python3.13 || command -v python3.14 || command -v python3)
 BIN := .venv/bin
@@ -31,7 +31,7 @@ help:
 	@echo 'make replay    a week of lines through every alert rule and tile: minutes'
 	@echo 'make bench     what a rotation asks of Azure, and how long it takes: a quarter of an hour'
 	@echo 'make repairs   every command that a remedy prints, run by the Azure CLI in a simulated Azure: ten minutes'
-	@echo 'make pictures  the pictures in the README'
+	@echo 'make pictures  the pictures in the README; make plots: those of docs/performance.md'
 	@echo 'make release   the package that is deployed, with its hashes and an SBOM'
 	@echo 'make requirements, requirements-check, audit, infra-verify, clean: see CONTRIBUTING.md'
 
@@ -79,6 +79,8 @@ bench: .venv/made
 	@$(BIN)/python -m tests.e2e.bench
 	@echo
 	@$(BIN)/python -m tests.e2e.weight
+	@echo
+	@$(BIN)/python -m tests.e2e.years
 
 # A week of the app's own lines through every alert rule and tile: minutes.
 replay: .venv/made $(KUSTO)
@@ -152,6 +154,10 @@ $(BROWSER): tools/browser/package-lock.json
 	@echo "Installing the browser (once) ..."
 	@npm ci --prefix tools/browser --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
 	@touch $@
+
+# Those of docs/performance.md, from its tables.
+plots: .venv/made
+	@$(BIN)/python tools/plots.py
 
 # Those in the README, of a demo that is played for them.
 pictures: .venv/made $(BROWSER)

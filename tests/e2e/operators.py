@@ -41,6 +41,18 @@ def run(azure: Azure, *words: str, who: str = OPERATOR, **settings: str) -> "sub
 
 
 @contextmanager
+def reached(azure: Azure) -> Iterator[None]:
+    """Let this process reach the simulated Azure, as one does that is given its environment."""
+    before = dict(os.environ)
+    os.environ.update(azure.environment())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
 def fleet() -> Iterator[tuple[Azure, App]]:
     """The playground's fleet, and an app that is deployed, subscribed and watched as infra/ does it; it does not run."""
     with Azure(WaitingClock.starting()) as azure:
