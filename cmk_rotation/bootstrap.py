@@ -109,7 +109,9 @@ def _own_sign_in(cloud: Cloud) -> "TokenCredential":
     _quiet_the_sdks()
     authority = {"authority": cloud.authority_host} if cloud.authority_host else {}
     # MSAL would ask the public cloud whether it knows the authority of another one.
-    return DefaultAzureCredential(disable_instance_discovery=cloud.authority_host is None, **authority)
+    return DefaultAzureCredential(
+        disable_instance_discovery=cloud.authority_host is None, transport=Wire(), **authority
+    )
 
 
 def _quiet_the_sdks() -> None:

@@ -9,6 +9,7 @@ from azure.eventgrid import EventGridPublisherClient
 
 from cmk_rotation.adapters.audiences import EVENT_GRID, OneAudience
 from cmk_rotation.adapters.errors import TIMEOUTS, patiently, translated
+from cmk_rotation.adapters.wire import its_own
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -29,7 +30,7 @@ class TopicOutcomes:
 
         def send() -> None:
             with translated():
-                # The constructor drops what it is told of retries and timeouts, so each request is told.
-                self._client.send(event, retry_total=0, permit_redirects=False, **TIMEOUTS)
+                # The constructor drops what it is told of retries, timeouts and transports, so each request is told.
+                self._client.send(event, retry_total=0, permit_redirects=False, auth=its_own, **TIMEOUTS)
 
         patiently(send)

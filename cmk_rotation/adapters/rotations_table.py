@@ -63,6 +63,7 @@ _MATTERS = " or ".join(
         "RowKey eq @last",
         *(f"stage eq '{stage}'" for stage in (*sorted(OPEN), Stage.FAILED)),
         *(f"{column} ge @lately" for column in ("finishedAt", "keepOldVersionUntil")),
+        "oldVersionPinnedBy gt ''",
     )
 )
 """What of a long record a visit needs. Each comparison is one that a row without the column does not pass. The SDK finds names

@@ -51,7 +51,7 @@ class Wire(RequestsTransport):  # type: ignore[misc] # azure-core loads its tran
 
     def __init__(self, *hosts: str) -> None:
         session = requests.Session()
-        session.auth = _its_own
+        session.auth = its_own
         for scheme in ("https://", "http://"):
             session.mount(scheme, _Adapter(hosts))
         super().__init__(session=session)
@@ -73,8 +73,8 @@ class Wire(RequestsTransport):  # type: ignore[misc] # azure-core loads its tran
         super().sleep(max(min(duration, _left()), 0.0))
 
 
-def _its_own(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the SDK's token. Without this `requests` looks for ~/.netrc, and sends what is in there in place of the token."""
+def its_own(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An `auth` that leaves the SDK's token. Without one `requests` sends what it finds in ~/.netrc in place of that."""
     return request
 
 

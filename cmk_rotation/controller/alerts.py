@@ -11,7 +11,15 @@ from datetime import datetime
 from cmk_rotation.controller.cluster_status import status_due
 from cmk_rotation.controller.ports import World
 from cmk_rotation.decisions.key_rules import update_in_danger, update_is_safe
-from cmk_rotation.decisions.observation import Decision, Observation, Seen, UnreadableCluster, names, remedy_of
+from cmk_rotation.decisions.observation import (
+    Decision,
+    Observation,
+    Seen,
+    UnreadableCluster,
+    names,
+    reads_target,
+    remedy_of,
+)
 from cmk_rotation.domain import log_events
 from cmk_rotation.domain.azure_resources import Failure, KeyVersion
 from cmk_rotation.domain.cluster_record import AlertState, ClusterStatus, DisabledEarly
@@ -60,8 +68,9 @@ def observation_fields(observation: Seen) -> dict[str, object]:
         }
     target, updating = observation.target, observation.updating
     leads_to = target.version if target and not observation.at_newest and observation.is_forward else None
-    if target is None and updating is not None:  # The key cannot be read, and an update to one of its versions goes on.
-        leads_to = updating.to_version
+    cluster = observation.cluster
+    if target is None and updating is not None and updating.key == cluster.key and not reads_target(cluster, updating):
+        leads_to = updating.to_version  # No version is known that can be used, and the update to one goes on.
     return {
         "clusterId": observation.cluster.id.text,
         "vault": observation.cluster.key.vault if observation.cluster.key else None,

@@ -37,6 +37,8 @@ def look(world: World, cluster_id: ClusterId, record: Record, by: RequestedBy, *
     The operation comes first. While it goes on, nothing else has to be asked each time; and what the cluster shows after it
     has ended is what that came to.
     """
+    if not enough and by is not RequestedBy.FOLLOW:
+        raise OnlyPartError
     operation = _operation_under_way(world, record)
     if by is RequestedBy.FOLLOW and isinstance(operation, Operation):
         glance = Glance(

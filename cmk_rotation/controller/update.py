@@ -152,8 +152,8 @@ def _is_called_for_still(world: World, observation: Observation, target: KeyVers
         return False
     seen = assemble(world, cluster, read_versions(world, cluster), record, observation.by)
     decision = decide(replace(seen, asked_at=observation.asked_at))
-    asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size)
-    same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size) == asked
+    asked = (before.key, before.key_vault_uri, before.key_version, before.key_rsa_size, before.failed)
+    same = (cluster.key, cluster.key_vault_uri, cluster.key_version, cluster.key_rsa_size, cluster.failed) == asked
     return same and isinstance(decision, Decision) and decision.target == target
 
 

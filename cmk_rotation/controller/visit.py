@@ -40,7 +40,7 @@ def visit(world: World, request: VisitRequest) -> None:
     if cluster_id is None or not any(scope.contains(cluster_id) for scope in world.scopes):
         reject(world, f"{cluster_id.text if cluster_id else 'the message'} is not in CLUSTER_SCOPES")
         return
-    part = [False] if request.by in {RequestedBy.EVENT, RequestedBy.FOLLOW} else []
+    part = [False] if request.by in {RequestedBy.EVENT, RequestedBy.FOLLOW} and world.mode is Mode.ENFORCE else []
     for whole in [*part, *[True] * _TRIES]:
         try:
             _look_and_act(world, cluster_id, request, whole=whole)
@@ -48,7 +48,7 @@ def visit(world: World, request: VisitRequest) -> None:
             # Another visit claimed, ended or merely noted something, or something was not in sight: it is not as decided on.
             continue
         return
-    message = f"{cluster_id.name}: somebody else changed its record each of the {_TRIES} times that this visit looked"
+    message = f"{cluster_id.name}: somebody else changed its record each time that this visit looked"
     remedy = (
         "Nothing, if it is said once: the next reconcile looks again. Else see who may write to the table rotations."
     )
@@ -70,9 +70,10 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest, *,
     record = world.records.of_cluster(cluster_id, lately=None if whole else lately)
     if is_spare(world, record, request):
         return
-    seen = look(world, cluster_id, record, request.by, enough=whole or _ended_since(record, lately))
-    if not whole and _is_news(seen):
-        raise OnlyPartError
+    enough = whole or _tells_the_last(record, lately)
+    seen = look(world, cluster_id, record, request.by, enough=enough)
+    if not whole and isinstance(seen, Observation) and (seen.cluster.failed or _is_news(seen)):
+        raise OnlyPartError  # before anything is done: it is not known whose failure this is, or how the cluster came here
     unheard = [rotation for rotation in seen.rotations if announcement_due(rotation, world.now())]
     for rotation in unheard:
         announce_overdue(world, seen, rotation)
@@ -84,15 +85,19 @@ def _look_and_act(world: World, cluster_id: ClusterId, request: VisitRequest, *,
     _act(world, seen, request, whole=whole)
 
 
-def _ended_since(record: Record, lately: datetime) -> bool:
-    """Whether a part of the record has the rotation that ended last."""
-    ended = (rotation.outcome.finished_at for rotation in record.rotations)
-    return any(at is not None and at >= lately for at in ended)
+def _tells_the_last(record: Record, lately: datetime) -> bool:
+    """Whether a part of the record has the last rotation that ended, and the last that left a version: one that did lately.
+
+    A cluster that was seen for the first time lately has left none, and has no other rotation that ended.
+    """
+    ended = [(one, at) for one in record.rotations if (at := one.outcome.finished_at) is not None]
+    done = [one for one, at in ended if one.stage is Stage.SUCCEEDED and at >= lately]
+    return any(one.from_version for one in done) or (len(done) == len(ended) == 1)
 
 
-def _is_news(seen: Seen) -> bool:
+def _is_news(seen: Observation) -> bool:
     """Whether no rotation in sight has led to where the cluster is."""
-    return isinstance(seen, Observation) and seen.at_newest and seen.toward(seen.cluster.key_version) is None
+    return seen.at_newest and seen.toward(seen.cluster.key_version) is None
 
 
 def _act(world: World, seen: Seen, request: VisitRequest, *, whole: bool) -> None:
@@ -126,16 +131,15 @@ def _claim(
 ) -> Rotation | None:
     """Claim the update that is called for, if one is.
 
-    Raises `OnlyPartError` where a rotation that is not in sight could lead to another decision: it tells whose failure this is,
-    and that the cluster was put back. The latter comes out with a claim as well: the table lets none of a rotation that is on
-    record. Raises `ConflictError` then, and what `claim_update` raises.
+    Raises `OnlyPartError` where a rotation that is not in sight could tell that the cluster was put back. With a claim that comes
+    out as well: the table lets none of a rotation that is on record. Raises `ConflictError` then, and what `claim_update` raises.
     """
     if not isinstance(observation, Observation):
         return None
     target = decision.target if decision.action is Action.UPDATE and world.mode is Mode.ENFORCE else None
     behind = observation.target if observation.is_behind else None
     is_new = behind is not None and observation.toward(behind.version) is None
-    if not whole and (observation.cluster.failed or (is_new and target is None)):
+    if not whole and is_new and target is None:
         raise OnlyPartError
     return claim_update(world, observation, target, request) if target is not None else None
 

@@ -29,9 +29,8 @@ TROUBLE_FLOOR, TROUBLE_CEILING = timedelta(minutes=1), timedelta(minutes=15)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 REMIND_EVERY = timedelta(days=1)
 LATELY = timedelta(days=45)
-"""How long a visit sees rotations that have ended; of those before it reads only what still matters. By a policy of Key
-Vault's a key rotates every 28 days at the most (learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation), so
-the last rotation is mostly in sight."""
+"""How long a visit sees rotations that have ended; of those before it reads only what still matters. Where a key rotates once a
+month, the last rotation is in sight; where it rotates more rarely, the whole record is short."""
 LIVES_ON = timedelta(days=90)
 """How long a remedy lets a version live on that has expired: time to rotate its key in, and no warning at once."""
 OPERATOR_EVERY = timedelta(minutes=10)

@@ -349,8 +349,10 @@ def test_of_a_long_record_a_visit_reads_what_still_matters(records: TableRecords
     lately = AT - timedelta(days=45)
     before, after = lately - timedelta(seconds=1), lately + timedelta(seconds=1)
 
-    def put(name: str, stage: Stage, ended: datetime | None, keep: datetime | None = None) -> None:
-        outcome = Outcome(finished_at=ended, keep_old_version_until=keep)
+    def put(
+        name: str, stage: Stage, ended: datetime | None, keep: datetime | None = None, by: tuple[str, ...] = ()
+    ) -> None:
+        outcome = Outcome(finished_at=ended, keep_old_version_until=keep, old_version_pinned_by=by)
         one = replace(rotation(name), stage=stage, outcome=outcome)
         records.save_rotation(one, Step("finished", AT, one))
 
@@ -359,13 +361,14 @@ def test_of_a_long_record_a_visit_reads_what_still_matters(records: TableRecords
     put("failed", Stage.FAILED, before)
     put("lately", Stage.SUCCEEDED, after)
     put("kept", Stage.SUCCEEDED, before, AT)
+    put("pinned", Stage.SUCCEEDED, before, None, ("Cluster-2",))
     put("settled", Stage.SUCCEEDED, before)
     put("overtaken", Stage.SUPERSEDED, before, before)
     row = records.save_status(status())
     found = records.of_cluster(cluster_id(), lately=lately)
     assert found.status == row
-    assert {one.to_version for one in found.rotations} == {"waits", "runs", "failed", "lately", "kept"}
-    assert len(records.of_cluster(cluster_id()).rotations) == 7
+    assert {one.to_version for one in found.rotations} == {"waits", "runs", "failed", "lately", "kept", "pinned"}
+    assert len(records.of_cluster(cluster_id()).rotations) == 8
     assert records.of_cluster(cluster_id("Cluster-2"), lately=lately) == Record()
 
 

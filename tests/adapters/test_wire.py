@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from cmk_rotation import bootstrap
 from cmk_rotation.adapters import wire
 from cmk_rotation.adapters.clusters import ArmClusters
 from cmk_rotation.adapters.keys import VaultKeys
+from cmk_rotation.adapters.outcomes import TopicOutcomes
 from cmk_rotation.adapters.rotations_table import TableRecords
 from cmk_rotation.adapters.visit_queue import QueueRequests
 from cmk_rotation.adapters.wire import ForeignHostError, Wire, within
@@ -243,6 +244,8 @@ def test_credentials_that_a_person_keeps_for_other_programs_are_sent_to_nobody( 
     keys: VaultKeys,
     records: TableRecords,
     requests: QueueRequests,
+    outcomes: TopicOutcomes,
+    azure: Azure,
     cluster: clusters.Cluster,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,3 +259,8 @@ def test_credentials_that_a_person_keeps_for_other_programs_are_sent_to_nobody( 
     assert keys.versions(KEY)
     assert records.of_cluster(id_of(cluster)) is not None
     assert requests.poison_queue() is not None
+    outcomes.publish(id="1", subject="/subscriptions/s", time=datetime.now(UTC), data={})
+    assert bootstrap._own_sign_in(clouds.PUBLIC).get_token("https://vault.azure.net/.default")  # noqa: SLF001
+    asked = [one for one in azure.exchanges if one.path == "/msi/token"]
+    assert asked
+    assert not any("authorization" in one.request_headers for one in asked)

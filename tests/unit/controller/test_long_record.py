@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.unit.support.builders import (
     DAY,
     HOUR,
     KEY,
+    MINUTE,
     NOW,
     UNAVAILABLE,
     V1,
@@ -29,6 +31,9 @@ from tests.unit.support.builders import (
     version,
 )
 from tests.unit.support.worlds import Fakes
+
+if TYPE_CHECKING:
+    from cmk_rotation.domain.cluster_record import ClusterStatus
 
 LONG_AGO = NOW - 400 * DAY
 
@@ -52,6 +57,11 @@ def old(from_version: str, to_version: str, ago: timedelta = 300 * DAY, **change
 def versions(*names: str) -> tuple[KeyVersion, ...]:
     """Some versions, each a year old, in this order."""
     return tuple(version(name, created_at=LONG_AGO + number * DAY) for number, name in enumerate(names))
+
+
+def of_yesterday() -> Rotation:
+    """One that worked, that this app did not send, and that explains nothing of what the cluster is on."""
+    return changed(old("e" * 32, "f" * 32, DAY), started_at=None)
 
 
 def years(fakes: Fakes, count: int) -> None:
@@ -83,7 +93,7 @@ def test_a_rotation_reads_as_many_rows_after_five_years_as_after_a_quarter(month
 def test_a_cluster_that_left_its_newest_version_years_ago_is_found_put_back(mode: Mode) -> None:
     fakes = Fakes(mode=mode)
     fakes.keys.listed[KEY] = versions(V1, V2)
-    fakes.records.put(old(V1, V2), rotation_of_yesterday(), status(reason=Reason.UP_TO_DATE, key_version=V2))
+    fakes.records.put(old(V1, V2), of_yesterday(), status(reason=Reason.UP_TO_DATE, key_version=V2))
     fakes.visit()
     assert fakes.status.reason is Reason.MOVED_BACK
     assert fakes.clusters.sent == []
@@ -117,29 +127,103 @@ def test_what_is_said_of_a_cluster_names_its_last_rotation_however_long_ago_that
 
 
 def test_a_version_that_was_reached_long_ago_is_known_though_another_rotation_ended_lately() -> None:
-    """The newest version was tried and refused; now it is disabled, and the cluster is on the newest again."""
     fakes = Fakes()
-    fakes.keys.listed[KEY] = (*versions(V1, V2), version(V3, enabled=False, created_at=NOW - 2 * DAY))
+    fakes.keys.listed[KEY] = versions(V1, V2)
     fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
-    lately = replace(old(V2, V3, DAY), stage=Stage.SUPERSEDED, reason=Reason.NEWER_VERSION)
-    fakes.records.put(old(V1, V2), lately, status(key_version=V2, newest_version=V2))
+    fakes.records.put(old(V1, V2), of_yesterday(), status(key_version=V2, newest_version=V2))
+    written: list[Rotation | ClusterStatus] = []
+    fakes.records.before_save = written.append
     fakes.visit()
     assert fakes.status.reason is Reason.UP_TO_DATE
     assert fakes.finished == []
+    assert not [row for row in written if isinstance(row, Rotation)]
+
+
+def test_a_busy_cluster_that_was_put_back_is_not_told_to_wait_for_its_update() -> None:
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = versions(V1, V2)
+    fakes.clusters.stored[CLUSTER] = cluster(state="Updating")
+    fakes.records.put(old(V1, V2), of_yesterday(), status(key_version=V2))
+    fakes.visit()
+    assert fakes.status.reason is Reason.MOVED_BACK
+
+
+def with_an_old_failure(state: str) -> Fakes:
+    """A first update was refused long ago, the next worked, and the newest version is new."""
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = (*versions(V1, V2), version(V3, created_at=NOW))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state=state)
+    refused = replace(old(V1, "d" * 32, 350 * DAY), stage=Stage.FAILED, reason=Reason.UPDATE_REFUSED)
+    fakes.records.put(refused, old(V1, V2), of_yesterday(), status(key_version=V2))
+    return fakes
 
 
 def test_a_failed_cluster_whose_last_update_of_ours_worked_long_ago_is_not_touched() -> None:
-    fakes = Fakes()
-    fakes.keys.listed[KEY] = (*versions(V1, V2), version(V3, created_at=NOW - 40 * DAY))
-    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2, state="Failed")
-    refused = replace(old(V1, V3, 350 * DAY), stage=Stage.FAILED, reason=Reason.UPDATE_REFUSED)
-    lately = changed(
-        replace(old(V1, "0" * 32, DAY), stage=Stage.SUPERSEDED, reason=Reason.NEWER_VERSION), started_at=None
-    )
-    fakes.records.put(refused, old(V1, V2), lately, status(key_version=V2))
+    fakes = with_an_old_failure("Failed")
     fakes.visit()
     assert fakes.status.reason is Reason.CLUSTER_FAILED
     assert fakes.clusters.sent == []
+
+
+def test_a_cluster_that_fails_between_the_two_looks_is_not_updated() -> None:
+    fakes = with_an_old_failure("Succeeded")
+
+    def fails(_: object) -> None:
+        fakes.clusters.stored[CLUSTER] = replace(fakes.clusters.stored[CLUSTER], state="Failed")
+
+    fakes.records.before_save = fails
+    fakes.visit()
+    assert fakes.clusters.sent == []
+
+
+def test_without_a_rotation_in_sight_an_operation_is_not_read_twice() -> None:
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = (*versions(V1, V2), version(V3, created_at=NOW))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.records.put(old(V1, V2), status(key_version=V2))
+    fakes.clusters.lasts = HOUR
+    fakes.visit()
+    reads = fakes.clusters.operation_reads
+    fakes.visit()
+    assert fakes.clusters.operation_reads == reads + 1
+
+
+def test_an_update_that_fails_is_called_out_once_and_not_again_for_the_cluster_that_it_leaves_failed() -> None:
+    fakes = Fakes()
+    fakes.keys.listed[KEY] = (*versions(V1, V2), version(V3, created_at=NOW))
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.records.put(old(V1, V2, 30 * DAY), status(key_version=V2))
+    fakes.clusters.leaves = "Failed"
+    fakes.visit()
+    fakes.run(30 * MINUTE, reconcile=False)
+    assert fakes.status.reason is Reason.CLUSTER_FAILED
+    assert fakes.log.errors == ["rotation.finished"]
+
+
+@pytest.mark.parametrize(
+    "lately",
+    [
+        replace(old(V2, V3, DAY), stage=Stage.FAILED),
+        replace(old(V2, V3, DAY), stage=Stage.SUPERSEDED),
+        replace(old(V2, V3, DAY), from_version=None),
+    ],
+    ids=["failed", "overtaken", "first seen"],
+)
+def test_what_is_said_of_a_cluster_names_the_version_that_it_left_last(lately: Rotation) -> None:
+    """What ended lately has left none, and an earlier one that was left has had to stay until lately."""
+    fakes = Fakes()
+    before, first = "a" * 32, "b" * 32
+    fakes.keys.failure = UNAVAILABLE
+    fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
+    fakes.records.put(
+        old(before, first, 90 * DAY, keep_old_version_until=NOW - DAY),
+        old(first, V2, 60 * DAY, keep_old_version_until=NOW - 59 * DAY),
+        lately,
+        status(key_version=V2),
+    )
+    fakes.visit()
+    (said,) = fakes.log.of(LogEvent.CLUSTER_STATUS)
+    assert said.fields["oldVersion"] == first
 
 
 def test_an_old_version_that_must_stay_is_watched_however_long_ago_it_was_left() -> None:
@@ -147,15 +231,10 @@ def test_an_old_version_that_must_stay_is_watched_however_long_ago_it_was_left()
     fakes = Fakes()
     fakes.keys.listed[KEY] = (replace(versions(V1)[0], enabled=False), *versions(V1, V2)[1:])
     fakes.clusters.stored[CLUSTER] = cluster(key_version=V2)
-    fakes.records.put(old(V1, V2, keep_old_version_until=NOW + HOUR), rotation_of_yesterday(), status(key_version=V2))
+    fakes.records.put(old(V1, V2, keep_old_version_until=NOW + HOUR), of_yesterday(), status(key_version=V2))
     fakes.visit()
     assert [one.version for one in fakes.status.alerts.disabled_early] == [V1]
     assert len(fakes.log.of(LogEvent.OLD_VERSION_DISABLED_EARLY)) == 1
-
-
-def rotation_of_yesterday() -> Rotation:
-    """One that nobody needs, but that ended lately."""
-    return replace(old(V1, "0" * 32, DAY), stage=Stage.SUPERSEDED, reason=Reason.NEWER_VERSION)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -166,7 +245,7 @@ def test_a_workspace_that_failed_long_ago_is_failed_still_where_it_cannot_be_rea
     fakes.clusters.workspaces[WORKSPACE] = UNAVAILABLE
     ended = old(V1, V2, linked_workspaces=(Workspace(WORKSPACE, "Failed"),))
     called = status(reason=Reason.WORKSPACE_FAILED, attention_reason=Reason.WORKSPACE_FAILED, key_version=V2)
-    fakes.records.put(ended, rotation_of_yesterday(), called)
+    fakes.records.put(ended, of_yesterday(), called)
     fakes.visit()
     assert fakes.status.reason is Reason.WORKSPACE_FAILED
 
@@ -182,6 +261,6 @@ def test_an_outcome_that_nobody_heard_of_is_told_by_the_visit_that_reconcile_ask
     assert fakes.finished == [Stage.SUCCEEDED]
 
 
-def test_lately_is_longer_than_the_shortest_time_between_two_rotations_by_a_policy() -> None:
-    """Key Vault's rotation policies know none shorter than 28 days: the last rotation is mostly in sight."""
+def test_lately_is_longer_than_a_month() -> None:
+    """Where a key rotates once a month, its last rotation is in sight."""
     assert timedelta(days=31) < LATELY < timedelta(days=90)

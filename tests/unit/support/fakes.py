@@ -383,7 +383,8 @@ class FakeRecords:
 
 def _matters(row: Rotation, lately: datetime) -> bool:
     times = (row.outcome.finished_at, row.outcome.keep_old_version_until)
-    return row.stage in {*OPEN, Stage.FAILED} or any(time is not None and time >= lately for time in times)
+    kept = bool(row.outcome.old_version_pinned_by) or any(time is not None and time >= lately for time in times)
+    return row.stage in {*OPEN, Stage.FAILED} or kept
 
 
 def _key(rotation: Rotation) -> RotationKey:
