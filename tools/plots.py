@@ -96,9 +96,8 @@ def _of_one_instance(table: Iterable[Row], column: str) -> Points:
 
 def _by_months(table: Iterable[Row], name: str) -> Points:
     (row,) = (row for row in table if next(iter(row.values())) == name)
-    columns = {
-        heading: cell for heading, cell in row.items() if heading.startswith("1 cluster") and heading != "1 clusters"
-    }
+    columns = {heading: cell for heading, cell in row.items() if heading.startswith("1 cluster")}
+    # "1 cluster, 12 months before"; without a word of months there are none, which the axis, being logarithmic, shows at one.
     return [(max(_number(f"0 {heading.partition(',')[2]}"), 1.0), _number(cell)) for heading, cell in columns.items()]
 
 

@@ -99,8 +99,8 @@ class Records(Protocol):
     def of_cluster(self, cluster_id: ClusterId, *, lately: datetime | None = None) -> Record:
         """What is on record about one cluster; an empty record if nothing is.
 
-        With `lately` without the rotations that had ended by then, but for those that are on record as failed, and those whose
-        old version others pin or had to stay longer.
+        With `lately` without the rotations that had ended by then, but for those that are on record as failed, and those with
+        an old version that others pin, or that had to stay longer.
         """
         ...
 
